@@ -1,0 +1,2 @@
+from .configuration_glot import GlotConfig
+from .pooling_glot import GlotPooler

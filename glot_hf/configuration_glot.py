@@ -1,0 +1,254 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""GLOT configuration: every option of a head, and where its frozen backbone comes from."""
+
+import copy
+import difflib
+from dataclasses import fields
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict, validated_field
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+# What of `backbone_kwargs` is recorded with a head and used again when it is loaded. Anything else (device_map, token,
+# attn_implementation, trust_remote_code, ...) belongs to one machine or to one decision of trust, and is never stored.
+RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
+
+# Keys that `PreTrainedConfig` itself consumes without declaring them as fields.
+_PRETRAINED_CONFIG_KEYS = {
+    "_attn_implementation",
+    "_commit_hash",
+    "_name_or_path",
+    "_output_attentions",
+    "attn_implementation",
+    "auto_map",
+    "experts_implementation",
+    "model_type",
+    "name_or_path",
+    "num_labels",
+    "output_attentions",
+    "per_layer_config",
+    "tokenizer_class",
+    "torch_dtype",
+    "use_cache",
+}
+
+
+def _positive(value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"must be a positive integer, got {value}")
+
+
+def _not_negative(value: int) -> None:
+    if value < 0:
+        raise ValueError(f"must be 0 or a positive integer, got {value}")
+
+
+def _below_one(value: float) -> None:
+    if not -1 <= value < 1:
+        raise ValueError(f"a cosine threshold lies in [-1, 1), got {value}")
+
+
+def _layers(value: int | list[int]) -> None:
+    if isinstance(value, list) and len(set(value)) != len(value):
+        raise ValueError(f"names a layer twice: {value}")
+    if isinstance(value, list) and not value:
+        raise ValueError("is an empty list: give a layer index such as -1, or a list of indices to mix")
+
+
+def _recordable(value: dict[str, Any] | None) -> None:
+    if unknown := sorted(set(value or {}) - set(RECORDED_BACKBONE_KWARGS)):
+        raise ValueError(
+            f"cannot hold {unknown}: only {list(RECORDED_BACKBONE_KWARGS)} are recorded with a head. "
+            "Pass the others as `backbone_kwargs` each time the head is loaded"
+        )
+
+
+def _option(default: Any, help: str, *validators, aliases: tuple[str, ...] = ()):
+    metadata = {"help": help, **({"aliases": list(aliases)} if aliases else {})}
+    return validated_field(list(validators), default=default, metadata=metadata)
+
+
+@strict
+class GlotConfig(PreTrainedConfig):
+    r"""
+    Configuration of a GLOT head (arXiv 2603.03389) on a frozen backbone. Options are validated when the configuration
+    is made and whenever one is assigned; each field's `help` says what it does.
+
+    With `d = input_size`, `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has
+    `hidden_size = projection_size or D`, where `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds,
+    and `d` where there is no graph (`K = 0` or another pooling).
+
+    `tau` is an alias of `similarity_threshold`.
+
+    Raises:
+        StrictDataclassError: an option has the wrong type or a value outside what it allows.
+        ValueError: `tau` and `similarity_threshold` disagree, or `input_size` is not the backbone's hidden size.
+        TypeError: an option does not exist.
+
+    Example:
+
+    ```python
+    >>> from glot_hf import GlotConfig
+
+    >>> config = GlotConfig(input_size=384, gnn_type="gat", gnn_hidden_size=128, num_gnn_layers=2, tau=0.6)
+    >>> config.hidden_size
+    640
+    ```"""
+
+    model_type = "glot"
+    attribute_map = {"tau": "similarity_threshold"}
+    sub_configs = {"backbone_config": AutoConfig}
+    keys_to_ignore_at_inference = ["token_embeddings", "readout_weights", "adjacency"]
+
+    backbone_name_or_path: str | None = _option(None, "Repository or folder of the frozen backbone.")
+    backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")
+    backbone_config: dict[str, Any] | PreTrainedConfig | None = _option(None, "The backbone's own configuration.")
+    backbone_load_kwargs: dict[str, Any] | None = _option(
+        None, "Recorded `AutoModel.from_pretrained` options of the backbone, e.g. dtype or gguf_file.", _recordable
+    )
+    backbone_in_checkpoint: bool = _option(False, "Save the backbone's weights in the head's own checkpoint.")
+    input_size: int | None = _option(
+        None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _positive
+    )
+    backbone_layers: int | list[int] = _option(
+        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list mixed by learned weights.", _layers
+    )
+    pooling: Literal["glot", "mean", "max", "cls", "last", "adapool"] = _option(
+        "glot", "How token states become a sentence vector."
+    )
+    gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
+        "gat", "Graph layer. The paper uses gat and ablates gcn and gin (Table 6); sage is its Equation 3."
+    )
+    num_gnn_layers: int = _option(2, "Number K of graph layers; 0 leaves attention-scored pooling.", _not_negative)
+    gnn_hidden_size: int = _option(128, "Total width H of a graph layer, attention heads concatenated.", _positive)
+    num_attention_heads: int = _option(1, "Attention heads of gat; must divide gnn_hidden_size.", _positive)
+    similarity_threshold: float | int = _option(
+        0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one, aliases=("--tau",)
+    )
+    jumping_knowledge: Literal["cat", "max", "mean", "last"] = _option(
+        "cat", "How layer outputs join: cat = [x; h1; ...; hK], max or mean over h1..hK, last = hK."
+    )
+    readout_hidden_size: int | None = _option(
+        None, "Width of the readout's tanh layer; default max(128, D // 2), as released.", _positive
+    )
+    projection_size: int | None = _option(None, "Project the sentence vector linearly to this width.", _positive)
+    pair_mode: Literal["concat", "interaction", "cosine"] | None = _option(
+        None, "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b)."
+    )
+
+    def __new__(cls, *args, **kwargs):
+        # Looked at here because a field's default cannot be told from the same value given by the user later on.
+        if "tau" in kwargs and kwargs["tau"] != kwargs.get("similarity_threshold", kwargs["tau"]):
+            raise ValueError(
+                f"tau={kwargs['tau']} and similarity_threshold={kwargs['similarity_threshold']} are two names of one "
+                "option: give one of them"
+            )
+        return super().__new__(cls)
+
+    def __post_init__(self, **kwargs):
+        if isinstance(self.backbone_config, dict):
+            self.backbone_config = _config_from_dict(self.backbone_config)
+        if self.input_size is None and self.backbone_config is not None:
+            self.input_size = _hidden_size(self.backbone_config)
+        if unknown := sorted(self._unknown_keys(kwargs)):
+            valid = [field.name for field in fields(self) if field.name not in PreTrainedConfig.__dataclass_fields__]
+            close = difflib.get_close_matches(unknown[0], valid, n=1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"The options are {valid}."
+            raise TypeError(f"GlotConfig has no option `{unknown[0]}`. {hint}")
+        super().__post_init__(**kwargs)
+
+    def __setattr__(self, name, value):
+        # `@strict` looks validators up by field name, which an alias would slip past.
+        super().__setattr__(self.attribute_map.get(name, name), value)
+
+    @classmethod
+    def _unknown_keys(cls, keys) -> set[str]:
+        known = _PRETRAINED_CONFIG_KEYS | set(cls.attribute_map) | {field.name for field in fields(cls)}
+        return set(keys) - known
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
+        config_dict = dict(config_dict)
+        if "tau" in kwargs:
+            config_dict.pop("similarity_threshold", None)
+        newer = {key: config_dict.pop(key) for key in cls._unknown_keys(config_dict)}
+        if newer:
+            logger.warning(
+                f"This head's config.json has options that this version of glot_hf does not know: {sorted(newer)}. They "
+                "are kept but have no effect; update glot_hf if the results are not what the head's author reports."
+            )
+        result = super().from_dict(config_dict, **kwargs)
+        config = result[0] if isinstance(result, tuple) else result
+        for key, value in newer.items():
+            setattr(config, key, value)
+        return result
+
+    @property
+    def pooled_size(self) -> int | None:
+        """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
+        if self.pooling != "glot" or self.num_gnn_layers == 0 or self.input_size is None:
+            return self.input_size
+        if self.jumping_knowledge == "cat":
+            return self.input_size + self.num_gnn_layers * self.gnn_hidden_size
+        return self.gnn_hidden_size
+
+    @property
+    def hidden_size(self) -> int | None:
+        """Width of the sentence vector, or None while `input_size` is not known."""
+        return self.projection_size or self.pooled_size
+
+    @property
+    def vocab_size(self) -> int | None:
+        """The backbone's vocabulary size, or None without a `backbone_config`."""
+        return getattr(self.get_text_config(), "vocab_size", None) if self.backbone_config is not None else None
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The backbone's text configuration (what resizing embeddings and length checks ask), or this one without it."""
+        if self.backbone_config is None:
+            return self
+        return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
+
+    def validate_num_attention_heads(self):
+        """Part of `@strict`-powered validation."""
+        if self.gnn_hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"num_attention_heads ({self.num_attention_heads}) must divide gnn_hidden_size ({self.gnn_hidden_size})"
+            )
+
+    def validate_input_size(self):
+        """Part of `@strict`-powered validation."""
+        if self.backbone_config is None:
+            return
+        expected = _hidden_size(self.backbone_config)
+        if expected is not None and expected != self.input_size:
+            raise ValueError(
+                f"input_size ({self.input_size}) does not fit the backbone, whose hidden size is {expected}: leave "
+                "input_size out, or choose the backbone that the head was made for"
+            )
+
+    def validate_backbone_in_checkpoint(self):
+        """Part of `@strict`-powered validation."""
+        if self.backbone_in_checkpoint and self.backbone_config is None:
+            raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
+
+
+def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
+    config_dict = copy.deepcopy(config_dict)
+    model_type = config_dict.pop("model_type", None)
+    if model_type is None:
+        raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")
+    return AutoConfig.for_model(model_type, **config_dict)
+
+
+def _hidden_size(backbone_config: PreTrainedConfig) -> int | None:
+    text_config = backbone_config.get_text_config()
+    # OPT projects its last hidden state back to the width of its word embeddings.
+    return getattr(text_config, "word_embed_proj_dim", None) or getattr(text_config, "hidden_size", None)
+
+
+__all__ = ["GlotConfig"]

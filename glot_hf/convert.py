@@ -1,0 +1,55 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Weights of the released GLOT code -> weights of [`GlotPooler`]."""
+
+import re
+
+from torch import Tensor
+
+
+# (released name, our name); the released score layer is a Sequential, as is ours.
+_COMMON = [(r"score_layer\.", "pooling.readout.score.")]
+_GRAPH_LAYERS = {
+    "gat": [(r"convs\.(\d+)\.(lin\.weight|lin_edge\.weight|att_src|att_dst|att_edge|bias)", r"pooling.layers.\1.\2")],
+    "gcn": [(r"convs\.(\d+)\.(lin\.weight|bias)", r"pooling.layers.\1.\2")],
+    "gin": [
+        (r"convs\.(\d+)\.nn\.lins\.0\.", r"pooling.layers.\1.lin_in."),
+        (r"convs\.(\d+)\.nn\.norms\.0\.module\.", r"pooling.layers.\1.norm."),
+        (r"convs\.(\d+)\.nn\.lins\.1\.", r"pooling.layers.\1.lin_out."),
+    ],
+}
+_GRAPH_LAYERS["gine"] = [*_GRAPH_LAYERS["gin"], (r"convs\.(\d+)\.lin\.", r"pooling.layers.\1.lin_edge.")]
+
+
+def convert_official_state_dict(state_dict: dict[str, Tensor], gnn_type: str | None = None) -> dict[str, Tensor]:
+    """
+    Renames the parameters of the released GLOT pooler (github.com/ipsitmantri/GLOT) to those of [`GlotPooler`].
+
+    Args:
+        state_dict (`dict[str, Tensor]`): of the released pooler; the tensors are passed on unchanged.
+        gnn_type (`str`, *optional*): `"gat"`, `"gcn"`, `"gin"` or `"gine"`; None for the released AdaPool.
+
+    Returns:
+        `dict[str, Tensor]`: loads with `GlotPooler(config).load_state_dict(..., strict=True)`, where `config` has the
+        same `gnn_type`, or `pooling="adapool"`.
+
+    Raises:
+        ValueError: an unknown `gnn_type`, a parameter that it does not have, or a trained GIN epsilon, which released
+            checkpoints do not have and these layers do not compute.
+    """
+    if gnn_type is not None and gnn_type not in _GRAPH_LAYERS:
+        raise ValueError(f"gnn_type={gnn_type!r} is not one of {sorted(_GRAPH_LAYERS)}, or None for AdaPool")
+    renames = _COMMON + (_GRAPH_LAYERS[gnn_type] if gnn_type else [])
+    converted = {}
+    for name, tensor in state_dict.items():
+        if gnn_type in ("gin", "gine") and name.endswith(".eps"):
+            if tensor.count_nonzero():
+                raise ValueError(f"`{name}` is {tensor.tolist()}, but only GIN layers with a fixed epsilon of 0 exist")
+            continue
+        for pattern, replacement in renames:
+            new_name, count = re.subn(f"^{pattern}", replacement, name)
+            if count:
+                converted[new_name] = tensor
+                break
+        else:
+            raise ValueError(f"`{name}` is not a parameter of the released pooler with gnn_type={gnn_type!r}")
+    return converted

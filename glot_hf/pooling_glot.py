@@ -1,0 +1,228 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+Poolings: token hidden states -> one sentence vector. One small class each, one registry, and `GlotPooler`, the trained
+head that a configuration describes.
+
+Every pooling but max is a weighted sum of token embeddings, `z = sum_i pi_i u_i`; what differs is where `u` and `pi`
+come from. That is how the paper places its baselines (Section 3.3): constant scores are mean pooling, one-hot scores are
+CLS pooling, and a graph without layers is attention-scored pooling.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .configuration_glot import GlotConfig
+from .graph_glot import token_graph
+from .layers_glot import GNN_LAYERS
+
+
+class PooledTokens(NamedTuple):
+    """A sentence vector and what it was made of."""
+
+    vector: Tensor  # (B, D)
+    token_embeddings: Tensor  # (B, L, D), zero at padding
+    readout_weights: Tensor | None = None  # (B, L), zero at padding, summing to 1; None for max pooling
+    adjacency: Tensor | None = None  # (B, L, L) bool; None without a graph
+
+
+class Readout(nn.Module):
+    r"""Attention readout (paper, Equation 5): :math:`\pi = \text{softmax}_i(v^T \tanh(W u_i + b))` over valid tokens."""
+
+    def __init__(self, size: int, hidden_size: int | None = None):
+        super().__init__()
+        hidden_size = hidden_size or max(128, size // 2)  # the released default
+        self.score = nn.Sequential(nn.Linear(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
+
+    def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor:
+        scores = self.score(token_embeddings).squeeze(-1).float()  # (B, L)
+        # A finite fill: a sentence without a single valid token gets zero weights, not NaN.
+        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+        return weights * mask
+
+
+def weighted_sum(token_embeddings: Tensor, weights: Tensor) -> Tensor:
+    """`(B, L, D), (B, L)` -> `(B, D)`."""
+    return (weights.to(token_embeddings.dtype)[:, None] @ token_embeddings).squeeze(1)
+
+
+class MeanPooling(nn.Module):
+    """The mean of the valid tokens."""
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+
+    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return mask / mask.sum(-1, keepdim=True).clamp(min=1)  # (B, L)
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        weights = self.weights(hidden_states, mask)
+        return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
+
+
+class ClsPooling(MeanPooling):
+    """The first valid token, wherever padding puts it."""
+
+    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return mask & (mask.cumsum(-1) == 1)  # (B, L)
+
+
+class LastPooling(MeanPooling):
+    """The last valid token, wherever padding puts it: the usual choice for decoders."""
+
+    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))  # (B, L)
+
+
+class MaxPooling(nn.Module):
+    """The largest value of each dimension over the valid tokens."""
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        lowest = torch.finfo(hidden_states.dtype).min
+        vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
+        return PooledTokens(vector * mask.any(dim=1, keepdim=True), hidden_states)
+
+
+class AdaPooling(nn.Module):
+    """The paper's AdaPool: the attention readout on the hidden states themselves."""
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+        self.readout = Readout(config.pooled_size, config.readout_hidden_size)
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        weights = self.readout(hidden_states, mask)
+        return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
+
+
+class GlotPooling(nn.Module):
+    """Token graph, K graph layers with ReLU, jumping knowledge, attention readout (paper, Sections 3.1 to 3.3)."""
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+        self.threshold, self.jumping_knowledge = config.similarity_threshold, config.jumping_knowledge
+        heads = {"num_heads": config.num_attention_heads} if config.gnn_type == "gat" else {}
+        sizes = [config.input_size] + [config.gnn_hidden_size] * config.num_gnn_layers
+        layer = GNN_LAYERS[config.gnn_type]
+        self.layers = nn.ModuleList(layer(before, after, **heads) for before, after in zip(sizes, sizes[1:]))
+        self.readout = Readout(config.pooled_size, config.readout_hidden_size)
+
+    def embed_tokens(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
+        """`(B, L, d), (B, L, L), (B, L)` -> token embeddings u `(B, L, D)`."""
+        outputs, hidden = [], hidden_states
+        for layer in self.layers:
+            hidden = F.relu(layer(hidden, adjacency, mask))  # (B, L, H)
+            outputs.append(hidden)
+        if not outputs:
+            return hidden_states
+        match self.jumping_knowledge:
+            case "cat":
+                return torch.cat([hidden_states.to(hidden.dtype), *outputs], dim=-1)  # (B, L, d + K * H)
+            case "max":
+                return torch.stack(outputs).amax(dim=0)  # (B, L, H)
+            case "mean":
+                return torch.stack(outputs).mean(dim=0)
+            case "last":
+                return outputs[-1]
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        adjacency = token_graph(hidden_states, mask, self.threshold)  # (B, L, L)
+        token_embeddings = self.embed_tokens(hidden_states, adjacency, mask)  # (B, L, D)
+        weights = self.readout(token_embeddings, mask)  # (B, L)
+        return PooledTokens(weighted_sum(token_embeddings, weights), token_embeddings, weights, adjacency)
+
+
+POOLINGS: dict[str, type[nn.Module]] = {
+    "glot": GlotPooling,
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "cls": ClsPooling,
+    "last": LastPooling,
+    "adapool": AdaPooling,
+}
+
+
+class GlotPooler(nn.Module):
+    """
+    The trained head: token hidden states of a frozen backbone -> sentence vector.
+
+    Args:
+        config ([`GlotConfig`]): with `input_size` known.
+
+    Raises:
+        ValueError: `config.input_size` is None.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from glot_hf import GlotConfig, GlotPooler
+
+    >>> pooler = GlotPooler(GlotConfig(input_size=384))
+    >>> pooler(torch.randn(2, 7, 384), torch.ones(2, 7)).shape
+    torch.Size([2, 640])
+    ```
+    """
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+        if config.input_size is None:
+            raise ValueError(
+                "GlotPooler needs the width of the hidden states: set GlotConfig(input_size=...) or pass a "
+                "backbone_config, or build the model with from_backbone(...), which takes it from the backbone"
+            )
+        self.input_size = config.input_size
+        self.num_layers_mixed = len(config.backbone_layers) if isinstance(config.backbone_layers, list) else 0
+        if self.num_layers_mixed:
+            self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
+        self.pooling = POOLINGS[config.pooling](config)
+        self.projection = nn.Linear(config.pooled_size, config.projection_size) if config.projection_size else None
+
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, return_details: bool = False
+    ) -> Tensor | PooledTokens:
+        """
+        Args:
+            hidden_states (`Tensor` of shape `(B, L, d)`, floating point): in the dtype of the head's parameters. With a
+                list of n `backbone_layers`, `(B, L, n, d)`. Padding may hold anything, NaN included.
+            attention_mask (`Tensor` of shape `(B, L)`, bool, int or float): nonzero where a token is valid; default all.
+            return_details (`bool`): return [`PooledTokens`] instead of the vector alone.
+
+        Returns:
+            `Tensor` of shape `(B, D)`, or [`PooledTokens`]. A sentence without valid tokens gives zeros before the
+            projection.
+
+        Raises:
+            ValueError: the shapes do not fit the head or each other.
+        """
+        expected = f"(B, L, {self.input_size})"
+        if self.num_layers_mixed:
+            expected = f"(B, L, {self.num_layers_mixed}, {self.input_size})"
+        if hidden_states.dim() != (4 if self.num_layers_mixed else 3) or hidden_states.shape[-1] != self.input_size:
+            raise ValueError(
+                f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes {expected}: use "
+                "the backbone that the head was made for, or make a head with this input_size"
+            )
+        if attention_mask is None:
+            attention_mask = hidden_states.new_ones(hidden_states.shape[:2])
+        if attention_mask.shape != hidden_states.shape[:2]:
+            raise ValueError(
+                f"attention_mask of shape {tuple(attention_mask.shape)} does not fit hidden_states of shape "
+                f"{tuple(hidden_states.shape)}: it must be (B, L)"
+            )
+        mask = attention_mask.to(hidden_states.device) != 0  # (B, L) bool
+        if self.num_layers_mixed:
+            weights = self.layer_scores.softmax(dim=0).to(hidden_states.dtype)  # (n,)
+            hidden_states = (hidden_states * weights[:, None]).sum(dim=2)  # (B, L, d)
+        # masked_fill, not a product: the states of padding may be NaN or infinite.
+        pooled = self.pooling(hidden_states.masked_fill(~mask[:, :, None], 0.0), mask)
+        vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
+        return pooled._replace(vector=vector) if return_details else vector
+
+
+__all__ = ["GlotPooler", "PooledTokens", "POOLINGS"]
