@@ -207,6 +207,12 @@ class GlotConfig(PreTrainedConfig):
         """The backbone's vocabulary size, or None without a `backbone_config`."""
         return getattr(self.get_text_config(), "vocab_size", None) if self.backbone_config is not None else None
 
+    @vocab_size.setter
+    def vocab_size(self, value: int) -> None:
+        if self.backbone_config is None:
+            raise ValueError(f"vocab_size={value} is the backbone's, and this configuration has no backbone_config")
+        self.get_text_config().vocab_size = value
+
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """The backbone's text configuration (what resizing embeddings and length checks ask), or this one without it."""
         if self.backbone_config is None:
