@@ -6,6 +6,7 @@ import os
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import HFValidationError
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
@@ -31,7 +32,7 @@ def pin_revision(name_or_path: str, revision: str | None = None, **hub_kwargs) -
         return None
     try:
         config_file = cached_file(name_or_path, "config.json", revision=revision, **hub_kwargs)
-    except OSError:
+    except (OSError, HFValidationError):
         return revision  # loading the weights comes next and reports what is wrong
     return extract_commit_hash(config_file, None) or revision
 
@@ -45,7 +46,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     """
     try:
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
-    except OSError as error:
+    except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OSError(
             f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds one, "

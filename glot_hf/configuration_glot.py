@@ -49,7 +49,7 @@ def _not_negative(value: int) -> None:
 
 def _below_one(value: float) -> None:
     if not -1 <= value < 1:
-        raise ValueError(f"a cosine threshold lies in [-1, 1), got {value}")
+        raise ValueError(f"tau is a cosine threshold in [-1, 1), got {value}")
 
 
 def _layers(value: int | list[int]) -> None:

@@ -1,0 +1,127 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Command line options, from dataclasses: one option a field, by its name."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transformers import HfArgumentParser, PreTrainedConfig
+
+from ..configuration_glot import GlotConfig
+from ..errors import InputError
+
+
+@dataclass
+class BackboneArguments:
+    backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the frozen backbone."})
+    backbone_revision: str | None = field(default=None, metadata={"help": "Its branch, tag or commit."})
+
+
+@dataclass
+class DataArguments:
+    """Which labelled texts: `--train_file` and its companions, or `--task`."""
+
+    train_file: str | None = field(
+        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "The same for evaluation; default: a tenth of train_file is held out."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text; guessed by default."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; guessed by default."})
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = field(
+        default=None, metadata={"help": "What the labels are; found from them by default."}
+    )
+    task: str | None = field(default=None, metadata={"help": "A task by name, instead of a file: cola or sst2."})
+    data_dir: str | None = field(default=None, metadata={"help": "The task's own folder, with train.tsv and dev.tsv."})
+    max_length: int = field(default=128, metadata={"help": "Longer texts are cut at this many tokens."})
+
+
+# Configuration fields that have flags of their own, or that no flag could hold.
+_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
+# Fields whose type argparse does not know: what to parse instead.
+_FLAG_TYPES = {"similarity_threshold": float, "backbone_layers": list[int], "backbone_load_kwargs": str}
+
+
+def _head_flags() -> Iterator[tuple[str, Any, Any]]:
+    inherited = {option.name for option in dataclasses.fields(PreTrainedConfig)}
+    for option in dataclasses.fields(GlotConfig):
+        if option.name in inherited or option.name in _NOT_FLAGS:
+            continue
+        metadata = {key: option.metadata[key] for key in ("help", "aliases") if key in option.metadata}
+        metadata["help"] = metadata["help"].replace("%", "%%")
+        default = {"default": option.default}
+        if option.name == "backbone_layers":
+            default = {"default_factory": lambda value=option.default: [value]}
+        yield option.name, _FLAG_TYPES.get(option.name, option.type), field(metadata=metadata, **default)
+
+
+HeadArguments = dataclasses.make_dataclass("HeadArguments", list(_head_flags()))
+HeadArguments.__doc__ = "Every option of [`GlotConfig`], by its name."
+
+
+def head_options(arguments: Any) -> dict[str, Any]:
+    """
+    `HeadArguments` as keywords of [`GlotConfig`].
+
+    Raises:
+        InputError: `--backbone_load_kwargs` is not JSON.
+        StrictDataclassError: a value is outside what its option allows.
+    """
+    options = dataclasses.asdict(arguments)
+    if len(options["backbone_layers"]) == 1:
+        options["backbone_layers"] = options["backbone_layers"][0]
+    if options["backbone_load_kwargs"] is not None:
+        try:
+            options["backbone_load_kwargs"] = json.loads(options["backbone_load_kwargs"])
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"--backbone_load_kwargs {options['backbone_load_kwargs']!r} is not JSON ({error}): write it as "
+                '\'{"dtype": "bfloat16"}\''
+            ) from error
+    GlotConfig(**{name: value for name, value in options.items() if name != "backbone_in_checkpoint"})
+    return options
+
+
+class CommandParser(HfArgumentParser):
+    """`HfArgumentParser` whose complaints are one line long, and that takes no option it does not know."""
+
+    def __init__(self, *dataclass_types, **kwargs):
+        super().__init__(dataclass_types, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message} (--help lists the options)")
+
+    def parse(self, argv: list[str]) -> tuple:
+        """
+        One instance for each dataclass, then a namespace if there are arguments of another origin.
+
+        Raises:
+            InputError: an unknown option or a value that its option does not take.
+        """
+        with user_errors():
+            *parsed, rest = self.parse_args_into_dataclasses(
+                argv, return_remaining_strings=True, look_for_args_file=False
+            )
+        if rest:
+            options = [option for action in self._actions for option in action.option_strings]
+            close = difflib.get_close_matches(rest[0].split("=")[0], options, n=1)
+            hint = f"did you mean {close[0]}?" if close else "--help lists the options"
+            raise InputError(f"there is no option {rest[0]!r}: {hint}")
+        return tuple(parsed)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """What libraries raise for an argument of the user's (a missing backbone, a head that does not fit) as InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ImportError, OSError, ValueError) as error:
+        raise InputError(str(error)) from error

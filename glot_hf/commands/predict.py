@@ -1,0 +1,80 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf predict DIR`: a trained head's answers, one JSON object a line."""
+
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..errors import InputError, require_extra
+from .arguments import CommandParser
+
+
+@dataclass
+class PredictionArguments:
+    """Which texts: `--text` here and now, or `--test_file`."""
+
+    text: list[str] | None = field(default=None, metadata={"help": "One or more texts."})
+    text_pair: list[str] | None = field(default=None, metadata={"help": "Their second texts, for a pair head."})
+    test_file: str | None = field(default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file."})
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
+    batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
+    output_file: str | None = field(default=None, metadata={"help": "JSON lines file; default: standard output."})
+
+
+def run(argv: list[str]) -> None:
+    require_extra("train", "datasets", "sklearn", "scipy")
+    parser = CommandParser(PredictionArguments, prog="glot-hf predict", description=__doc__)
+    parser.add_argument("model", help="folder that `glot-hf train` wrote")
+    arguments, rest = parser.parse(argv)
+    from .trained import load_trained
+
+    head = load_trained(rest.model)
+    examples = _examples(arguments, head)
+    prediction = head.trainer(arguments.batch_size).predict(head.tokenize(examples))
+    output = open(arguments.output_file, "w", encoding="utf-8") if arguments.output_file else nullcontext(sys.stdout)
+    with output as file:
+        for example, logits in zip(examples, torch.from_numpy(prediction.predictions)):
+            file.write(json.dumps(example | _answer(logits, head), ensure_ascii=False) + "\n")
+
+
+def _examples(arguments: PredictionArguments, head) -> Any:
+    from datasets import Dataset
+
+    from ..data.columns import require_column
+    from ..data.examples import texts_of
+    from ..data.tables import load_table
+
+    is_pair = head.model.config.pair_mode is not None
+    if (arguments.text is None) == (arguments.test_file is None):
+        raise InputError("name the texts: either --text or --test_file")
+    if arguments.text is not None:
+        columns = {"text": arguments.text, "text_pair": arguments.text_pair}
+        if is_pair and len(arguments.text_pair or ()) != len(arguments.text):
+            raise InputError(f"this is a pair head: give a --text_pair for each of the {len(arguments.text)} texts")
+    else:
+        names = {
+            "text": arguments.text_column or head.record.text_column or "text",
+            "text_pair": arguments.text_pair_column or head.record.text_pair_column if is_pair else None,
+        }
+        table = load_table(arguments.test_file, split="test")
+        for kind, name in names.items():
+            require_column(table, name, f"--{kind}_column")
+        columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in names.items()}
+    return Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
+
+
+def _answer(logits: torch.Tensor, head) -> dict[str, Any]:
+    match head.labels.problem_type:
+        case "regression":
+            return {"score": logits.item()}
+        case "multi_label_classification":
+            scores = dict(zip(head.labels.names, logits.sigmoid().tolist()))
+            return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
+        case "single_label_classification":
+            score, index = logits.softmax(dim=-1).max(dim=-1)
+            return {"label": head.labels.names[index], "score": score.item()}

@@ -1,0 +1,87 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""From command line options to labelled examples."""
+
+from datasets import Dataset
+
+from ..data.columns import choose_columns, require_column
+from ..data.examples import label_cells, make_examples
+from ..data.labels import Labels, learn_labels, shorten
+from ..data.tables import load_table
+from ..data.tasks import find_task
+from ..errors import InputError
+from ..training_record import TrainingRecord
+from .arguments import DataArguments
+
+
+VALIDATION_SHARE = 0.1
+
+
+def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset, Labels, dict[str, str | None]]:
+    """
+    Examples to train on and to validate with, their labels, and the columns they came from.
+
+    Raises:
+        InputError: see the messages.
+    """
+    _require_one_source(data.train_file, data.task, data.data_dir, "--train_file")
+    if data.task is not None:
+        task = find_task(data.task)
+        train, validation = (task.examples(split, data.data_dir) for split in ("train", "validation"))
+        return train, validation, task.labels, {}
+    table = load_table(data.train_file)
+    text, label = choose_columns(table, data.text_column, data.label_column)
+    require_column(table, data.text_pair_column, "--text_pair_column")
+    columns = {"text_column": text, "text_pair_column": data.text_pair_column, "label_column": label}
+    labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
+    print(
+        f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"
+    )
+    train = make_examples(table, text, label, labels, data.train_file, data.text_pair_column)
+    if data.validation_file is not None:
+        return train, file_examples(data.validation_file, columns, labels), labels, columns
+    if len(train) < 2:
+        raise InputError(f"{data.train_file!r} has one row only, so none can be held out: name a --validation_file")
+    parts = train.train_test_split(test_size=VALIDATION_SHARE, seed=seed)
+    print(f"holds out {VALIDATION_SHARE:.0%} of the rows for validation (--validation_file names others)")
+    return parts["train"], parts["test"], labels, columns
+
+
+def evaluation_examples(data: DataArguments, labels: Labels, record: TrainingRecord) -> Dataset:
+    """
+    Examples to judge a trained head by; the columns are those it was trained with, where no others are named.
+
+    Raises:
+        InputError: see the messages.
+    """
+    task_name = data.task or (record.task if data.validation_file is None else None)
+    _require_one_source(data.validation_file, task_name, data.data_dir, "--validation_file")
+    if task_name is not None:
+        task = find_task(task_name)
+        if task.labels.names != labels.names:
+            raise InputError(f"this head knows the classes {shorten(labels.names)}, but {task.name} has others")
+        return task.examples("validation", data.data_dir)
+    columns = {name: getattr(data, name) or getattr(record, name) for name in _COLUMNS}
+    return file_examples(data.validation_file, columns, labels)
+
+
+_COLUMNS = ("text_column", "text_pair_column", "label_column")
+
+
+def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -> Dataset:
+    """
+    The labelled examples of a validation file.
+
+    Raises:
+        InputError: see the messages.
+    """
+    table = load_table(source, split="validation")
+    text, label = choose_columns(table, columns["text_column"], columns["label_column"])
+    require_column(table, columns["text_pair_column"], "--text_pair_column")
+    return make_examples(table, text, label, labels, source, columns["text_pair_column"])
+
+
+def _require_one_source(file: str | None, task: str | None, data_dir: str | None, flag: str) -> None:
+    if (file is None) == (task is None):
+        raise InputError(f"name the texts: either {flag} or --task")
+    if file is not None and data_dir is not None:
+        raise InputError(f"--data_dir belongs to --task: with {flag}, name the file itself")

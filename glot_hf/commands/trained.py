@@ -1,0 +1,49 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""A folder that `glot-hf train` wrote, opened for use."""
+
+import tempfile
+from dataclasses import dataclass
+
+from datasets import Dataset
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
+
+from ..data.examples import tokenize
+from ..data.labels import Labels
+from ..modeling_glot import GlotForSequenceClassification
+from ..training import GlotTrainingArguments, make_trainer
+from ..training_record import TrainingRecord
+from .arguments import user_errors
+
+
+@dataclass
+class TrainedHead:
+    model: GlotForSequenceClassification
+    tokenizer: PreTrainedTokenizerBase
+    record: TrainingRecord
+
+    @property
+    def labels(self) -> Labels:
+        config = self.model.config
+        names = () if config.problem_type == "regression" else tuple(config.id2label.values())
+        return Labels(config.problem_type, names)
+
+    def tokenize(self, examples: Dataset) -> Dataset:
+        return tokenize(examples, self.tokenizer, self.record.max_length)
+
+    def trainer(self, batch_size: int) -> Trainer:
+        """For evaluation and prediction; it writes nothing."""
+        arguments = GlotTrainingArguments(
+            output_dir=tempfile.gettempdir(), per_device_eval_batch_size=batch_size, eval_strategy="no"
+        )
+        return make_trainer(self.model, self.tokenizer, arguments)
+
+
+def load_trained(folder: str) -> TrainedHead:
+    """
+    Raises:
+        InputError: the folder is not one that `glot-hf train` wrote, or its backbone cannot be found.
+    """
+    record = TrainingRecord.load(folder)
+    with user_errors():
+        model = GlotForSequenceClassification.from_pretrained(folder)
+        return TrainedHead(model, AutoTokenizer.from_pretrained(folder), record)

@@ -1,0 +1,2 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Text for training and evaluation: the user's own files, GLUE tasks, generated data."""

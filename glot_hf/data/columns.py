@@ -1,0 +1,59 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Which column of a table is the text and which the label."""
+
+from datasets import Dataset
+
+from ..errors import InputError
+
+
+_TEXT_NAMES = ("text", "sentence", "content", "document", "review", "tweet", "comment", "message", "question")
+_LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
+
+
+def choose_columns(table: Dataset, text: str | None = None, label: str | None = None) -> tuple[str, str]:
+    """
+    The text and the label column: those that were named, or else those with usual names, or else the column with the
+    longest texts and the only other one. What is guessed is printed.
+
+    Raises:
+        InputError: there is no column of that name, or none can be guessed.
+    """
+    names = table.column_names
+    for given, flag in ((text, "--text_column"), (label, "--label_column")):
+        require_column(table, given, flag)
+    if text is None:
+        text = _guess(table, "text", _usual(names, _TEXT_NAMES, taken=label) or _longest(table, taken=label))
+    if label is None:
+        others = [name for name in names if name != text]
+        only_other = others[0] if len(others) == 1 else None
+        label = _guess(table, "label", _usual(names, _LABEL_NAMES, taken=text) or only_other)
+    return text, label
+
+
+def require_column(table: Dataset, name: str | None, flag: str) -> None:
+    """
+    Raises:
+        InputError: a column was named that the table does not have.
+    """
+    if name is not None and name not in table.column_names:
+        raise InputError(f"there is no column {name!r} for {flag}: the columns are {table.column_names}")
+
+
+def _guess(table: Dataset, kind: str, guess: str | None) -> str:
+    if guess is None:
+        raise InputError(
+            f"no {kind} column can be guessed: name it with --{kind}_column, the columns are {table.column_names}"
+        )
+    print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)")
+    return guess
+
+
+def _usual(names: list[str], usual: tuple[str, ...], taken: str | None) -> str | None:
+    by_lower_case = {name.lower(): name for name in names if name != taken}
+    return next((by_lower_case[name] for name in usual if name in by_lower_case), None)
+
+
+def _longest(table: Dataset, taken: str | None) -> str | None:
+    rows = table[:100]
+    candidates = [name for name in table.column_names if name != taken and isinstance(rows[name][0], str)]
+    return max(candidates, key=lambda name: sum(len(str(cell)) for cell in rows[name]), default=None)

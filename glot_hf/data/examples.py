@@ -1,0 +1,88 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Tables -> the examples a head is trained on or judged by: text, text_pair where there are pairs, and labels."""
+
+from typing import Any
+
+from datasets import ClassLabel, Dataset
+from transformers import PreTrainedTokenizerBase
+
+from ..errors import InputError
+from .labels import Labels
+
+
+def make_examples(
+    table: Dataset, text: str, label: str, labels: Labels, where: str, text_pair: str | None = None
+) -> Dataset:
+    """
+    Rows of `text`, `text_pair` where that column is named, and encoded `labels`, in the order of the table.
+
+    Raises:
+        InputError: a cell is not text, or a label is absent or unknown; names its row, counted from 1.
+    """
+    columns = {"text": texts_of(table, text, where)}
+    if text_pair is not None:
+        columns["text_pair"] = texts_of(table, text_pair, where)
+    return Dataset.from_dict({**columns, "labels": labels.encode(label_cells(table, label), where)})
+
+
+def texts_of(table: Dataset, column: str, where: str) -> list[str]:
+    """
+    The texts of a column.
+
+    Raises:
+        InputError: a cell is not text; names its row, counted from 1.
+    """
+    cells = table[column][:]
+    for row, cell in enumerate(cells, start=1):
+        if not isinstance(cell, str):
+            raise InputError(f"{where}, row {row}: {column!r} holds {cell!r}, which is not text")
+    return cells
+
+
+def label_cells(table: Dataset, column: str) -> list[Any]:
+    """The cells of a label column; of a dataset that names its classes, the names."""
+    feature, cells = table.features[column], table[column][:]
+    return feature.int2str(cells) if isinstance(feature, ClassLabel) else cells
+
+
+def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
+    """
+    Examples as models take them: `input_ids` and its companions, the same with `_b` for the second text, `labels`.
+
+    Says how many texts were cut at `max_length`.
+    """
+
+    def encode(batch: dict[str, list]) -> dict[str, list]:
+        encoded = dict(tokenizer(batch["text"], truncation=True, max_length=max_length))
+        if "text_pair" in batch:
+            second = tokenizer(batch["text_pair"], truncation=True, max_length=max_length)
+            encoded |= {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
+        return encoded
+
+    tokenized = examples.map(encode, batched=True, remove_columns=[n for n in examples.column_names if n != "labels"])
+    full = sum(len(ids) >= max_length for ids in tokenized["input_ids"])
+    if full:
+        print(f"{full} of {len(tokenized)} texts fill max_length={max_length}; what is longer is cut (--max_length)")
+    return tokenized
+
+
+class PairCollator:
+    """
+    Pads a batch of tokenized examples; the two texts of a pair each to their own longest.
+
+    Args:
+        tokenizer: pads on the side that it is set to.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows of lists -> `(B, L)` tensors, and `labels` of shape `(B,)` or `(B, num_labels)`."""
+        first = [{name: value for name, value in row.items() if not name.endswith("_b")} for row in examples]
+        batch = self.tokenizer.pad(first, padding=True, return_tensors="pt")
+        if "input_ids_b" in examples[0]:
+            second = [{name: row[f"{name}_b"] for name in ("input_ids", "attention_mask")} for row in examples]
+            padded = self.tokenizer.pad(second, padding=True, return_tensors="pt")
+            batch |= {f"{name}_b": tensor for name, tensor in padded.items()}
+        return batch

@@ -1,0 +1,56 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What a head is judged by: scikit-learn's and scipy's metrics for each problem type."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_squared_error
+from transformers import EvalPrediction
+
+from .data.labels import ProblemType
+
+
+def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[str, float]]:
+    """
+    For Trainer's `compute_metrics`: a function of logits `(N, num_labels)` and labels.
+
+    - single-label: accuracy, f1_macro, matthews_correlation, and f1 (of class 1, as GLUE) for two classes;
+    - multi-label (a label is predicted where its logit is positive): accuracy of the whole set, f1_micro, f1_macro;
+    - regression: pearson, spearman, mse.
+    """
+    return {
+        "single_label_classification": _single_label,
+        "multi_label_classification": _multi_label,
+        "regression": _regression,
+    }[problem_type]
+
+
+def _single_label(prediction: EvalPrediction) -> dict[str, float]:
+    labels, predicted = prediction.label_ids, prediction.predictions.argmax(axis=-1)
+    metrics = {
+        "accuracy": accuracy_score(labels, predicted),
+        "f1_macro": f1_score(labels, predicted, average="macro"),
+        "matthews_correlation": matthews_corrcoef(labels, predicted),
+    }
+    if prediction.predictions.shape[-1] == 2:
+        metrics["f1"] = f1_score(labels, predicted)
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
+    labels, predicted = prediction.label_ids.astype(int), (prediction.predictions > 0).astype(int)
+    return {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=0)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+    }
+
+
+def _regression(prediction: EvalPrediction) -> dict[str, float]:
+    labels, predicted = np.ravel(prediction.label_ids), np.ravel(prediction.predictions)
+    return {
+        "pearson": float(pearsonr(predicted, labels).statistic),
+        "spearman": float(spearmanr(predicted, labels).statistic),
+        "mse": float(mean_squared_error(labels, predicted)),
+    }

@@ -1,0 +1,91 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The Trainer glue: the paper's defaults, and a stock Trainer for a head."""
+
+from dataclasses import dataclass, field
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from .data.examples import PairCollator
+from .errors import InputError
+from .metrics import metrics_for
+from .modeling_glot import GlotForSequenceClassification, GlotPreTrainedModel
+
+
+@dataclass
+class GlotTrainingArguments(TrainingArguments):
+    """`TrainingArguments` with the released recipe as defaults: Adam, learning rate 2e-4, 3 epochs, batch 32."""
+
+    learning_rate: float = field(default=2e-4, metadata={"help": "The learning rate of the head."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "The training batch size per device."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "The evaluation batch size per device."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: no, steps or epoch."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint: no, steps or epoch."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "How many checkpoints to keep."})
+    report_to: str = field(default="none", metadata={"help": "Where to report logs, such as tensorboard."})
+    resume_from_checkpoint: str | None = field(
+        default=None,
+        metadata={
+            "nargs": "?",
+            "const": "last",
+            "help": "Go on from this checkpoint folder, or from the last one in output_dir where none is named.",
+        },
+    )
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Train anew in an output_dir that already holds a head or checkpoints."}
+    )
+
+    def __post_init__(self):
+        if not torch.accelerator.is_available():
+            self.dataloader_pin_memory = False  # on a CPU it only brings a warning
+        super().__post_init__()
+
+
+def count_parameters(model: GlotPreTrainedModel) -> tuple[int, int]:
+    """Parameters that are trained, and parameters of the backbone that are not."""
+    backbone = model.base_model.backbone
+    frozen = sum(p.numel() for p in backbone.parameters() if not p.requires_grad) if backbone is not None else 0
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), frozen
+
+
+def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
+    """
+    The checkpoint folder to resume from, if that was asked for.
+
+    Raises:
+        InputError: there is none.
+    """
+    if arguments.resume_from_checkpoint != "last":
+        return arguments.resume_from_checkpoint
+    checkpoint = get_last_checkpoint(arguments.output_dir)
+    if checkpoint is None:
+        raise InputError(
+            f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
+        )
+    return checkpoint
+
+
+def make_trainer(
+    model: GlotForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    arguments: TrainingArguments,
+    train: Dataset | None = None,
+    validation: Dataset | None = None,
+) -> Trainer:
+    """
+    A stock Trainer. Anything of it can be changed as usual; a class-weighted loss is its `compute_loss_func`.
+
+    Args:
+        train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them.
+    """
+    return Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=tokenizer,
+        data_collator=PairCollator(tokenizer),
+        compute_metrics=metrics_for(model.config.problem_type),
+    )

@@ -1,0 +1,65 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What a head's folder says of how the head was trained, so that it is judged and used on the same footing."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+
+from .errors import InputError
+from .version import __version__
+
+
+FILE_NAME = "training_record.json"
+
+
+@dataclass
+class TrainingRecord:
+    """
+    Written beside the head as training_record.json.
+
+    Args:
+        command (`list[str]`): the command line.
+        seed (`int`): of Trainer.
+        max_length (`int`): tokens a text was cut at.
+        text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
+        task (`str`): as in `--task`; None for the user's own data.
+        versions (`dict[str, str]`): of the libraries that decide the result.
+    """
+
+    command: list[str]
+    seed: int
+    max_length: int
+    text_column: str | None = None
+    text_pair_column: str | None = None
+    label_column: str | None = None
+    task: str | None = None
+    versions: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {
+            "glot_hf": __version__,
+            "transformers": transformers.__version__,
+            "torch": str(torch.__version__),
+        }
+    )
+
+    def save(self, folder: str | os.PathLike) -> None:
+        Path(folder, FILE_NAME).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "TrainingRecord":
+        """
+        Raises:
+            InputError: the folder is not one that `glot-hf train` wrote.
+        """
+        path = Path(folder, FILE_NAME)
+        if not path.is_file():
+            raise InputError(
+                f"{os.fspath(folder)!r} is not a folder that `glot-hf train` wrote: it has no {FILE_NAME}"
+            )
+        known = {field.name for field in dataclasses.fields(cls)}
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{name: value for name, value in stored.items() if name in known})
