@@ -237,6 +237,18 @@ class GlotConfig(PreTrainedConfig):
                 "input_size out, or choose the backbone that the head was made for"
             )
 
+    def validate_backbone_layers(self):
+        """Part of `@strict`-powered validation."""
+        count = getattr(self.get_text_config(), "num_hidden_layers", None) if self.backbone_config is not None else None
+        if count is None:
+            return
+        layers = self.backbone_layers if isinstance(self.backbone_layers, list) else [self.backbone_layers]
+        if not all(-count - 1 <= layer <= count for layer in layers):
+            raise ValueError(
+                f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to {count}, "
+                f"or -{count + 1} to -1 from the end"
+            )
+
     def validate_backbone_in_checkpoint(self):
         """Part of `@strict`-powered validation."""
         if self.backbone_in_checkpoint and self.backbone_config is None:

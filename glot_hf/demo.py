@@ -28,6 +28,7 @@ from .modeling_glot import GlotForSequenceClassification
 from .training import GlotTrainingArguments, count_parameters
 
 
+BACKBONE = "all-MiniLM-L6-v2"
 POOLINGS = ("mean", "max", "cls", "adapool", "glot")
 SHARES = (0.0, 0.5, 0.8, 0.9)
 NUM_TRAIN, NUM_TEST = 500, 500
@@ -63,7 +64,7 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
     progress.close()  # the last one trained is a GLOT head, at the largest share
 
     results = {
-        "backbone": Path(backbone_path).name,
+        "backbone": BACKBONE,
         "budget": {"training_texts": NUM_TRAIN, "test_texts": NUM_TEST, "seeds": num_seeds, **BUDGET},
         "head_parameters": parameters,
         "accuracy": accuracies,
@@ -138,20 +139,20 @@ def _mean_and_deviation(values: list[float]) -> str:
 
 
 def plot(results: dict[str, Any]) -> Figure:
-    """Accuracy against distractor share, a line for each pooling, with the deviation over seeds as a band."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    """Accuracy against distractor share: a line through the means of each pooling, a dot for each seed."""
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
+    shares = [100 * share for share in SHARES]
     for pooling in POOLINGS:
         runs = 100 * torch.tensor([results["accuracy"][pooling][share] for share in SHARES])  # (shares, seeds)
-        mean, deviation = runs.mean(dim=1), runs.std(dim=1, correction=1 if runs.shape[1] > 1 else 0)
-        shares = [100 * share for share in SHARES]
-        (line,) = axes.plot(shares, mean, marker="o", label=pooling, linewidth=2.5 if pooling == "glot" else 1.5)
-        axes.fill_between(shares, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.15)
-    axes.axhline(50, color="grey", linestyle=":", linewidth=1)
-    axes.annotate("chance", (0, 50), textcoords="offset points", xytext=(2, 3), color="grey", fontsize=8)
+        (line,) = axes.plot(shares, runs.mean(dim=1), label=pooling, linewidth=3 if pooling == "glot" else 1.5)
+        for seed in range(runs.shape[1]):
+            axes.plot(shares, runs[:, seed], ".", color=line.get_color(), markersize=7, alpha=0.6)
+    axes.axhline(50, color="grey", linestyle=":", linewidth=1, label="chance")
     axes.set(xlabel="distractor words (%)", ylabel="accuracy (%)", ylim=(45, 102))
-    axes.set_title(f"One statement among distractors, frozen {results['backbone']}", fontsize=10)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.08))
+    axes.set_title(f"One statement among distractors, frozen {BACKBONE}: mean and seeds", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, loc="outside right center")
     return figure
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What a head is judged by: scikit-learn's and scipy's metrics for each problem type."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -28,11 +29,13 @@ def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[st
 
 def _single_label(prediction: EvalPrediction) -> dict[str, float]:
     labels, predicted = prediction.label_ids, prediction.predictions.argmax(axis=-1)
-    metrics = {
-        "accuracy": accuracy_score(labels, predicted),
-        "f1_macro": f1_score(labels, predicted, average="macro"),
-        "matthews_correlation": matthews_corrcoef(labels, predicted),
-    }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A single label was found")  # a small split can be so; MCC is 0 then
+        metrics = {
+            "accuracy": accuracy_score(labels, predicted),
+            "f1_macro": f1_score(labels, predicted, average="macro"),
+            "matthews_correlation": matthews_corrcoef(labels, predicted),
+        }
     if prediction.predictions.shape[-1] == 2:
         metrics["f1"] = f1_score(labels, predicted)
     return {name: float(value) for name, value in metrics.items()}

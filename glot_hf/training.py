@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The Trainer glue: the paper's defaults, and a stock Trainer for a head."""
 
+import os
 from dataclasses import dataclass, field
 
 import torch
@@ -38,6 +39,8 @@ class GlotTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self):
+        if self.output_dir is None:
+            raise InputError("--output_dir is missing: name the folder that the head will be written to")
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
         super().__post_init__()
@@ -57,9 +60,14 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
     Raises:
         InputError: there is none.
     """
-    if arguments.resume_from_checkpoint != "last":
-        return arguments.resume_from_checkpoint
-    checkpoint = get_last_checkpoint(arguments.output_dir)
+    checkpoint = arguments.resume_from_checkpoint
+    if checkpoint is None:
+        return None
+    if checkpoint != "last":
+        if not os.path.isdir(checkpoint):
+            raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
+        return checkpoint
+    checkpoint = get_last_checkpoint(arguments.output_dir) if os.path.isdir(arguments.output_dir) else None
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"

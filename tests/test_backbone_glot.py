@@ -110,13 +110,16 @@ def test_token_types_move_with_their_tokens(tiny_bert):
 @pytest.mark.parametrize("side", MASKS)
 def test_explicit_positions_are_respected(tiny_bert, side):
     """Also unusual ones: the row is then handed on as it is."""
+    seen = {}
+    tiny_bert.register_forward_pre_hook(lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True)
     mask = MASKS[side]
     inputs = {"input_ids": token_ids(mask), "attention_mask": mask}
     inputs["position_ids"] = torch.randint(0, 40, mask.shape)
-    states = run_backbone(tiny_bert, inputs, output_hidden_states=True)
+    run = run_backbone(tiny_bert, inputs, output_hidden_states=True)
+    assert all(torch.equal(seen[name], tensor) for name, tensor in inputs.items())
     expected = tiny_bert(**inputs, output_hidden_states=True)
-    torch.testing.assert_close(states.states, expected.last_hidden_state)
-    torch.testing.assert_close(states.hidden_states, expected.hidden_states)
+    torch.testing.assert_close(run.states, expected.last_hidden_state)
+    torch.testing.assert_close(run.hidden_states, expected.hidden_states)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
@@ -177,6 +180,8 @@ def test_records_a_graph_only_where_something_trains(tiny_bert):
     tiny_bert.requires_grad_(False)
     assert not is_trainable(tiny_bert) and not is_trainable(None)
     assert not run_backbone(tiny_bert, inputs).states.requires_grad
+    embeddings = torch.randn(1, 3, 32, requires_grad=True)
+    assert not run_backbone(tiny_bert, {"inputs_embeds": embeddings}).states.requires_grad
 
     tiny_bert.encoder.layer[1].requires_grad_(True)
     assert is_trainable(tiny_bert)

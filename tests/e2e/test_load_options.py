@@ -1,0 +1,93 @@
+"""Which options of `from_pretrained` go to the backbone, which to the head, and which nowhere by themselves."""
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+from glot_hf import GlotForSequenceClassification, GlotModel
+
+
+SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}
+IDS = torch.randint(5, 99, (3, 6), generator=torch.Generator().manual_seed(0))
+MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]])
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(IDS, MASK).logits
+
+
+class TestOptions:
+    """`dtype`, `device_map`, `attn_implementation` are the backbone's; trust is never passed on by itself."""
+
+    LOADERS = [GlotModel, GlotForSequenceClassification, AutoModel, AutoModelForSequenceClassification]
+
+    @pytest.mark.parametrize("loader", LOADERS)
+    @pytest.mark.filterwarnings("ignore:.*trust_remote_code")
+    def test_trust_is_not_passed_on(self, head_path, backbone_calls, loader):
+        loader.from_pretrained(head_path, trust_remote_code=True)
+        assert len(backbone_calls) == 1
+        assert "trust_remote_code" not in backbone_calls[0]
+
+    def test_trust_is_passed_on_where_it_is_meant(self, head_path, backbone_path, backbone_calls):
+        options = {"trust_remote_code": True}
+        GlotModel.from_pretrained(head_path, backbone_kwargs=options)
+        GlotModel.from_backbone(backbone_path, backbone_kwargs=options, **SMALL)
+        assert [call["trust_remote_code"] for call in backbone_calls] == [True, True]
+
+    @pytest.mark.parametrize("loader", LOADERS)
+    @pytest.mark.parametrize(
+        "option, value", [("attn_implementation", "eager"), ("dtype", torch.bfloat16), ("device_map", "cpu")]
+    )
+    def test_options_of_the_backbone(self, head_path, backbone_calls, loader, option, value):
+        model = loader.from_pretrained(head_path, **{option: value})
+        assert backbone_calls[-1][option] == value
+        backbone = model.base_model.backbone
+        assert backbone.config._attn_implementation == ("eager" if option == "attn_implementation" else "sdpa")
+        assert backbone.dtype == (torch.bfloat16 if option == "dtype" else torch.float32)
+        assert model.dtype == torch.float32
+        assert {parameter.dtype for parameter in model.base_model.head.parameters()} == {torch.float32}
+
+    def test_how_to_reach_the_hub_is_said_once(self, head_path, backbone_calls):
+        GlotModel.from_pretrained(head_path, token="hf_x", local_files_only=True)
+        assert backbone_calls[-1] == {"token": "hf_x", "local_files_only": True}
+
+    def test_backbone_kwargs_come_first(self, head_path, backbone_calls):
+        GlotModel.from_pretrained(head_path, dtype=torch.bfloat16, backbone_kwargs={"dtype": torch.float16})
+        assert backbone_calls[-1] == {"dtype": torch.float16}
+
+    def test_options_of_the_head(self, head_path):
+        model = GlotForSequenceClassification.from_pretrained(head_path, tau=0.9)
+        assert model.config.similarity_threshold == model.glot.head.pooling.threshold == 0.9
+        with pytest.raises(TypeError, match="tua"):
+            GlotForSequenceClassification.from_pretrained(head_path, tua=0.9)
+
+
+class TestDtype:
+    @pytest.fixture
+    def bf16_head(self, backbone_path, tmp_path):
+        """A bfloat16 backbone whose checkpoint is float32."""
+        model = GlotForSequenceClassification.from_backbone(
+            backbone_path, backbone_kwargs={"dtype": torch.bfloat16}, **SMALL
+        )
+        model.save_pretrained(tmp_path / "bf16_head")
+        return model, str(tmp_path / "bf16_head")
+
+    @pytest.mark.parametrize("loader", [GlotForSequenceClassification, AutoModelForSequenceClassification])
+    def test_is_recorded(self, bf16_head, loader):
+        model, path = bf16_head
+        loaded = loader.from_pretrained(path)
+        assert (loaded.glot.backbone.dtype, loaded.dtype) == (torch.bfloat16, torch.float32)
+        assert loaded.config.backbone_load_kwargs == {"dtype": "bfloat16"}
+        assert torch.equal(logits(loaded), logits(model))
+
+    @pytest.mark.parametrize("option", ["dtype", "torch_dtype"])
+    def test_another_one_is_honoured(self, bf16_head, option):
+        """Under its old name, too."""
+        loaded = GlotForSequenceClassification.from_pretrained(bf16_head[1], **{option: torch.float32})
+        assert loaded.glot.backbone.dtype == torch.float32
+
+    def test_auto_is_the_recorded_one(self, bf16_head):
+        """`pipeline()` always passes dtype="auto": it must not change what the head computes."""
+        loaded = GlotForSequenceClassification.from_pretrained(bf16_head[1], dtype="auto")
+        assert loaded.glot.backbone.dtype == torch.bfloat16

