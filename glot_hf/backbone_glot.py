@@ -26,7 +26,8 @@ def pin_revision(name_or_path: str, revision: str | None = None, **hub_kwargs) -
     The commit that `revision` of a repository is now, so that a head always finds the weights it was trained on.
 
     Returns:
-        `str` or None: the commit hash; `revision` itself where the repository cannot be asked; None for a local folder.
+        `str` or None: the commit hash; `revision` itself where the repository cannot be asked; None for a local
+        folder.
     """
     if os.path.isdir(name_or_path):
         return None
@@ -49,8 +50,8 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OSError(
-            f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds one, "
-            "or pass a loaded model as `backbone`"
+            f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds "
+            "one, or pass a loaded model as `backbone`"
         ) from error
     backbone = text_encoder(backbone)
     if _has_optional_pooler(type(backbone)):
@@ -101,10 +102,10 @@ def run_backbone(
     """
     mask = inputs.get("attention_mask")
     shift = None
-    if mask is not None and mask.dim() == 2 and inputs.get("position_ids") is None:
-        # When traced, always: a branch on data cannot be exported.
-        if torch.compiler.is_compiling() or not mask[:, 0].all():
-            shift = _LeftPadding(mask)
+    can_shift = mask is not None and mask.dim() == 2 and inputs.get("position_ids") is None
+    # When traced, always: a branch on data cannot be exported.
+    if can_shift and (torch.compiler.is_compiling() or not mask[:, 0].all()):
+        shift = _LeftPadding(mask)
     inputs = {name: tensor for name, tensor in inputs.items() if tensor is not None}
     if shift is not None:
         inputs = {name: shift.to_right(tensor) for name, tensor in inputs.items()}

@@ -121,7 +121,7 @@ class GlotConfig(PreTrainedConfig):
         "glot", "How token states become a sentence vector."
     )
     gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
-        "gat", "Graph layer. The paper uses gat and ablates gcn and gin (Table 6); sage is its Equation 3."
+        "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )
     num_gnn_layers: int = _option(2, "Number K of graph layers; 0 leaves attention-scored pooling.", _not_negative)
     gnn_hidden_size: int = _option(128, "Total width H of a graph layer, attention heads concatenated.", _positive)
@@ -179,8 +179,8 @@ class GlotConfig(PreTrainedConfig):
         newer = {key: config_dict.pop(key) for key in cls._unknown_keys(config_dict)}
         if newer:
             logger.warning(
-                f"This head's config.json has options that this version of glot_hf does not know: {sorted(newer)}. They "
-                "are kept but have no effect; update glot_hf if the results are not what the head's author reports."
+                f"This head's config.json has options that this version of glot_hf does not know: {sorted(newer)}. "
+                "They are kept but have no effect: update glot_hf if the results differ from what its author reports."
             )
         result = super().from_dict(config_dict, **kwargs)
         config = result[0] if isinstance(result, tuple) else result
@@ -214,7 +214,7 @@ class GlotConfig(PreTrainedConfig):
         self.get_text_config().vocab_size = value
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The backbone's text configuration (what resizing embeddings and length checks ask), or this one without it."""
+        """The backbone's text configuration (what resizing embeddings asks), or this one where there is none."""
         if self.backbone_config is None:
             return self
         return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
@@ -223,7 +223,8 @@ class GlotConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation."""
         if self.gnn_hidden_size % self.num_attention_heads:
             raise ValueError(
-                f"num_attention_heads ({self.num_attention_heads}) must divide gnn_hidden_size ({self.gnn_hidden_size})"
+                f"num_attention_heads ({self.num_attention_heads}) must divide gnn_hidden_size "
+                f"({self.gnn_hidden_size})"
             )
 
     def validate_input_size(self):
@@ -239,14 +240,16 @@ class GlotConfig(PreTrainedConfig):
 
     def validate_backbone_layers(self):
         """Part of `@strict`-powered validation."""
-        count = getattr(self.get_text_config(), "num_hidden_layers", None) if self.backbone_config is not None else None
+        if self.backbone_config is None:
+            return
+        count = getattr(self.get_text_config(), "num_hidden_layers", None)
         if count is None:
             return
         layers = self.backbone_layers if isinstance(self.backbone_layers, list) else [self.backbone_layers]
         if not all(-count - 1 <= layer <= count for layer in layers):
             raise ValueError(
-                f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to {count}, "
-                f"or -{count + 1} to -1 from the end"
+                f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
+                f"{count}, or -{count + 1} to -1 from the end"
             )
 
     def validate_backbone_in_checkpoint(self):

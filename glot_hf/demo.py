@@ -38,8 +38,9 @@ BUDGET = {"num_train_epochs": 10, "learning_rate": 1e-3, "per_device_train_batch
 
 def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[str, Any]:
     """
-    Trains every pooling on generated texts of every distractor share; prints a table; writes results.json, accuracy.png
-    and the GLOT head trained at the largest share to `output_dir`; reloads that head and compares its answers.
+    Trains every pooling on generated texts of every distractor share; prints a table; writes results.json,
+    accuracy.png and the GLOT head trained at the largest share to `output_dir`; reloads that head and compares its
+    answers.
 
     Returns:
         `dict`: accuracies by pooling and share (one a seed), head parameters by pooling, and the budget.

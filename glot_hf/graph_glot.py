@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Token graph: hidden states -> masked adjacency (GLOT paper, Section 3.1)."""
+"""Token graph: hidden states -> masked adjacency (step 1 of GLOT, arXiv 2603.03389)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
     Joins the valid tokens `i, j` of a sentence where `cos(x_i, x_j) > threshold`.
 
     The cosine is taken in float32 whatever the dtype of the states, also under autocast: near the threshold the graph
-    is discontinuous, and half precision would flip edges. It is exact on the diagonal: a valid token that is not a zero
-    vector always has its self edge. A zero vector has cosine 0 with every token, itself included.
+    is discontinuous, and half precision would flip edges. It is exact on the diagonal: a valid token that is not a
+    zero vector always has its self edge. A zero vector has cosine 0 with every token, itself included.
 
     Args:
         hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.

@@ -2,9 +2,9 @@
 """
 Graph layers over a batch of dense, masked adjacencies.
 
-Every layer maps `(hidden_states (B, L, in), adjacency (B, L, L) bool, mask (B, L) bool)` to `(B, L, out)`, leaves padded
-rows at zero, and computes what the PyTorch Geometric layer of the same name computes on the equivalent sparse graph,
-with the same parameter names where that layer has them.
+Every layer maps `(hidden_states (B, L, in), adjacency (B, L, L) bool, mask (B, L) bool)` to `(B, L, out)`, leaves
+padded rows at zero, and computes what the PyTorch Geometric layer of the same name computes on the equivalent sparse
+graph, with the same parameter names where that layer has them.
 """
 
 import math
@@ -30,8 +30,8 @@ class GATLayer(nn.Module):
     Graph attention (Velickovic et al., 2018) as `GATConv(edge_dim=1)` with the edge attribute 1 on every edge:
 
     .. math::
-        \text{logit}_{ij} = \text{LeakyReLU}(a_{src} \cdot W h_j + a_{dst} \cdot W h_i + a_{edge} \cdot w_{edge}), \quad
-        h'_i = \sum_{j \in N_i \cup \{i\}} \text{softmax}_j(\text{logit}_{ij}) W h_j + b
+        \text{logit}_{ij} = \text{LeakyReLU}(a_{src} \cdot W h_j + a_{dst} \cdot W h_i + a_{edge} \cdot w_{edge}),
+        \quad h'_i = \sum_{j \in N_i \cup \{i\}} \text{softmax}_j(\text{logit}_{ij}) W h_j + b
 
     PyTorch Geometric gives an isolated token's self edge the attribute 0 instead of 1; such a token attends to itself
     alone, so neither its value nor any gradient depends on it.
@@ -90,7 +90,7 @@ class GCNLayer(nn.Module):
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch norm whose statistics in training are those of the valid tokens of the batch. `(B, L, C)` -> `(B, L, C)`."""
+    """Batch norm over the valid tokens of the batch. `(B, L, C)` -> `(B, L, C)`."""
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
         hidden_states = hidden_states.to(self.running_mean.dtype)
@@ -111,8 +111,8 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 class GINLayer(nn.Module):
     r"""
     Graph isomorphism layer (Xu et al., 2019) as `GINConv(MLP([in, out, out]))` with a fixed epsilon of 0:
-    :math:`h'_i = \text{MLP}(h_i + \sum_{j \in N_i} h_j)`. The token graph keeps the self edge in :math:`N_i`, so a token
-    counts itself twice. The MLP is Linear, batch norm, ReLU, Linear.
+    :math:`h'_i = \text{MLP}(h_i + \sum_{j \in N_i} h_j)`. The token graph keeps the self edge in :math:`N_i`, so a
+    token counts itself twice. The MLP is Linear, batch norm, ReLU, Linear.
     """
 
     def __init__(self, in_size: int, out_size: int):
@@ -147,7 +147,7 @@ class GINELayer(GINLayer):
 
 class SAGELayer(nn.Module):
     r"""
-    The layer as the paper writes it (Equation 3), GraphSAGE (Hamilton et al., 2017) with mean aggregation:
+    The layer as the paper writes it, GraphSAGE (Hamilton et al., 2017) with mean aggregation:
     :math:`h'_i = W [h_i ; \text{mean}_{j \in N_i} h_j] + b`, the self edge in :math:`N_i` as in the graph.
     """
 

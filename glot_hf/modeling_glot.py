@@ -64,8 +64,8 @@ class GlotModelOutput(ModelOutput):
 @dataclass
 class GlotSequenceClassifierOutput(ModelOutput):
     """
-    Output of [`GlotForSequenceClassification`]: `loss` where there are labels, `logits` of shape `(B, num_labels)`, and
-    what was asked for of [`GlotModelOutput`] (of the first sentence, for pairs).
+    Output of [`GlotForSequenceClassification`]: `loss` where there are labels, `logits` of shape `(B, num_labels)`,
+    and what was asked for of [`GlotModelOutput`] (of the first sentence, for pairs).
     """
 
     loss: Tensor | None = None
@@ -159,15 +159,15 @@ class GlotPreTrainedModel(PreTrainedModel):
         **kwargs,
     ):
         """
-        Loads a head, then the backbone it was trained on, which is frozen (`model.base_model.backbone.requires_grad_()`
-        and `model.train()` unfreeze it).
+        Loads a head, then the backbone it was trained on, which is frozen
+        (`model.base_model.backbone.requires_grad_()` and `model.train()` unfreeze it).
 
         Args:
             pretrained_model_name_or_path (`str` or path): repository or folder of the head.
             backbone (`str`, path or `PreTrainedModel`, *optional*): take this backbone instead of the recorded one.
             load_backbone (`bool`): False loads the head alone, for `hidden_states=` as input.
-            backbone_kwargs (`dict`, *optional*): for the backbone's `AutoModel.from_pretrained`. `trust_remote_code` of
-                the head is never passed on to the backbone: give it here, for a backbone that you trust.
+            backbone_kwargs (`dict`, *optional*): for the backbone's `AutoModel.from_pretrained`. `trust_remote_code`
+                of the head is never passed on to the backbone: give it here, for a backbone that you trust.
             kwargs: as for any model. `dtype`, `device_map`, `attn_implementation`, `quantization_config`, `max_memory`
                 and `offload_folder` are the backbone's; the head stays in float32 and follows the backbone's device.
 
@@ -230,15 +230,15 @@ class GlotPreTrainedModel(PreTrainedModel):
         size = self.config_class(backbone_config=copy.deepcopy(config)).input_size
         if size is not None and size != self.config.input_size:
             raise ValueError(
-                f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size {size}: "
-                f"pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
+                f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
+                f"{size}: pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
             )
         self.base_model.backbone = backbone.requires_grad_(False).eval()
         self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
 
     @property
     def dtype(self) -> torch.dtype:
-        """The head's: float32 unless it was cast, whatever the backbone's is, also where a pooling has no parameters."""
+        """The head's: float32 unless it was cast, whatever the backbone's is."""
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
 
     @property
@@ -316,8 +316,8 @@ class GlotPreTrainedModel(PreTrainedModel):
 
 
 _NO_BACKBONE = (
-    "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or load "
-    "it with `backbone=...` or load_backbone=True"
+    "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
+    "load it with `backbone=...` or load_backbone=True"
 )
 
 
@@ -325,8 +325,9 @@ class GlotModel(GlotPreTrainedModel):
     """
     Backbone and head: text or hidden states -> sentence vectors.
 
-    `GlotModel(config)` has no backbone (its input is `hidden_states`) unless `config.backbone_in_checkpoint` builds one
-    with random weights; [`~GlotPreTrainedModel.from_backbone`] and [`~GlotPreTrainedModel.from_pretrained`] attach one.
+    `GlotModel(config)` has no backbone (its input is `hidden_states`) unless `config.backbone_in_checkpoint` builds
+    one with random weights; [`~GlotPreTrainedModel.from_backbone`] and [`~GlotPreTrainedModel.from_pretrained`] attach
+    one.
 
     Args:
         config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
@@ -373,8 +374,8 @@ class GlotModel(GlotPreTrainedModel):
             attention_mask (`Tensor` of shape `(B, L)`): nonzero where a token is valid; left or right padding.
             hidden_states (`Tensor` of shape `(B, L, d)`, or `(B, L, n, d)` with n `backbone_layers`): the backbone's
                 states, computed earlier; the backbone is not run.
-            token_type_ids, position_ids (`Tensor` of shape `(B, L)`, int): the backbone's. With `position_ids`, padding
-                is left where it is.
+            token_type_ids, position_ids (`Tensor` of shape `(B, L)`, int): the backbone's. With `position_ids`,
+                padding is left where it is.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
@@ -426,8 +427,8 @@ class GlotModel(GlotPreTrainedModel):
 class GlotForSequenceClassification(GlotPreTrainedModel):
     """
     Classification or regression of a text, or of a pair of texts encoded separately (`config.pair_mode`), by a linear
-    layer on the sentence vectors. `pair_mode="cosine"` has none: its one logit is `cos(P z_a, P z_b)`, P square, and its
-    loss the mean squared error against labels in [-1, 1] (STS-B: score / 5).
+    layer on the sentence vectors. `pair_mode="cosine"` has none: its one logit is `cos(P z_a, P z_b)`, P square, and
+    its loss the mean squared error against labels in [-1, 1] (STS-B: score / 5).
 
     `config.problem_type` is "single_label_classification", "multi_label_classification" (binary cross-entropy on float
     or int labels of shape `(B, num_labels)`) or "regression"; where it is None it follows from the first labels.

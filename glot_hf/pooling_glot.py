@@ -4,8 +4,8 @@ Poolings: token hidden states -> one sentence vector. One small class each, one 
 head that a configuration describes.
 
 Every pooling but max is a weighted sum of token embeddings, `z = sum_i pi_i u_i`; what differs is where `u` and `pi`
-come from. That is how the paper places its baselines (Section 3.3): constant scores are mean pooling, one-hot scores are
-CLS pooling, and a graph without layers is attention-scored pooling.
+come from. That is how the paper places its baselines: constant scores are mean pooling, one-hot scores
+are CLS pooling, and a graph without layers is attention-scored pooling.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class PooledTokens(NamedTuple):
 
 
 class Readout(nn.Module):
-    r"""Attention readout (paper, Equation 5): :math:`\pi = \text{softmax}_i(v^T \tanh(W u_i + b))` over valid tokens."""
+    r"""The paper's attention readout: :math:`\pi = \text{softmax}_i(v^T \tanh(W u_i + b))` over the valid tokens."""
 
     def __init__(self, size: int, hidden_size: int | None = None):
         super().__init__()
@@ -101,7 +101,7 @@ class AdaPooling(nn.Module):
 
 
 class GlotPooling(nn.Module):
-    """Token graph, K graph layers with ReLU, jumping knowledge, attention readout (paper, Sections 3.1 to 3.3)."""
+    """Token graph, K graph layers with ReLU, jumping knowledge, attention readout: the three steps of the paper."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
@@ -188,9 +188,10 @@ class GlotPooler(nn.Module):
     ) -> Tensor | PooledTokens:
         """
         Args:
-            hidden_states (`Tensor` of shape `(B, L, d)`, floating point): in the dtype of the head's parameters. With a
-                list of n `backbone_layers`, `(B, L, n, d)`. Padding may hold anything, NaN included.
-            attention_mask (`Tensor` of shape `(B, L)`, bool, int or float): nonzero where a token is valid; default all.
+            hidden_states (`Tensor` of shape `(B, L, d)`, floating point): in the dtype of the head's parameters. With
+                a list of n `backbone_layers`, `(B, L, n, d)`. Padding may hold anything, NaN included.
+            attention_mask (`Tensor` of shape `(B, L)`, bool, int or float): nonzero where a token is valid; all
+                are by default.
             return_details (`bool`): return [`PooledTokens`] instead of the vector alone.
 
         Returns:
@@ -205,8 +206,8 @@ class GlotPooler(nn.Module):
             expected = f"(B, L, {self.num_layers_mixed}, {self.input_size})"
         if hidden_states.dim() != (4 if self.num_layers_mixed else 3) or hidden_states.shape[-1] != self.input_size:
             raise ValueError(
-                f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes {expected}: use "
-                "the backbone that the head was made for, or make a head with this input_size"
+                f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes {expected}: "
+                "use the backbone that the head was made for, or make a head with this input_size"
             )
         if attention_mask is None:
             attention_mask = hidden_states.new_ones(hidden_states.shape[:2])

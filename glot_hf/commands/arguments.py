@@ -118,7 +118,7 @@ class CommandParser(HfArgumentParser):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """What libraries raise for an argument of the user's (a missing backbone, a head that does not fit) as InputError."""
+    """What libraries raise for an argument of the user's (a missing backbone, a misfit head), as InputError."""
     try:
         yield
     except InputError:

@@ -2,9 +2,8 @@
 """`glot-hf predict DIR`: a trained head's answers, one JSON object a line."""
 
 import json
-import sys
-from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,10 +35,14 @@ def run(argv: list[str]) -> None:
     head = load_trained(rest.model)
     examples = _examples(arguments, head)
     prediction = head.trainer(arguments.batch_size).predict(head.tokenize(examples))
-    output = open(arguments.output_file, "w", encoding="utf-8") if arguments.output_file else nullcontext(sys.stdout)
-    with output as file:
-        for example, logits in zip(examples, torch.from_numpy(prediction.predictions)):
-            file.write(json.dumps(example | _answer(logits, head), ensure_ascii=False) + "\n")
+    answers = (
+        json.dumps(example | _answer(logits, head), ensure_ascii=False)
+        for example, logits in zip(examples, torch.from_numpy(prediction.predictions))
+    )
+    if arguments.output_file is None:
+        print(*answers, sep="\n")
+    else:
+        Path(arguments.output_file).write_text("\n".join(answers) + "\n", encoding="utf-8")
 
 
 def _examples(arguments: PredictionArguments, head) -> Any:

@@ -1,11 +1,11 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Signal dilution: one short statement that decides the label, among words that say nothing (after the paper's stress test,
-Section 4.3).
+Signal dilution: one short statement that decides the label, among words that say nothing (after the paper's stress
+test).
 
 Unlike the released generator, whose classes differ in length and vocabulary, both classes here have the same words and
-the same length: "holds a key but not a coin" against "holds a coin but not a key". Only who is negated decides, so that
-no bag of words and no length gives the label away.
+the same length: "holds a key but not a scarf" against "holds a scarf but not a key". Whether metal or cloth is held
+decides, so that no bag of words and no length gives the label away.
 """
 
 import random
@@ -16,16 +16,17 @@ _METAL = "key coin nail spoon wrench hammer needle bolt razor anchor".split()
 _CLOTH = "scarf towel shirt blanket curtain sock jacket napkin glove pillow".split()
 _CONTAINERS = "box drawer bag chest basket crate pocket cabinet".split()
 _DISTRACTORS = (
-    "river morning cloud paper garden winter music table silver window forest summer engine yellow village bread ocean "
-    "number green letter travel market quiet mountain dinner purple station copper evening valley planet sugar bridge "
-    "cotton circle autumn island doctor signal harbor meadow orange theory kitchen velvet thunder teacher pepper desert "
-    "violin marble season walking running slowly often bright narrow distant gentle early under above between across"
+    "river morning cloud paper garden winter music table silver window forest summer engine yellow village bread "
+    "ocean number green letter travel market quiet mountain dinner purple station copper evening valley planet sugar "
+    "bridge cotton circle autumn island doctor signal harbor meadow orange theory kitchen velvet thunder teacher "
+    "pepper desert violin marble season walking running slowly often bright narrow distant gentle early under above "
+    "between across"
 ).split()
 
 
 def diluted_texts(count: int, distractor_share: float, seed: int) -> tuple[list[str], list[int]]:
     """
-    Texts in which a statement about a key stands at a random place among distractor words.
+    Texts in which a statement about two things stands at a random place among distractor words.
 
     Args:
         count (`int`): how many; the classes alternate.
@@ -34,7 +35,7 @@ def diluted_texts(count: int, distractor_share: float, seed: int) -> tuple[list[
 
     Returns:
         `tuple[list[str], list[int]]`: the texts, all of `round(9 / (1 - distractor_share))` words, and their labels: 1
-        where the key is there, 0 where it is not.
+        where the metal thing is held, 0 where the cloth one is.
 
     Raises:
         ValueError: `distractor_share` is outside [0, 1).

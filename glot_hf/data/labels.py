@@ -98,8 +98,8 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
         found = {_name(cell) for cell in cells}
     if len(found) < 2:
         raise InputError(
-            f"{where} has one class only, {next(iter(found), None)!r}: classification needs two or more (check the label "
-            "column, or pass --problem_type regression)"
+            f"{where} has one class only, {next(iter(found), None)!r}: classification needs two or more (check the "
+            "label column, or pass --problem_type regression)"
         )
     return Labels(problem_type, tuple(sorted(found, key=_sort_key)))
 
