@@ -301,6 +301,17 @@ class TestBackboneConfig:
         """T5 calls it d_model; OPT projects its last state to the width of its embeddings."""
         assert GlotConfig(backbone_config=backbone_config).input_size == size
 
+    @pytest.mark.parametrize("layers", [3, -4, [0, 3], [-4, 1]])
+    def test_layers_that_it_does_not_have(self, layers):
+        with pytest.raises((StrictDataclassError, ValueError), match=r"to 2, or -3 to -1 from the end") as error:
+            GlotConfig(backbone_config=bert_config(num_hidden_layers=2), backbone_layers=layers)
+        assert f"backbone_layers={layers}" in str(error.value)
+
+    @pytest.mark.parametrize("layers", [0, 2, -3, [0, 1, 2], [-1, -3]])
+    def test_layers_that_it_has(self, layers):
+        config = GlotConfig(backbone_config=bert_config(num_hidden_layers=2), backbone_layers=layers)
+        assert config.backbone_layers == layers
+
     def test_resizing_the_vocabulary(self):
         config = GlotConfig(backbone_config=bert_config())
         config.vocab_size = 120
