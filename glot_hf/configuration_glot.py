@@ -142,11 +142,7 @@ class GlotConfig(PreTrainedConfig):
 
     def __new__(cls, *args, **kwargs):
         # Looked at here because a field's default cannot be told from the same value given by the user later on.
-        if "tau" in kwargs and kwargs["tau"] != kwargs.get("similarity_threshold", kwargs["tau"]):
-            raise ValueError(
-                f"tau={kwargs['tau']} and similarity_threshold={kwargs['similarity_threshold']} are two names of one "
-                "option: give one of them"
-            )
+        _refuse_two_thresholds(kwargs)
         return super().__new__(cls)
 
     def __post_init__(self, **kwargs):
@@ -156,6 +152,7 @@ class GlotConfig(PreTrainedConfig):
             self.input_size = _hidden_size(self.backbone_config)
         if unknown := sorted(self._unknown_keys(kwargs)):
             valid = [field.name for field in fields(self) if field.name not in PreTrainedConfig.__dataclass_fields__]
+            valid += self.attribute_map
             close = difflib.get_close_matches(unknown[0], valid, n=1)
             hint = f"Did you mean `{close[0]}`?" if close else f"The options are {valid}."
             raise TypeError(f"GlotConfig has no option `{unknown[0]}`. {hint}")
@@ -174,6 +171,7 @@ class GlotConfig(PreTrainedConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
         config_dict = dict(config_dict)
+        _refuse_two_thresholds(kwargs)
         if "tau" in kwargs:
             config_dict.pop("similarity_threshold", None)
         newer = {key: config_dict.pop(key) for key in cls._unknown_keys(config_dict)}
@@ -186,6 +184,7 @@ class GlotConfig(PreTrainedConfig):
         config = result[0] if isinstance(result, tuple) else result
         for key, value in newer.items():
             setattr(config, key, value)
+        config.validate()  # the options given here were assigned one by one
         return result
 
     @property
@@ -218,6 +217,9 @@ class GlotConfig(PreTrainedConfig):
         if self.backbone_config is None:
             return self
         return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
+
+    def validate_output_attentions(self):
+        """Overrides a check on this configuration's own attention implementation: it is the backbone that attends."""
 
     def validate_num_attention_heads(self):
         """Part of `@strict`-powered validation."""
@@ -256,6 +258,14 @@ class GlotConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation."""
         if self.backbone_in_checkpoint and self.backbone_config is None:
             raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
+
+
+def _refuse_two_thresholds(options: dict[str, Any]) -> None:
+    if {"tau", "similarity_threshold"} <= set(options) and options["tau"] != options["similarity_threshold"]:
+        raise ValueError(
+            f"tau={options['tau']} and similarity_threshold={options['similarity_threshold']} are two names of one "
+            "option: give one of them"
+        )
 
 
 def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:

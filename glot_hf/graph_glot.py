@@ -23,9 +23,13 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
         `Tensor` of shape `(B, L, L)`, bool: symmetric adjacency, False wherever padding is involved.
     """
     states = hidden_states.detach().float().masked_fill(~mask[:, :, None], 0.0)  # (B, L, d)
-    norms = states.norm(dim=-1)  # (B, L)
-    unit = F.normalize(states, dim=-1)  # (B, L, d); a zero vector stays zero
+    largest = states.abs().amax(dim=-1, keepdim=True)  # (B, L, 1)
+    is_zero = largest == 0
+    # Scaled first, so that no square leaves float32; a zero vector stays zero.
+    unit = F.normalize(states / largest.masked_fill(is_zero, 1.0), dim=-1)  # (B, L, d)
     with torch.autocast(device_type=states.device.type, enabled=False):
         similarity = unit @ unit.transpose(1, 2)  # (B, L, L)
-    adjacency = (similarity > threshold) & mask[:, :, None] & mask[:, None, :]
-    return adjacency | torch.diag_embed(mask & (norms > 0))
+    joined = similarity > threshold
+    joined = joined | joined.transpose(1, 2)  # a matrix product may round (i, j) and (j, i) differently
+    adjacency = joined & mask[:, :, None] & mask[:, None, :]
+    return adjacency | torch.diag_embed(mask & ~is_zero[:, :, 0])

@@ -62,7 +62,7 @@ class GATLayer(nn.Module):
         logits = F.leaky_relu(target[:, :, :, None] + source[:, :, None, :], self.negative_slope)  # (B, heads, L, L)
         logits = logits.masked_fill(~_with_self_loops(adjacency)[:, None], -torch.inf)
         mixed = logits.softmax(dim=-1).to(values.dtype) @ values.transpose(1, 2)  # (B, heads, L, C)
-        output = mixed.transpose(1, 2).reshape(batch, length, -1) + self.bias  # (B, L, out)
+        output = mixed.transpose(1, 2).flatten(2) + self.bias  # (B, L, out)
         return output * mask[:, :, None]
 
 
@@ -102,8 +102,9 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             variance = ((hidden_states - mean).square() * weight).sum((0, 1)) / count
             with torch.no_grad():
                 unbiased = variance * count / (count - 1).clamp(min=1)
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(unbiased, self.momentum)
+                momentum = self.momentum * mask.any()  # no token, no evidence
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(unbiased, momentum)
                 self.num_batches_tracked.add_(1)
         return (hidden_states - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
-from transformers.utils import logging
+from transformers.modeling_utils import safe_save_file
+from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
 from .backbone_glot import (
     BackboneStates,
@@ -25,6 +26,8 @@ from .backbone_glot import (
 from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
 from .pooling_glot import GlotPooler
 
+
+logger = logging.get_logger(__name__)
 
 # Options of `from_pretrained` that are about the large part of the model, and those that say how to reach the Hub.
 _BACKBONE_OPTIONS = (
@@ -120,7 +123,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         >>> model = GlotForSequenceClassification.from_backbone("bert-base-uncased", num_labels=3, tau=0.6)
         ```
         """
-        kwargs = dict(backbone_kwargs or {})
+        kwargs = _with_one_dtype(backbone_kwargs or {})
         in_checkpoint = config_options.pop("backbone_in_checkpoint", False)
         if isinstance(name_or_model, (str, os.PathLike)):
             name = os.fspath(name_or_model)
@@ -175,6 +178,7 @@ class GlotPreTrainedModel(PreTrainedModel):
             OSError: head or backbone cannot be found.
             ValueError: the head does not fit the backbone.
         """
+        kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
         config = kwargs.get("config")
         if not isinstance(config, PreTrainedConfig):
             hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
@@ -182,13 +186,19 @@ class GlotPreTrainedModel(PreTrainedModel):
         else:
             recorded = config
         if recorded.backbone_in_checkpoint:
+            if backbone is not None or not load_backbone:
+                raise ValueError(
+                    "This checkpoint holds its backbone: `backbone` and load_backbone=False are for others"
+                )
+            saved_dtype = recorded.backbone_config.dtype
             loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
             model = loaded[0] if isinstance(loaded, tuple) else loaded
             model.base_model.backbone.requires_grad_(False)
-            if kwargs.get("dtype") is None and recorded.backbone_config.dtype is not None:
+            if kwargs.get("dtype") is None and saved_dtype is not None:
                 # The checkpoint was read in the head's dtype. Parameters alone: rotary frequencies stay in float32.
                 for parameter in model.base_model.backbone.parameters():
-                    parameter.data = parameter.data.to(recorded.backbone_config.dtype)
+                    parameter.data = parameter.data.to(saved_dtype)
+            model.config.backbone_config.dtype = model.base_model.backbone.dtype
             return loaded
 
         options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
@@ -199,15 +209,28 @@ class GlotPreTrainedModel(PreTrainedModel):
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, dtype=torch.float32, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if load_backbone:
-            model._find_backbone(backbone, {**options, **(backbone_kwargs or {})})
+            model._find_backbone(backbone, {**options, **backbone_kwargs})
         return loaded
+
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """As usual. Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained."""
+        backbone = self.base_model.backbone
+        if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
+            logger.warning_once(
+                "The backbone is not frozen, but its weights are not saved with the head: set "
+                "config.backbone_in_checkpoint = True and config.backbone_config = backbone.config to keep them"
+            )
+        super().save_pretrained(save_directory, *args, **kwargs)
+        if not any(name.endswith(".safetensors") for name in os.listdir(save_directory)):
+            # A pooling without parameters: transformers writes no file then, and would not load without one.
+            safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
 
     def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
         config = self.config
         if backbone is None and config.backbone_name_or_path is None:
             return  # a head made from `input_size` alone, for cached hidden states
         if backbone is None or isinstance(backbone, (str, os.PathLike)):
-            revision = config.backbone_revision if backbone is None else None
+            revision = kwargs.pop("revision", config.backbone_revision if backbone is None else None)
             name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
             backbone = load_backbone(name, revision, **{**(config.backbone_load_kwargs or {}), **kwargs})
         self.to(backbone.device)
@@ -297,21 +320,23 @@ class GlotPreTrainedModel(PreTrainedModel):
         base = self.base_model
         if base.backbone is None:
             raise ValueError(_NO_BACKBONE)
-        was_training = self.training
-        self.eval()
         order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]), reverse=True)
         vectors = torch.empty(len(sentences), self.config.hidden_size)
-        for start in logging.tqdm(range(0, len(order), batch_size), desc="Encoding", disable=not show_progress):
-            indices = order[start : start + batch_size]
-            batch = tokenizer(
-                [sentences[index] for index in indices],
-                padding=True,
-                truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
-                max_length=max_length,
-                return_tensors="pt",
-            ).to(base.backbone.device)
-            vectors[indices] = base(**batch).pooler_output.float().cpu()
-        self.train(was_training)
+        was_training = self.training
+        self.eval()
+        try:
+            for start in logging.tqdm(range(0, len(order), batch_size), desc="Encoding", disable=not show_progress):
+                indices = order[start : start + batch_size]
+                batch = tokenizer(
+                    [sentences[index] for index in indices],
+                    padding=True,
+                    truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
+                    max_length=max_length,
+                    return_tensors="pt",
+                ).to(base.backbone.device)
+                vectors[indices] = base(**batch).pooler_output.float().cpu()
+        finally:
+            self.train(was_training)
         return vectors
 
 
@@ -397,6 +422,9 @@ class GlotModel(GlotPreTrainedModel):
             run = BackboneStates(hidden_states, None, None)
         elif self.backbone is None:
             raise ValueError(_NO_BACKBONE)
+        elif input_ids is not None and input_ids.shape[1] == 0:
+            # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
+            run = BackboneStates(torch.zeros(len(input_ids), 0, *self.head.token_shape), None, None)
         else:
             run = run_backbone(
                 self.backbone,
@@ -516,6 +544,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
 
     def _logits(self, a: Tensor, b: Tensor | None) -> Tensor:
         """`(B, D)`, and for pairs `(B, D)` -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
+        layer = self.similarity_projection if self.config.pair_mode == "cosine" else self.classifier
+        a, b = a.to(layer.weight.dtype), b if b is None else b.to(layer.weight.dtype)
         match self.config.pair_mode:
             case None:
                 return self.classifier(a)
@@ -542,6 +572,16 @@ __all__ = [
     "GlotPreTrainedModel",
     "GlotSequenceClassifierOutput",
 ]
+
+
+def _with_one_dtype(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`torch_dtype` is the old name of `dtype`; "auto" is what is loaded without either."""
+    kwargs = dict(kwargs)
+    if (dtype := kwargs.pop("torch_dtype", None)) is not None:
+        kwargs.setdefault("dtype", dtype)
+    if kwargs.get("dtype") == "auto":
+        del kwargs["dtype"]
+    return kwargs
 
 
 def _to_json(value: Any) -> Any:

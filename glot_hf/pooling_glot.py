@@ -83,6 +83,8 @@ class MaxPooling(nn.Module):
         super().__init__()
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        if hidden_states.shape[1] == 0:
+            return PooledTokens(hidden_states.sum(dim=1), hidden_states)
         lowest = torch.finfo(hidden_states.dtype).min
         vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
         return PooledTokens(vector * mask.any(dim=1, keepdim=True), hidden_states)
@@ -171,13 +173,15 @@ class GlotPooler(nn.Module):
 
     def __init__(self, config: GlotConfig):
         super().__init__()
+        config.validate()  # an assignment checks one option, not how it fits the others
         if config.input_size is None:
             raise ValueError(
                 "GlotPooler needs the width of the hidden states: set GlotConfig(input_size=...) or pass a "
                 "backbone_config, or build the model with from_backbone(...), which takes it from the backbone"
             )
-        self.input_size = config.input_size
         self.num_layers_mixed = len(config.backbone_layers) if isinstance(config.backbone_layers, list) else 0
+        layers = (self.num_layers_mixed,) if self.num_layers_mixed else ()
+        self.token_shape = (*layers, config.input_size)  # of one token's states: (d,), or (n, d)
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
         self.pooling = POOLINGS[config.pooling](config)
@@ -201,13 +205,11 @@ class GlotPooler(nn.Module):
         Raises:
             ValueError: the shapes do not fit the head or each other.
         """
-        expected = f"(B, L, {self.input_size})"
-        if self.num_layers_mixed:
-            expected = f"(B, L, {self.num_layers_mixed}, {self.input_size})"
-        if hidden_states.dim() != (4 if self.num_layers_mixed else 3) or hidden_states.shape[-1] != self.input_size:
+        if hidden_states.dim() < 3 or hidden_states.shape[2:] != self.token_shape:
             raise ValueError(
-                f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes {expected}: "
-                "use the backbone that the head was made for, or make a head with this input_size"
+                f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes "
+                f"(B, L, {', '.join(map(str, self.token_shape))}): use the backbone that the head was made for, or "
+                "make a head with this input_size"
             )
         if attention_mask is None:
             attention_mask = hidden_states.new_ones(hidden_states.shape[:2])
@@ -217,11 +219,12 @@ class GlotPooler(nn.Module):
                 f"{tuple(hidden_states.shape)}: it must be (B, L)"
             )
         mask = attention_mask.to(hidden_states.device) != 0  # (B, L) bool
+        # masked_fill, not a product, and before anything is learned: the states of padding may be NaN or infinite.
+        hidden_states = hidden_states.masked_fill(~mask.view(*mask.shape, *[1] * len(self.token_shape)), 0.0)
         if self.num_layers_mixed:
             weights = self.layer_scores.softmax(dim=0).to(hidden_states.dtype)  # (n,)
             hidden_states = (hidden_states * weights[:, None]).sum(dim=2)  # (B, L, d)
-        # masked_fill, not a product: the states of padding may be NaN or infinite.
-        pooled = self.pooling(hidden_states.masked_fill(~mask[:, :, None], 0.0), mask)
+        pooled = self.pooling(hidden_states, mask)
         vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
         return pooled._replace(vector=vector) if return_details else vector
 
