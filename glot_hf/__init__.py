@@ -9,9 +9,9 @@ from .pooling_glot import GlotPooler
 from .version import __version__
 
 
-AutoConfig.register(GlotConfig.model_type, GlotConfig)
-AutoModel.register(GlotConfig, GlotModel)
-AutoModelForSequenceClassification.register(GlotConfig, GlotForSequenceClassification)
+AutoConfig.register(GlotConfig.model_type, GlotConfig, exist_ok=True)
+AutoModel.register(GlotConfig, GlotModel, exist_ok=True)
+AutoModelForSequenceClassification.register(GlotConfig, GlotForSequenceClassification, exist_ok=True)
 
 __all__ = [
     "GlotConfig",
