@@ -1,0 +1,101 @@
+"""Heads on tiny random backbones of many architectures: padding side, saving, training step."""
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from glot_hf import GlotForSequenceClassification
+
+
+SMALL = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+DECODER = SMALL | {"num_key_value_heads": 2, "head_dim": 8}
+ARCHITECTURES = {
+    "albert": SMALL | {"embedding_size": 16},
+    "bert": SMALL,
+    "deberta-v2": SMALL,
+    "distilbert": {"vocab_size": 64, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48},
+    "electra": SMALL | {"embedding_size": 16},
+    "gemma2": DECODER,
+    "gemma3_text": DECODER,
+    "gpt2": {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
+    "gpt_neox": SMALL,
+    "llama": DECODER,
+    "mamba": {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4, "pad_token_id": 0},
+    "mistral": DECODER,
+    "modernbert": SMALL | {"global_attn_every_n_layers": 2},
+    "mpnet": SMALL,
+    "opt": {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "ffn_dim": 48,
+        "word_embed_proj_dim": 16,
+        "max_position_embeddings": 64,
+    },
+    "phi3": DECODER,
+    "qwen2": DECODER,
+    "qwen3": DECODER,
+    "roberta": SMALL | {"pad_token_id": 1},
+    "smollm3": DECODER,
+    "t5": {"vocab_size": 64, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4},
+    "xlm-roberta": SMALL | {"pad_token_id": 1},
+}
+
+
+@pytest.fixture(params=sorted(ARCHITECTURES))
+def backbone(request):
+    torch.manual_seed(0)
+    return AutoModel.from_config(AutoConfig.for_model(request.param, **ARCHITECTURES[request.param])).eval()
+
+
+@pytest.fixture
+def batch(backbone):
+    """The same three sentences, padded on the right and on the left."""
+    generator = torch.Generator().manual_seed(0)
+    pad = backbone.config.pad_token_id or 0
+    rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, 1, 5)]
+    sides = {}
+    for side in ("right", "left"):
+        ids, mask = torch.full((3, 9), pad), torch.zeros(3, 9, dtype=torch.long)
+        for index, row in enumerate(rows):
+            place = slice(0, len(row)) if side == "right" else slice(9 - len(row), 9)
+            ids[index, place], mask[index, place] = row, 1
+        sides[side] = {"input_ids": ids, "attention_mask": mask}
+    return sides
+
+
+def test_one_head(backbone, batch, tmp_path):
+    torch.manual_seed(0)
+    model = GlotForSequenceClassification.from_backbone(backbone, num_labels=3, gnn_hidden_size=8, tau=0.0)
+    with torch.no_grad():
+        right, left = model(**batch["right"]).logits, model(**batch["left"]).logits
+    torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
+
+    backbone.save_pretrained(tmp_path / "backbone")
+    model.save_pretrained(tmp_path / "head")
+    assert (tmp_path / "head" / "model.safetensors").stat().st_size < 200_000
+    reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head", backbone=tmp_path / "backbone")
+    with torch.no_grad():
+        assert torch.equal(reloaded(**batch["right"]).logits, right)
+
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(10):
+        loss = model.train()(**batch["left"], labels=torch.tensor([0, 1, 2])).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert all(parameter.grad is None for parameter in model.glot.backbone.parameters())
