@@ -17,6 +17,9 @@ logger = logging.get_logger(__name__)
 # attn_implementation, trust_remote_code, ...) belongs to one machine or to one decision of trust, and is never stored.
 RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
+# These can name a kernel on the Hub, which is code: they are taken from the caller and never from a config.json.
+_NEVER_FROM_A_FILE = {"_attn_implementation", "attn_implementation", "experts_implementation"}
+
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
@@ -170,7 +173,7 @@ class GlotConfig(PreTrainedConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
-        config_dict = dict(config_dict)
+        config_dict = {key: value for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
         _refuse_two_thresholds(kwargs)
         if "tau" in kwargs:
             config_dict.pop("similarity_threshold", None)
@@ -269,7 +272,7 @@ def _refuse_two_thresholds(options: dict[str, Any]) -> None:
 
 
 def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
-    config_dict = copy.deepcopy(config_dict)
+    config_dict = {key: copy.deepcopy(value) for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
     model_type = config_dict.pop("model_type", None)
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")

@@ -383,3 +383,13 @@ def test_choices_are_what_the_registries_hold():
 @pytest.mark.parametrize("option", OWN_OPTIONS)
 def test_every_option_has_a_help_text(option):
     assert OWN_OPTIONS[option].metadata["help"].endswith(".")
+
+
+def test_a_file_cannot_choose_an_attention_kernel(tmp_path):
+    """A name such as "someone/kernel" makes transformers fetch and run code: only the caller may give one."""
+    config = GlotConfig(backbone_config={"model_type": "bert", "hidden_size": 32, "num_attention_heads": 4}).to_dict()
+    config["attn_implementation"] = config["backbone_config"]["attn_implementation"] = "someone/kernel"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert loaded._attn_implementation is None and loaded.backbone_config._attn_implementation is None
+    assert AutoConfig.from_pretrained(tmp_path, attn_implementation="eager")._attn_implementation == "eager"
