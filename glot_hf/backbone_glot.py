@@ -47,7 +47,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     """
     try:
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
-    except (OSError, HFValidationError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OSError(
             f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds "
@@ -67,7 +67,18 @@ def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def text_encoder(backbone: nn.Module) -> nn.Module:
-    """The part of a model that makes token states: without its task head, and without the decoder if it has both."""
+    """
+    The part of a model that makes token states: without its task head, and without the decoder if it has both.
+
+    Raises:
+        TypeError: this is not a model.
+        ValueError: it is a GLOT head.
+    """
+    model_type = getattr(getattr(backbone, "config", None), "model_type", None)
+    if model_type is None:
+        raise TypeError(f"a backbone is a repository, a folder or a transformers model, not {type(backbone).__name__}")
+    if model_type == "glot":
+        raise ValueError("this is a GLOT head and not a backbone: load it with from_pretrained")
     if isinstance(backbone, PreTrainedModel):
         backbone = backbone.base_model
     if getattr(backbone.config, "is_encoder_decoder", False) and hasattr(backbone, "get_encoder"):

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import fields
 from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict, validated_field
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging
@@ -63,11 +64,15 @@ def _layers(value: int | list[int]) -> None:
 
 
 def _recordable(value: dict[str, Any] | None) -> None:
-    if unknown := sorted(set(value or {}) - set(RECORDED_BACKBONE_KWARGS)):
+    value = value or {}
+    if unknown := sorted(set(value) - set(RECORDED_BACKBONE_KWARGS)):
         raise ValueError(
             f"cannot hold {unknown}: only {list(RECORDED_BACKBONE_KWARGS)} are recorded with a head. "
             "Pass the others as `backbone_kwargs` each time the head is loaded"
         )
+    dtype = value.get("dtype", "auto")
+    if dtype != "auto" and not isinstance(getattr(torch, str(dtype), None), torch.dtype):
+        raise ValueError(f"dtype {dtype!r} is not a torch dtype: valid are float32, bfloat16, float16 and the like")
 
 
 def _option(default: Any, help: str, *validators, aliases: tuple[str, ...] = ()):
@@ -174,6 +179,11 @@ class GlotConfig(PreTrainedConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
         config_dict = {key: value for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
+        if (model_type := config_dict.get("model_type", cls.model_type)) != cls.model_type:
+            raise ValueError(
+                f"this is the configuration of a {model_type!r} model and not of a GLOT head: to make a head on that "
+                "model, use from_backbone(...)"
+            )
         _refuse_two_thresholds(kwargs)
         if "tau" in kwargs:
             config_dict.pop("similarity_threshold", None)
@@ -255,6 +265,14 @@ class GlotConfig(PreTrainedConfig):
             raise ValueError(
                 f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
                 f"{count}, or -{count + 1} to -1 from the end"
+            )
+
+    def validate_pair_mode(self):
+        """Part of `@strict`-powered validation."""
+        if self.pair_mode == "cosine" and self.problem_type not in (None, "regression"):
+            raise ValueError(
+                f'pair_mode="cosine" gives one score and no classes, which problem_type={self.problem_type!r} needs: '
+                'use pair_mode="concat" or "interaction", or labels in [-1, 1]'
             )
 
     def validate_backbone_in_checkpoint(self):

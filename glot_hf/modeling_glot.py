@@ -218,8 +218,10 @@ class GlotPreTrainedModel(PreTrainedModel):
         if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
             logger.warning_once(
                 "The backbone is not frozen, but its weights are not saved with the head: set "
-                "config.backbone_in_checkpoint = True and config.backbone_config = backbone.config to keep them"
+                "model.config.backbone_in_checkpoint = True to keep them"
             )
+        if backbone is not None and self.config.backbone_in_checkpoint:
+            self.config.backbone_config = backbone.config
         super().save_pretrained(save_directory, *args, **kwargs)
         if not any(name.endswith(".safetensors") for name in os.listdir(save_directory)):
             # A pooling without parameters: transformers writes no file then, and would not load without one.

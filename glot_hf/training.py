@@ -64,7 +64,7 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
     if checkpoint is None:
         return None
     if checkpoint != "last":
-        if not os.path.isdir(checkpoint):
+        if not os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
             raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
         return checkpoint
     checkpoint = get_last_checkpoint(arguments.output_dir) if os.path.isdir(arguments.output_dir) else None
@@ -97,3 +97,11 @@ def make_trainer(
         data_collator=PairCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type),
     )
+
+
+def last_evaluation(trainer: Trainer) -> dict[str, float]:
+    """The metrics of the model as it is now: those of the last epoch, unless that was not evaluated."""
+    last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
+    if last is None or last["step"] != trainer.state.global_step or trainer.args.load_best_model_at_end:
+        return trainer.evaluate()
+    return {name: value for name, value in last.items() if name != "step"}

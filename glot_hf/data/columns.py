@@ -1,6 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Which column of a table is the text and which the label."""
 
+import sys
+
 from datasets import Dataset
 
 from ..errors import InputError
@@ -10,23 +12,29 @@ _TEXT_NAMES = ("text", "sentence", "content", "document", "review", "tweet", "co
 _LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
 
 
-def choose_columns(table: Dataset, text: str | None = None, label: str | None = None) -> tuple[str, str]:
+def choose_columns(
+    table: Dataset, text: str | None = None, label: str | None = None, text_pair: str | None = None
+) -> tuple[str, str]:
     """
     The text and the label column: those that were named, or else those with usual names, or else the column with the
-    longest texts and the only other one. What is guessed is printed.
+    longest texts and the only other one. What is guessed, and what is not read then, is said on standard error.
 
     Raises:
         InputError: there is no column of that name, or none can be guessed.
     """
     names = table.column_names
-    for given, flag in ((text, "--text_column"), (label, "--label_column")):
-        require_column(table, given, flag)
+    for given, kind in ((text, "text"), (label, "label"), (text_pair, "text_pair")):
+        require_column(table, given, f"--{kind}_column")
+    guessed = text is None
     if text is None:
         text = _guess(table, "text", _usual(names, _TEXT_NAMES, taken=label) or _longest(table, taken=label))
     if label is None:
         others = [name for name in names if name != text]
         only_other = others[0] if len(others) == 1 else None
         label = _guess(table, "label", _usual(names, _LABEL_NAMES, taken=text) or only_other)
+    unread = [name for name in names if name not in (text, label, text_pair)]
+    if guessed and unread:
+        print(f"not read: {unread} (--text_pair_column names the second text of a pair)", file=sys.stderr)
     return text, label
 
 
@@ -44,7 +52,7 @@ def _guess(table: Dataset, kind: str, guess: str | None) -> str:
         raise InputError(
             f"no {kind} column can be guessed: name it with --{kind}_column, the columns are {table.column_names}"
         )
-    print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)")
+    print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
     return guess
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Tables -> the examples a head is trained on or judged by: text, text_pair where there are pairs, and labels."""
 
+import sys
 from typing import Any
 
 from datasets import ClassLabel, Dataset
@@ -62,7 +63,7 @@ def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: 
     tokenized = examples.map(encode, batched=True, remove_columns=[n for n in examples.column_names if n != "labels"])
     full = sum(len(ids) >= max_length for ids in tokenized["input_ids"])
     if full:
-        print(f"{full} of {len(tokenized)} texts fill max_length={max_length}; what is longer is cut (--max_length)")
+        print(f"{full} of {len(tokenized)} texts fill max_length={max_length}: what is longer is cut", file=sys.stderr)
     return tokenized
 
 

@@ -50,7 +50,7 @@ class Labels:
         index = {name: position for position, name in enumerate(self.names)}
         encoded = []
         for row, cell in enumerate(cells, start=1):
-            _require_label(cell, row, where)
+            _require_label(cell, row, where, self.problem_type)
             if self.problem_type == "regression":
                 encoded.append(_number(cell, row, where))
                 continue
@@ -73,26 +73,26 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
     Finds the problem type, where it is not given, and the classes.
 
     Lists of labels make a multi-label problem; numbers of which at least one is not whole, regression; anything else,
-    classification. In a text cell, several labels are separated by `|`.
+    classification. In a text cell, several labels are separated by `|`, and an empty one has none.
 
     Raises:
         InputError: a label is absent or not a number (names its row), or there is only one class.
     """
     for row, cell in enumerate(cells, start=1):
-        _require_label(cell, row, where)
+        _require_label(cell, row, where, problem_type)
     if problem_type is None:
         if any(isinstance(cell, (list, tuple)) for cell in cells):
             problem_type = "multi_label_classification"
         else:
             numbers = [_parse(cell) for cell in cells]
-            all_numbers = all(number is not None for number in numbers)
-            is_regression = all_numbers and any(number != int(number) for number in numbers)
+            is_regression = None not in numbers and not all(number.is_integer() for number in numbers)
             problem_type = "regression" if is_regression else "single_label_classification"
     if problem_type == "regression":
         for row, cell in enumerate(cells, start=1):
             _number(cell, row, where)
         return Labels(problem_type)
     if problem_type == "multi_label_classification":
+        _refuse_indicators(cells, where)
         found = {name for cell in cells for name in split_labels(cell)}
     else:
         found = {_name(cell) for cell in cells}
@@ -117,8 +117,18 @@ def shorten(names: tuple[str, ...], limit: int = 10) -> str:
     return shown if len(names) <= limit else f"{shown}, ... ({len(names)} in all)"
 
 
-def _require_label(cell: Any, row: int, where: str) -> None:
+def _refuse_indicators(cells: list[Any], where: str) -> None:
+    lists = [cell for cell in cells if isinstance(cell, (list, tuple))]
+    if lists and len({len(cell) for cell in lists}) == 1 and all(item in (0, 1) for cell in lists for item in cell):
+        raise InputError(
+            f"{where}, row 1: {lists[0]} looks like one 0 or 1 for each class: give the list of the classes that apply"
+        )
+
+
+def _require_label(cell: Any, row: int, where: str, problem_type: ProblemType | None) -> None:
     absent = cell is None or (isinstance(cell, str) and not cell.strip())
+    if cell is not None and problem_type == "multi_label_classification":
+        return  # a text may have no label
     if absent or (isinstance(cell, float) and math.isnan(cell)):
         raise InputError(f"{where}, row {row}: the label is absent; fill it in or remove the row")
 
@@ -128,16 +138,16 @@ def _name(cell: Any) -> str:
 
 
 def _parse(cell: Any) -> float | None:
+    """A number, finite or not; None for anything else."""
     try:
-        number = float(cell)
-    except (TypeError, ValueError):
+        return float(cell)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _number(cell: Any, row: int, where: str) -> float:
     number = _parse(cell)
-    if number is None:
+    if number is None or not math.isfinite(number):
         raise InputError(f"{where}, row {row}: the label {cell!r} is not a finite number, which regression needs")
     return number
 
@@ -145,4 +155,5 @@ def _number(cell: Any, row: int, where: str) -> float:
 def _sort_key(name: str) -> tuple:
     """Numbers by value, before words by letters."""
     number = _parse(name)
-    return (number is None, number or 0.0, name)
+    is_number = number is not None and math.isfinite(number)
+    return (not is_number, number if is_number else 0.0, name)

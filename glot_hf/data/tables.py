@@ -2,8 +2,10 @@
 """A table of texts from a CSV, TSV, JSON lines or Parquet file, or from a datasets name."""
 
 import csv
+import logging
 from pathlib import Path
 
+import datasets
 from datasets import Dataset, Features, Value, load_dataset
 
 from ..errors import InputError
@@ -29,7 +31,7 @@ def load_table(source: str, split: str = "train", columns: tuple[str, ...] | Non
     """
     path = Path(source)
     if not path.is_file():
-        if path.suffix in _FORMATS or path.exists():
+        if path.suffix.lower() in _FORMATS or path.exists():
             raise InputError(f"there is no file {source!r}: check the path")
         try:
             return load_dataset(source, split=split)
@@ -38,22 +40,27 @@ def load_table(source: str, split: str = "train", columns: tuple[str, ...] | Non
                 f"{source!r} is neither a file nor a dataset that can be loaded ({_first_line(error)}): give a "
                 f"{', '.join(_FORMATS)} file, or a dataset's name on a machine with a network"
             ) from error
-    if path.suffix not in _FORMATS:
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
         raise InputError(f"{source!r} is of an unknown kind: valid are {', '.join(_FORMATS)}")
     if path.stat().st_size == 0:
         raise InputError(f"{source!r} is empty: it must hold at least a header and a row")
-    options = _csv_options(path, columns) if _FORMATS[path.suffix] == "csv" else {}
+    options = _csv_options(path, columns) if kind == "csv" else {}
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # its complaint is what the message below says
     try:
-        table = load_dataset(_FORMATS[path.suffix], data_files=str(path), split="train", **options)
+        table = load_dataset(kind, data_files=str(path), split="train", **options)
     except Exception as error:
         raise InputError(f"{source!r} cannot be read as {path.suffix}: {_first_line(error)}") from error
+    finally:
+        datasets.logging.set_verbosity(verbosity)
     if len(table) == 0:
         raise InputError(f"{source!r} is empty: it has no row below its header")
     return table
 
 
 def _csv_options(path: Path, columns: tuple[str, ...] | None) -> dict:
-    reading = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix == ".tsv" else {}
+    reading = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix.lower() == ".tsv" else {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, **reading)
         try:
@@ -65,7 +72,10 @@ def _csv_options(path: Path, columns: tuple[str, ...] | None) -> dict:
     if data is None:
         raise InputError(f"{str(path)!r} is empty: it has no row below its header")
     if len(data) != len(names):
-        raise InputError(f"{str(path)!r}: its first row has {len(data)} cells for {len(names)} columns {list(names)}")
+        raise InputError(
+            f"{str(path)!r}: its first row has {len(data)} cells for the {len(names)} columns {list(names)}: check "
+            "the separator (a comma in .csv, a tab in .tsv) and the quotes"
+        )
     if len(set(names)) != len(names):
         raise InputError(f"{str(path)!r} names a column twice: {list(names)}")
     return {

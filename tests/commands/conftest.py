@@ -20,7 +20,7 @@ def files(tmp_path, monkeypatch):
         "several.jsonl",
         "".join(json.dumps({"text": f"n {i}", "labels": list("ab"[: i % 3])}) + "\n" for i in range(20)),
     )
-    write("pairs.csv", "a,b,label\n" + "".join(f"number {i},number {i + i % 2},{i % 2}\n" for i in range(20)))
+    write("pairs.csv", "a,b,label,size\n" + "".join(f"number {i},number {i + i % 2},{i % 2},{i}\n" for i in range(20)))
     return tmp_path
 
 

@@ -10,6 +10,7 @@ from glot_hf.commands.main import main
 
 
 FILMS = ("--train_file", "films.csv", "--label_column", "mood")
+PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,19 @@ FILMS = ("--train_file", "films.csv", "--label_column", "mood")
         ((*FILMS, "--gnn_typ", "gat"), "there is no option '--gnn_typ': did you mean --gnn_type?"),
         ((*FILMS, "--learning_rate", "fast"), "invalid float value: 'fast'"),
         ((*FILMS, "--resume_from_checkpoint"), "there is no checkpoint to resume from"),
+        ((*FILMS, "--max_length", "5000"), "--max_length 5000 is not between 3 and 512"),
+        ((*FILMS, "--max_length", "1"), "--max_length 1 is not between 3 and 512"),
+        ((*FILMS, "--output_dir", "films.csv"), "films.csv"),
+        ((*FILMS, "--pair_mode", "concat"), "name the second with --text_pair_column"),
+        ((*PAIRS, "--pair_mode", "cosine"), "needs scores, but the labels are classes: 0, 1"),
+        (
+            (*PAIRS, "--pair_mode", "cosine", "--problem_type", "regression", "--label_column", "size"),
+            "from 0.0 to 19.0",
+        ),
+        ((*FILMS, "--learning_rate", "-1"), "-1"),
+        ((*FILMS, "--per_device_train_batch_size", "0"), "0"),
+        ((*FILMS, "--backbone_load_kwargs", '{"dtype": "float99"}'), "'float99' is not a torch dtype"),
+        ((*FILMS, "--learning_rate", "1e30"), "train with a smaller one"),
         ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),
     ],
 )
@@ -77,6 +91,33 @@ def test_training_twice_into_one_folder(files, train, error_line):
     assert train(*FILMS) == 0
     assert "--overwrite_output_dir" in error_line(train(*FILMS))
     assert train(*FILMS, "--overwrite_output_dir") == 0
+
+
+def test_resuming_another_head(files, train, error_line):
+    assert train(*FILMS) == 0
+    line = error_line(train(*FILMS, "--gnn_hidden_size", "16", "--resume_from_checkpoint"))
+    assert "is of a head with another gnn_hidden_size (8, not 16)" in line
+
+
+def test_a_head_as_a_backbone(files, train, error_line):
+    assert train(*FILMS) == 0
+    assert "this is a GLOT head and not a backbone" in error_line(
+        train(*FILMS, "--backbone", "head", "--output_dir", "x")
+    )
+
+
+def test_of_using_a_head(files, train, error_line):
+    assert train(*FILMS) == 0
+    for options, message in (
+        (("predict", "head", "--text", "a", "--text_pair", "b"), "are for pair heads"),
+        (("predict", "head", "--text", "a", "--output_file", "no/such/folder"), "cannot be written"),
+        (("predict", "head", "--text", "a", "--batch_size", "0"), "--batch_size 0 is not positive"),
+        (("evaluate", "head", "--validation_file", "films.csv", "--text_pair_column", "mood"), "are for pair heads"),
+    ):
+        assert message in error_line(main(list(options)))
+    record = files / "head" / "training_record.json"
+    record.write_text("{")
+    assert "training_record.json' is damaged" in error_line(main(["predict", "head", "--text", "a"]))
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])

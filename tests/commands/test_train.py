@@ -23,8 +23,9 @@ def predictions(capsys, *options):
 
 def test_it_says_what_it_does(files, train, capsys):
     assert train(*FILMS) == 0
-    output = capsys.readouterr().out
-    assert "text column: 'review' (guessed" in output
+    captured = capsys.readouterr()
+    output = captured.out
+    assert "text column: 'review' (guessed" in captured.err
     assert "2 classes, bad, good" in output
     assert "frozen backbone parameters" in output
     assert "AutoModelForSequenceClassification.from_pretrained('head')" in output

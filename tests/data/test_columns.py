@@ -25,8 +25,16 @@ def test_named_columns_are_taken_without_a_word(capsys):
 )
 def test_guesses_are_said(names, expected, capsys):
     assert choose_columns(table(*names)) == expected
-    output = capsys.readouterr().out
-    assert "--text_column" in output and "--label_column" in output
+    captured = capsys.readouterr()
+    assert captured.out == ""  # predictions may go there
+    assert "--text_column" in captured.err and "--label_column" in captured.err
+
+
+def test_text_that_is_not_read_is_said(capsys):
+    assert choose_columns(table("sentence1", "sentence2", "label")) == ("sentence2", "label")
+    assert "not read: ['sentence1'] (--text_pair_column" in capsys.readouterr().err
+    choose_columns(table("sentence1", "sentence2", "label"), "sentence1", None, "sentence2")
+    assert "not read" not in capsys.readouterr().err
 
 
 def test_a_missing_column_is_told():

@@ -25,7 +25,7 @@ def test_cut_texts_are_counted(minilm_tokenizer, capsys):
     examples = Dataset.from_dict({"text": ["short", "word " * 50], "labels": [0, 1]})
     tokenized = tokenize(examples, minilm_tokenizer, max_length=16)
     assert len(tokenized["input_ids"][1]) == 16
-    assert "1 of 2 texts" in capsys.readouterr().out
+    assert "1 of 2 texts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -50,6 +50,23 @@ def test_other_mistakes_are_told_with_their_row():
         Labels("single_label_classification", ("a", "b")).encode(["a", "b", "c"], "file")
 
 
+def test_numbers_that_are_not_finite_do_not_become_classes():
+    with pytest.raises(InputError, match="row 2: the label 'nan' is not a finite number"):
+        learn_labels(["0.5", "nan", "0.7"], "file")
+    with pytest.raises(InputError, match="row 1"):
+        learn_labels(["1" * 400, "0.5"], "file")
+
+
+def test_a_text_may_have_no_label_where_it_may_have_several():
+    labels = learn_labels(["a|b", "", "b"], "file", "multi_label_classification")
+    assert labels.encode(["", "a"], "file") == [[0.0, 0.0], [1.0, 0.0]]
+
+
+def test_indicator_lists_are_told():
+    with pytest.raises(InputError, match=r"\[0, 1, 0\] looks like one 0 or 1 for each class"):
+        learn_labels([[0, 1, 0], [1, 1, 0]], "file")
+
+
 def test_one_class_is_told():
     with pytest.raises(InputError, match="one class only, 'a'"):
         learn_labels(["a", "a"], "file")

@@ -47,7 +47,7 @@ def test_names_for_a_file_without_a_header(tmp_path):
         ("header.csv", "text,label\n", "is empty"),
         ("empty.jsonl", "", "is empty"),
         ("table.xlsx", "x", "unknown kind"),
-        ("wide.csv", "text,label\na,1,extra\n", "3 cells for 2 columns"),
+        ("wide.csv", "text,label\na,1,extra\n", "3 cells for the 2 columns"),
         ("ragged.csv", "text,label\na,1\nb,2,extra\n", "cannot be read"),
         ("twice.csv", "text,text\na,1\n", "twice"),
         ("broken.jsonl", '{"text": "a"}\n{"text": ', "cannot be read"),
