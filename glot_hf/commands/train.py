@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf train`: text in, a head of a few hundred kilobytes out."""
+"""`glot-hf train`: text in, a head out."""
 
 import math
 import os
