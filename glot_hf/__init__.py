@@ -4,8 +4,9 @@
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from .configuration_glot import GlotConfig
-from .modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOutput, GlotPreTrainedModel
+from .modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOutput
 from .pooling_glot import GlotPooler
+from .pretrained_glot import GlotPreTrainedModel
 from .version import __version__
 
 

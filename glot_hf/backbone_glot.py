@@ -6,7 +6,6 @@ import os
 from typing import Any, NamedTuple
 
 import torch
-from huggingface_hub.errors import HFValidationError
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
@@ -21,7 +20,9 @@ class BackboneStates(NamedTuple):
     attentions: tuple[Tensor, ...] | None  # each (B, heads, L, L)
 
 
-def pin_revision(name_or_path: str, revision: str | None = None, **hub_kwargs) -> str | None:
+def pin_revision(
+    name_or_path: str, revision: str | None = None, gguf_file: str | None = None, **hub_kwargs
+) -> str | None:
     """
     The commit that `revision` of a repository is now, so that a head always finds the weights it was trained on.
 
@@ -32,8 +33,8 @@ def pin_revision(name_or_path: str, revision: str | None = None, **hub_kwargs) -
     if os.path.isdir(name_or_path):
         return None
     try:
-        config_file = cached_file(name_or_path, "config.json", revision=revision, **hub_kwargs)
-    except (OSError, HFValidationError):
+        config_file = cached_file(name_or_path, gguf_file or "config.json", revision=revision, **hub_kwargs)
+    except (OSError, ValueError):
         return revision  # loading the weights comes next and reports what is wrong
     return extract_commit_hash(config_file, None) or revision
 
@@ -42,19 +43,23 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     """
     `AutoModel.from_pretrained`, with the parts that a head does not read left out.
 
+    Code of its repository is run only if `trust_remote_code=True` is among the `kwargs`; without it nobody is asked.
+
     Raises:
-        OSError: the backbone cannot be found.
+        OSError: the backbone cannot be found or loaded.
     """
+    kwargs.setdefault("trust_remote_code", False)
     try:
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OSError(
             f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds "
-            "one, or pass a loaded model as `backbone`"
+            "one, or pass a loaded model as `backbone`; one with code of its own, if you trust it, also needs "
+            "backbone_kwargs={'trust_remote_code': True}"
         ) from error
     backbone = text_encoder(backbone)
-    if _has_optional_pooler(type(backbone)):
+    if has_optional_pooler(type(backbone)):
         backbone.pooler = None
     return backbone
 
@@ -62,7 +67,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """A backbone with random weights, ready for those of a checkpoint. Never runs code from a repository."""
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
-    optional = {"add_pooling_layer": False} if _has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
+    optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))
 
 
@@ -181,5 +186,6 @@ def _select_layers(hidden_states: tuple[Tensor, ...], layers: int | list[int]) -
     return torch.stack([hidden_states[layer] for layer in layers], dim=2)  # (B, L, n, d)
 
 
-def _has_optional_pooler(model_class: type | tuple) -> bool:
+def has_optional_pooler(model_class: type | tuple) -> bool:
+    """Whether models of this class can be built without the pooler, which a head never reads."""
     return isinstance(model_class, type) and "add_pooling_layer" in inspect.signature(model_class).parameters

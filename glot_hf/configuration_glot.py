@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from huggingface_hub.dataclasses import strict, validated_field
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils import logging
 
 
@@ -75,9 +75,8 @@ def _recordable(value: dict[str, Any] | None) -> None:
         raise ValueError(f"dtype {dtype!r} is not a torch dtype: valid are float32, bfloat16, float16 and the like")
 
 
-def _option(default: Any, help: str, *validators, aliases: tuple[str, ...] = ()):
-    metadata = {"help": help, **({"aliases": list(aliases)} if aliases else {})}
-    return validated_field(list(validators), default=default, metadata=metadata)
+def _option(default: Any, help: str, *validators):
+    return validated_field(list(validators), default=default, metadata={"help": help})
 
 
 @strict
@@ -110,7 +109,7 @@ class GlotConfig(PreTrainedConfig):
     model_type = "glot"
     attribute_map = {"tau": "similarity_threshold"}
     sub_configs = {"backbone_config": AutoConfig}
-    keys_to_ignore_at_inference = ["token_embeddings", "readout_weights", "adjacency"]
+    keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
 
     backbone_name_or_path: str | None = _option(None, "Repository or folder of the frozen backbone.")
     backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")
@@ -135,7 +134,7 @@ class GlotConfig(PreTrainedConfig):
     gnn_hidden_size: int = _option(128, "Total width H of a graph layer, attention heads concatenated.", _positive)
     num_attention_heads: int = _option(1, "Attention heads of gat; must divide gnn_hidden_size.", _positive)
     similarity_threshold: float | int = _option(
-        0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one, aliases=("--tau",)
+        0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one
     )
     jumping_knowledge: Literal["cat", "max", "mean", "last"] = _option(
         "cat", "How layer outputs join: cat = [x; h1; ...; hK], max or mean over h1..hK, last = hK."
@@ -157,7 +156,7 @@ class GlotConfig(PreTrainedConfig):
         if isinstance(self.backbone_config, dict):
             self.backbone_config = _config_from_dict(self.backbone_config)
         if self.input_size is None and self.backbone_config is not None:
-            self.input_size = _hidden_size(self.backbone_config)
+            self.input_size = hidden_size_of(self.backbone_config)
         if unknown := sorted(self._unknown_keys(kwargs)):
             valid = [field.name for field in fields(self) if field.name not in PreTrainedConfig.__dataclass_fields__]
             valid += self.attribute_map
@@ -246,7 +245,7 @@ class GlotConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation."""
         if self.backbone_config is None:
             return
-        expected = _hidden_size(self.backbone_config)
+        expected = hidden_size_of(self.backbone_config)
         if expected is not None and expected != self.input_size:
             raise ValueError(
                 f"input_size ({self.input_size}) does not fit the backbone, whose hidden size is {expected}: leave "
@@ -294,10 +293,14 @@ def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
     model_type = config_dict.pop("model_type", None)
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")
+    if model_type not in CONFIG_MAPPING and "auto_map" in config_dict:
+        # Of a backbone with code of its own, which is not run to read a few numbers. A class, because to_dict asks it.
+        return type("UnregisteredConfig", (PreTrainedConfig,), {"model_type": model_type})(**config_dict)
     return AutoConfig.for_model(model_type, **config_dict)
 
 
-def _hidden_size(backbone_config: PreTrainedConfig) -> int | None:
+def hidden_size_of(backbone_config: PreTrainedConfig) -> int | None:
+    """Width d of a backbone's last hidden states, or None where its configuration does not say."""
     text_config = backbone_config.get_text_config()
     # OPT projects its last hidden state back to the width of its word embeddings.
     return getattr(text_config, "word_embed_proj_dim", None) or getattr(text_config, "hidden_size", None)

@@ -18,7 +18,7 @@ def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[st
 
     - single-label: accuracy, f1_macro, matthews_correlation, and f1 (of class 1, as GLUE) for two classes;
     - multi-label (a label is predicted where its logit is positive): accuracy of the whole set, f1_micro, f1_macro;
-    - regression: pearson, spearman, mse.
+    - regression: mse, and pearson and spearman where labels and predictions vary, without which there is none.
     """
     return {
         "single_label_classification": _single_label,
@@ -52,8 +52,8 @@ def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
 
 def _regression(prediction: EvalPrediction) -> dict[str, float]:
     labels, predicted = np.ravel(prediction.label_ids), np.ravel(prediction.predictions)
-    return {
-        "pearson": float(pearsonr(predicted, labels).statistic),
-        "spearman": float(spearmanr(predicted, labels).statistic),
-        "mse": float(mean_squared_error(labels, predicted)),
-    }
+    metrics = {"mse": float(mean_squared_error(labels, predicted))}
+    if np.ptp(labels) > 0 and np.ptp(predicted) > 0:
+        metrics["pearson"] = float(pearsonr(predicted, labels).statistic)
+        metrics["spearman"] = float(spearmanr(predicted, labels).statistic)
+    return metrics

@@ -1,45 +1,17 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """GLOT models: a frozen backbone and a trained head (arXiv 2603.03389)."""
 
-import copy
-import os
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
-from transformers.modeling_utils import safe_save_file
-from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
-from .backbone_glot import (
-    BackboneStates,
-    build_backbone,
-    is_trainable,
-    load_backbone,
-    pin_revision,
-    run_backbone,
-    text_encoder,
-)
-from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
+from .backbone_glot import BackboneStates, build_backbone, is_trainable, run_backbone
+from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
-
-
-logger = logging.get_logger(__name__)
-
-# Options of `from_pretrained` that are about the large part of the model, and those that say how to reach the Hub.
-_BACKBONE_OPTIONS = (
-    "attn_implementation",
-    "device_map",
-    "dtype",
-    "max_memory",
-    "offload_folder",
-    "quantization_config",
-    "torch_dtype",
-)
-_HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
+from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
 
 
 @dataclass
@@ -78,274 +50,6 @@ class GlotSequenceClassifierOutput(ModelOutput):
     adjacency: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
-
-
-class GlotPreTrainedModel(PreTrainedModel):
-    """Loading and saving: the head in its own small checkpoint, the backbone from where it is published."""
-
-    config_class = GlotConfig
-    base_model_prefix = "glot"
-    supports_gradient_checkpointing = True
-    accepts_loss_kwargs = False  # the loss is a plain mean: Trainer must scale it under gradient accumulation
-    # Which attention a backbone can run is its own affair; it refuses what it cannot.
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
-
-    @classmethod
-    def from_backbone(
-        cls,
-        name_or_model: str | os.PathLike | nn.Module,
-        revision: str | None = None,
-        backbone_kwargs: dict[str, Any] | None = None,
-        **config_options,
-    ):
-        """
-        A new head, with random weights, on a pretrained backbone, which is frozen.
-
-        Args:
-            name_or_model (`str`, path or `PreTrainedModel`): repository, folder, or a model that is already loaded (it
-                is used as it is, so several heads can share it). Of a model with a task head or a decoder, the text
-                encoder is used.
-            revision (`str`, *optional*): branch, tag or commit of the repository; the commit is recorded.
-            backbone_kwargs (`dict`, *optional*): for `AutoModel.from_pretrained`: dtype, device_map, gguf_file,
-                attn_implementation, trust_remote_code, ... Only `RECORDED_BACKBONE_KWARGS` are recorded with the head.
-            config_options: of [`GlotConfig`].
-
-        Raises:
-            OSError: the backbone cannot be found.
-            StrictDataclassError, TypeError, ValueError: an option is not valid.
-
-        Example:
-
-        ```python
-        >>> model = GlotForSequenceClassification.from_backbone("bert-base-uncased", num_labels=3, tau=0.6)
-        ```
-        """
-        kwargs = _with_one_dtype(backbone_kwargs or {})
-        in_checkpoint = config_options.pop("backbone_in_checkpoint", False)
-        if isinstance(name_or_model, (str, os.PathLike)):
-            name = os.fspath(name_or_model)
-            cls.config_class(**config_options)  # a misspelt option is told before gigabytes are loaded
-            revision = pin_revision(name, revision, **{key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs})
-            backbone = load_backbone(name, revision, **kwargs)
-        else:
-            backbone = text_encoder(name_or_model)
-            name = getattr(backbone, "name_or_path", None) or None
-            kwargs.setdefault("dtype", backbone.dtype)
-        recorded = {key: _to_json(kwargs[key]) for key in RECORDED_BACKBONE_KWARGS if key in kwargs}
-        # A copy: a shared one would have this model's attention implementation written into the live backbone.
-        backbone_config = copy.deepcopy(backbone.config)
-        backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
-        config = cls.config_class(
-            backbone_name_or_path=os.path.abspath(name) if name and os.path.isdir(name) else name,
-            backbone_revision=revision,
-            backbone_config=backbone_config,
-            backbone_load_kwargs=recorded or None,
-            **config_options,
-        )
-        model = cls(config)
-        model.attach_backbone(backbone)
-        if in_checkpoint:  # only now: while the head was made, it would have built a second backbone
-            config.backbone_in_checkpoint, config.backbone_config = True, backbone.config
-        return model.eval()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike | None,
-        *model_args,
-        backbone: str | os.PathLike | nn.Module | None = None,
-        load_backbone: bool = True,
-        backbone_kwargs: dict[str, Any] | None = None,
-        **kwargs,
-    ):
-        """
-        Loads a head, then the backbone it was trained on, which is frozen
-        (`model.base_model.backbone.requires_grad_()` and `model.train()` unfreeze it).
-
-        Args:
-            pretrained_model_name_or_path (`str` or path): repository or folder of the head.
-            backbone (`str`, path or `PreTrainedModel`, *optional*): take this backbone instead of the recorded one.
-            load_backbone (`bool`): False loads the head alone, for `hidden_states=` as input.
-            backbone_kwargs (`dict`, *optional*): for the backbone's `AutoModel.from_pretrained`. `trust_remote_code`
-                of the head is never passed on to the backbone: give it here, for a backbone that you trust.
-            kwargs: as for any model. `dtype`, `device_map`, `attn_implementation`, `quantization_config`, `max_memory`
-                and `offload_folder` are the backbone's; the head stays in float32 and follows the backbone's device.
-
-        Raises:
-            OSError: head or backbone cannot be found.
-            ValueError: the head does not fit the backbone.
-        """
-        kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
-        config = kwargs.get("config")
-        if not isinstance(config, PreTrainedConfig):
-            hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
-            recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
-        else:
-            recorded = config
-        if recorded.backbone_in_checkpoint:
-            if backbone is not None or not load_backbone:
-                raise ValueError(
-                    "This checkpoint holds its backbone: `backbone` and load_backbone=False are for others"
-                )
-            saved_dtype = recorded.backbone_config.dtype
-            loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-            model = loaded[0] if isinstance(loaded, tuple) else loaded
-            model.base_model.backbone.requires_grad_(False)
-            if kwargs.get("dtype") is None and saved_dtype is not None:
-                # The checkpoint was read in the head's dtype. Parameters alone: rotary frequencies stay in float32.
-                for parameter in model.base_model.backbone.parameters():
-                    parameter.data = parameter.data.to(saved_dtype)
-            model.config.backbone_config.dtype = model.base_model.backbone.dtype
-            return loaded
-
-        options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
-        if isinstance(config, PreTrainedConfig) and config._attn_implementation is not None:
-            # AutoModel's own handling has put it into the configuration.
-            options.setdefault("attn_implementation", config._attn_implementation)
-        options |= {key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs}
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, dtype=torch.float32, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        if load_backbone:
-            model._find_backbone(backbone, {**options, **backbone_kwargs})
-        return loaded
-
-    def save_pretrained(self, save_directory, *args, **kwargs):
-        """As usual. Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained."""
-        backbone = self.base_model.backbone
-        if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
-            logger.warning_once(
-                "The backbone is not frozen, but its weights are not saved with the head: set "
-                "model.config.backbone_in_checkpoint = True to keep them"
-            )
-        if backbone is not None and self.config.backbone_in_checkpoint:
-            self.config.backbone_config = backbone.config
-        super().save_pretrained(save_directory, *args, **kwargs)
-        if not any(name.endswith(".safetensors") for name in os.listdir(save_directory)):
-            # A pooling without parameters: transformers writes no file then, and would not load without one.
-            safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
-
-    def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
-        config = self.config
-        if backbone is None and config.backbone_name_or_path is None:
-            return  # a head made from `input_size` alone, for cached hidden states
-        if backbone is None or isinstance(backbone, (str, os.PathLike)):
-            revision = kwargs.pop("revision", config.backbone_revision if backbone is None else None)
-            name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
-            backbone = load_backbone(name, revision, **{**(config.backbone_load_kwargs or {}), **kwargs})
-        self.to(backbone.device)
-        self.attach_backbone(text_encoder(backbone))
-        self.eval()
-
-    def attach_backbone(self, backbone: nn.Module) -> None:
-        """
-        Freezes a backbone and runs this head on it.
-
-        Raises:
-            ValueError: its architecture or hidden size is not what the head was made for.
-        """
-        expected, config = self.config.backbone_config, backbone.config
-        if expected is not None and expected.model_type != config.model_type:
-            raise ValueError(
-                f"This head was made for a backbone of type {expected.model_type!r}, not {config.model_type!r}: pass "
-                f"the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
-            )
-        size = self.config_class(backbone_config=copy.deepcopy(config)).input_size
-        if size is not None and size != self.config.input_size:
-            raise ValueError(
-                f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
-                f"{size}: pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
-            )
-        self.base_model.backbone = backbone.requires_grad_(False).eval()
-        self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The head's: float32 unless it was cast, whatever the backbone's is."""
-        return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
-
-    @property
-    def _keys_to_ignore_on_save(self) -> set[str]:
-        # Exact names: transformers and Trainer compare sets, not patterns.
-        base = self.base_model
-        if base.backbone is None:
-            return set()
-        prefix = "backbone." if base is self else f"{self.base_model_prefix}.backbone."
-        # Of a backbone in the checkpoint, `build_backbone` leaves out the pooler that nothing reads.
-        unread = "pooler." if self.config.backbone_in_checkpoint else ""
-        return {prefix + name for name in base.backbone.state_dict() if name.startswith(unread)}
-
-    @_keys_to_ignore_on_save.setter
-    def _keys_to_ignore_on_save(self, value):
-        pass  # post_init assigns what it gathered; the names follow from the backbone instead
-
-    def _init_weights(self, module: nn.Module) -> None:
-        # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.
-        if isinstance(module, GlotPooler):
-            if module.num_layers_mixed:
-                nn.init.zeros_(module.layer_scores)
-        elif isinstance(module, nn.BatchNorm1d):
-            super()._init_weights(module)
-        elif hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-
-    @torch.no_grad()
-    def encode(
-        self,
-        sentences: list[str],
-        tokenizer,
-        batch_size: int = 32,
-        max_length: int | None = None,
-        show_progress: bool = False,
-    ) -> Tensor:
-        """
-        Sentence vectors of texts, in their order. Batches are made of texts of similar length.
-
-        Args:
-            sentences (`list[str]`): the texts.
-            tokenizer: the backbone's tokenizer.
-            batch_size (`int`): texts a batch.
-            max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
-            show_progress (`bool`): show a progress bar.
-
-        Returns:
-            `Tensor` of shape `(N, D)`, float32 on the CPU.
-
-        Raises:
-            TypeError: `sentences` is one string.
-            ValueError: the model was loaded without a backbone.
-        """
-        if isinstance(sentences, str):
-            raise TypeError("encode takes a list of texts: pass [text] for one text")
-        base = self.base_model
-        if base.backbone is None:
-            raise ValueError(_NO_BACKBONE)
-        order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]), reverse=True)
-        vectors = torch.empty(len(sentences), self.config.hidden_size)
-        was_training = self.training
-        self.eval()
-        try:
-            for start in logging.tqdm(range(0, len(order), batch_size), desc="Encoding", disable=not show_progress):
-                indices = order[start : start + batch_size]
-                batch = tokenizer(
-                    [sentences[index] for index in indices],
-                    padding=True,
-                    truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
-                    max_length=max_length,
-                    return_tensors="pt",
-                ).to(base.backbone.device)
-                vectors[indices] = base(**batch).pooler_output.float().cpu()
-        finally:
-            self.train(was_training)
-        return vectors
-
-
-_NO_BACKBONE = (
-    "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
-    "load it with `backbone=...` or load_backbone=True"
-)
 
 
 class GlotModel(GlotPreTrainedModel):
@@ -423,7 +127,7 @@ class GlotModel(GlotPreTrainedModel):
         if hidden_states is not None:
             run = BackboneStates(hidden_states, None, None)
         elif self.backbone is None:
-            raise ValueError(_NO_BACKBONE)
+            raise ValueError(NO_BACKBONE)
         elif input_ids is not None and input_ids.shape[1] == 0:
             # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
             run = BackboneStates(torch.zeros(len(input_ids), 0, *self.head.token_shape), None, None)
@@ -507,12 +211,11 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
             ValueError: a second sentence without a `pair_mode`, or the other way round; and as [`GlotModel.forward`].
         """
         is_pair = input_ids_b is not None or hidden_states_b is not None
-        if is_pair != (self.config.pair_mode is not None):
+        if is_pair and self.config.pair_mode is None:
+            raise ValueError("pair_mode=None takes one sentence: make the head with a pair_mode to pass a second one")
+        if not is_pair and self.config.pair_mode is not None:
             raise ValueError(
-                f"pair_mode={self.config.pair_mode!r} "
-                + ("takes one sentence, but input_ids_b or hidden_states_b was passed: set pair_mode for pairs")
-                if is_pair
-                else f"pair_mode={self.config.pair_mode!r} compares two sentences: pass input_ids_b or hidden_states_b"
+                f"pair_mode={self.config.pair_mode!r} compares two sentences: pass input_ids_b or hidden_states_b too"
             )
         return_dict = self.config.return_dict if return_dict is None else return_dict
         output = self.glot(
@@ -563,7 +266,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
         if self.config.pair_mode == "cosine":
             return F.mse_loss(logits[:, 0].float(), labels.view(-1).to(logits.device).float())
         if self.config.problem_type in ("regression", "multi_label_classification"):
-            labels = labels.to(logits.dtype)  # integers are as good: 0/1, or whole scores
+            # Integers are as good, 0/1 or whole scores; half precision would round the labels.
+            logits, labels = logits.float(), labels.float()
         return self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
 
 
@@ -571,23 +275,5 @@ __all__ = [
     "GlotForSequenceClassification",
     "GlotModel",
     "GlotModelOutput",
-    "GlotPreTrainedModel",
     "GlotSequenceClassifierOutput",
 ]
-
-
-def _with_one_dtype(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`torch_dtype` is the old name of `dtype`; "auto" is what is loaded without either."""
-    kwargs = dict(kwargs)
-    if (dtype := kwargs.pop("torch_dtype", None)) is not None:
-        kwargs.setdefault("dtype", dtype)
-    if kwargs.get("dtype") == "auto":
-        del kwargs["dtype"]
-    return kwargs
-
-
-def _to_json(value: Any) -> Any:
-    """Options as config.json can hold them: a torch dtype by its name, a quantization config as a dict."""
-    if isinstance(value, torch.dtype):
-        return str(value).removeprefix("torch.")
-    return value.to_dict() if hasattr(value, "to_dict") else value

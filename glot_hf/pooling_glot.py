@@ -48,28 +48,36 @@ def weighted_sum(token_embeddings: Tensor, weights: Tensor) -> Tensor:
     return (weights.to(token_embeddings.dtype)[:, None] @ token_embeddings).squeeze(1)
 
 
-class MeanPooling(nn.Module):
-    """The mean of the valid tokens."""
+class WeightedPooling(nn.Module):
+    """A weighted sum of the hidden states themselves; what the weights are is the subclass."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
 
     def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return mask / mask.sum(-1, keepdim=True).clamp(min=1)  # (B, L)
+        """`(B, L, d), (B, L)` -> `(B, L)`, zero at padding."""
+        raise NotImplementedError
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
         weights = self.weights(hidden_states, mask)
         return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
 
 
-class ClsPooling(MeanPooling):
+class MeanPooling(WeightedPooling):
+    """The mean of the valid tokens."""
+
+    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return mask / mask.sum(-1, keepdim=True).clamp(min=1)  # (B, L)
+
+
+class ClsPooling(WeightedPooling):
     """The first valid token, wherever padding puts it."""
 
     def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
         return mask & (mask.cumsum(-1) == 1)  # (B, L)
 
 
-class LastPooling(MeanPooling):
+class LastPooling(WeightedPooling):
     """The last valid token, wherever padding puts it: the usual choice for decoders."""
 
     def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
@@ -90,16 +98,15 @@ class MaxPooling(nn.Module):
         return PooledTokens(vector * mask.any(dim=1, keepdim=True), hidden_states)
 
 
-class AdaPooling(nn.Module):
+class AdaPooling(WeightedPooling):
     """The paper's AdaPool: the attention readout on the hidden states themselves."""
 
     def __init__(self, config: GlotConfig):
-        super().__init__()
+        super().__init__(config)
         self.readout = Readout(config.pooled_size, config.readout_hidden_size)
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        weights = self.readout(hidden_states, mask)
-        return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
+    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return self.readout(hidden_states, mask)  # (B, L)
 
 
 class GlotPooling(nn.Module):

@@ -1,23 +1,33 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The Trainer glue: the paper's defaults, and a stock Trainer for a head."""
 
+import math
 import os
+import re
+import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from .data.examples import PairCollator
 from .errors import InputError
 from .metrics import metrics_for
-from .modeling_glot import GlotForSequenceClassification, GlotPreTrainedModel
+from .modeling_glot import GlotForSequenceClassification
+from .pretrained_glot import GlotPreTrainedModel
 
 
 @dataclass
 class GlotTrainingArguments(TrainingArguments):
-    """`TrainingArguments` with the released recipe as defaults: Adam, learning rate 2e-4, 3 epochs, batch 32."""
+    """
+    `TrainingArguments` with the released learning rate (2e-4), epochs (3) and batch size (32) as defaults; the others,
+    such as the linear decay, are Trainer's own.
+
+    Raises:
+        InputError: `output_dir` is missing, or a number is outside what can train.
+    """
 
     learning_rate: float = field(default=2e-4, metadata={"help": "The learning rate of the head."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "The training batch size per device."})
@@ -41,6 +51,13 @@ class GlotTrainingArguments(TrainingArguments):
     def __post_init__(self):
         if self.output_dir is None:
             raise InputError("--output_dir is missing: name the folder that the head will be written to")
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)} is not positive: give 1 or more")
+        if not (0 < self.learning_rate < math.inf and 0 < self.num_train_epochs < math.inf):
+            raise InputError(
+                f"--learning_rate {self.learning_rate} and --num_train_epochs {self.num_train_epochs} must be positive"
+            )
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
         super().__post_init__()
@@ -67,12 +84,26 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
         if not os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
             raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
         return checkpoint
-    checkpoint = get_last_checkpoint(arguments.output_dir) if os.path.isdir(arguments.output_dir) else None
+    # The state is written last: a checkpoint without it was cut off.
+    whole = [path for path in _checkpoints(arguments.output_dir) if (path / "trainer_state.json").is_file()]
+    checkpoint = str(whole[-1]) if whole else None
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
         )
     return checkpoint
+
+
+def discard_checkpoints(folder: str) -> None:
+    """Deletes the checkpoints of an earlier run, which a later `--resume_from_checkpoint` would take for its own."""
+    for path in _checkpoints(folder):
+        shutil.rmtree(path)
+
+
+def _checkpoints(folder: str) -> list[Path]:
+    """In the order of their steps."""
+    paths = [path for path in Path(folder).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return sorted(paths, key=lambda path: int(path.name.removeprefix("checkpoint-")))
 
 
 def make_trainer(

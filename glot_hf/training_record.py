@@ -46,6 +46,16 @@ class TrainingRecord:
         }
     )
 
+    def __post_init__(self):
+        # The folder is made to be shared: what opens the hub to its owner must not be in it.
+        for position, part in enumerate(self.command):
+            name, equals, _ = part.partition("=")
+            if name.startswith("--") and name.endswith(("_token", "-token")):
+                if equals:
+                    self.command[position] = f"{name}=<secret>"
+                elif position + 1 < len(self.command):
+                    self.command[position + 1] = "<secret>"
+
     def save(self, folder: str | os.PathLike) -> None:
         Path(folder, FILE_NAME).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 

@@ -35,6 +35,13 @@ def test_several_labels():
     assert result["f1_micro"] == metrics.f1_score(labels.ravel(), (logits > 0).ravel())
 
 
+def test_a_correlation_that_does_not_exist_is_left_out():
+    """Rather than NaN, which JSON does not have."""
+    metrics_of = metrics_for("regression")
+    assert set(metrics_of(EvalPrediction(np.ones(5), np.arange(5.0)))) == {"mse"}
+    assert set(metrics_of(EvalPrediction(np.ones(1), np.ones(1)))) == {"mse"}
+
+
 @pytest.mark.parametrize("shape", [(50,), (50, 1)])
 def test_regression(shape):
     predicted, labels = RNG.normal(size=shape), RNG.normal(size=50)

@@ -118,5 +118,5 @@ class TestPairs:
 
     @pytest.mark.parametrize("second", ["input_ids_b", "hidden_states_b"])
     def test_a_second_sentence_without_a_pair_mode(self, second):
-        with pytest.raises(ValueError, match="pair_mode=None takes one sentence.*set pair_mode"):
+        with pytest.raises(ValueError, match="pair_mode=None takes one sentence.*make the head with a pair_mode"):
             headless()(hidden_states=STATES, **{second: STATES})

@@ -13,6 +13,12 @@ def test_round_trip(tmp_path):
     assert set(record.versions) == {"glot_hf", "transformers", "torch"}
 
 
+def test_secrets_are_masked():
+    command = ["glot-hf", "train", "--hub_token", "hf_SECRET", "--hub-token=hf_SECRET", "--seed", "1"]
+    record = TrainingRecord(command, seed=1, max_length=8)
+    assert "hf_SECRET" not in " ".join(record.command) and record.command[-2:] == ["--seed", "1"]
+
+
 def test_a_record_of_a_newer_version_is_read(tmp_path):
     TrainingRecord([], seed=0, max_length=8).save(tmp_path)
     path = tmp_path / FILE_NAME

@@ -54,8 +54,8 @@ def _head_flags() -> Iterator[tuple[str, Any, Any]]:
     for option in dataclasses.fields(GlotConfig):
         if option.name in inherited or option.name in _NOT_FLAGS:
             continue
-        metadata = {key: option.metadata[key] for key in ("help", "aliases") if key in option.metadata}
-        metadata["help"] = metadata["help"].replace("%", "%%")
+        aliases = [f"--{alias}" for alias, name in GlotConfig.attribute_map.items() if name == option.name]
+        metadata = {"help": option.metadata["help"].replace("%", "%%"), "aliases": aliases}
         default = {"default": option.default}
         if option.name == "backbone_layers":
             default = {"default_factory": lambda value=option.default: [value]}
@@ -124,7 +124,7 @@ def user_errors(*more: type[Exception]) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ImportError, OSError, TypeError, ValueError, *more) as error:
+    except (ImportError, OSError, ValueError, *more) as error:
         raise InputError(str(error)) from error
 
 

@@ -1,6 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """From command line options to labelled examples."""
 
+from typing import Any
+
 from datasets import Dataset
 
 from ..data.columns import choose_columns
@@ -23,7 +25,7 @@ def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset,
     Raises:
         InputError: see the messages.
     """
-    _require_one_source(data.train_file, data.task, data.data_dir, "--train_file")
+    _require_one_source(data, data.train_file, data.task, "--train_file")
     if data.task is not None:
         task = find_task(data.task)
         train, validation = (task.examples(split, data.data_dir) for split in ("train", "validation"))
@@ -45,15 +47,16 @@ def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset,
     return parts["train"], parts["test"], labels, columns
 
 
-def evaluation_examples(data: DataArguments, labels: Labels, record: TrainingRecord) -> Dataset:
+def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> Dataset:
     """
-    Examples to judge a trained head by; the columns are those it was trained with, where no others are named.
+    Examples to judge a trained head by; the columns are those it was trained with, where `data`, which are
+    EvaluationArguments, name no others.
 
     Raises:
         InputError: see the messages.
     """
     task_name = data.task or (record.task if data.validation_file is None else None)
-    _require_one_source(data.validation_file, task_name, data.data_dir, "--validation_file")
+    _require_one_source(data, data.validation_file, task_name, "--validation_file")
     if task_name is not None:
         task = find_task(task_name)
         if task.labels.names != labels.names:
@@ -80,8 +83,11 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
     return make_examples(table, text, label, labels, source, columns["text_pair_column"])
 
 
-def _require_one_source(file: str | None, task: str | None, data_dir: str | None, flag: str) -> None:
+def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:
     if (file is None) == (task is None):
         raise InputError(f"name the texts: either {flag} or --task")
-    if file is not None and data_dir is not None:
+    if file is not None and data.data_dir is not None:
         raise InputError(f"--data_dir belongs to --task: with {flag}, name the file itself")
+    for name in (*_COLUMNS, "validation_file", "problem_type"):
+        if task is not None and getattr(data, name, None) is not None:
+            raise InputError(f"--{name} belongs to {flag}: the task {task} says it itself")

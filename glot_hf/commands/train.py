@@ -25,6 +25,8 @@ def run(argv: list[str]) -> None:
         description=__doc__,
     )
     backbone, data, head, arguments = parser.parse(argv)
+    if {"--tau", "--similarity_threshold"} <= {part.split("=")[0] for part in argv}:
+        raise InputError("--tau and --similarity_threshold are two names of one option: give one of them")
     if backbone.backbone is None:
         raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
     train(backbone, data, head_options(head), arguments, command=["glot-hf", "train", *argv])
@@ -45,14 +47,17 @@ def train(
     from transformers import set_seed
 
     from ..data.examples import tokenize
+    from ..data.tasks import TASKS
     from ..modeling_glot import GlotForSequenceClassification
-    from ..training import count_parameters, find_checkpoint, last_evaluation, make_trainer
+    from ..training import count_parameters, discard_checkpoints, find_checkpoint, last_evaluation, make_trainer
     from ..training_record import TrainingRecord
     from .texts import training_examples
 
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
         _require_unused(arguments.output_dir)
+    if checkpoint is None and arguments.process_index == 0:
+        discard_checkpoints(arguments.output_dir)
     with user_errors():
         os.makedirs(arguments.output_dir, exist_ok=True)
     if data.text_pair_column is None and options["pair_mode"] is not None:
@@ -74,7 +79,7 @@ def train(
             **options,
             **labels.config_options,
         )
-        tokenizer = load_tokenizer(backbone.backbone, backbone.backbone_revision, load_kwargs)
+        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
     _set_max_length(tokenizer, data.max_length, model.config.get_text_config())
     if checkpoint is not None:
         _require_same_head(model.config, checkpoint)
@@ -82,7 +87,7 @@ def train(
     print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
     print(f"{len(train_examples):,} training texts, {len(validation_examples):,} for validation")
 
-    with user_errors():  # an option that only its user, a Trainer or an optimizer, finds wrong
+    with user_errors():  # an option that only Trainer finds wrong
         trainer = make_trainer(
             model,
             tokenizer,
@@ -90,7 +95,7 @@ def train(
             tokenize(train_examples, tokenizer, data.max_length),
             tokenize(validation_examples, tokenizer, data.max_length),
         )
-        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     results |= last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
         raise InputError(
@@ -99,7 +104,7 @@ def train(
         )
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
-        model.save_pretrained(arguments.output_dir)
+        model.save_pretrained(arguments.output_dir)  # and not trainer.save_model, which adds a pickle
         tokenizer.save_pretrained(arguments.output_dir)
         record = TrainingRecord(
             command=command, seed=arguments.seed, max_length=data.max_length, task=data.task, **columns
@@ -107,6 +112,9 @@ def train(
         record.save(arguments.output_dir)
         trainer.log_metrics("all", results)
         trainer.save_metrics("all", results, combined=False)
+        if data.task is not None:
+            metric = TASKS[data.task].metric
+            print(f"\n{data.task}: {metric} {results[f'eval_{metric}']:.4f}")
         _say_how_to_load(arguments.output_dir, is_pair=data.text_pair_column is not None)
     return results
 

@@ -43,7 +43,16 @@ def texts_of(table: Dataset, column: str, where: str) -> list[str]:
 def label_cells(table: Dataset, column: str) -> list[Any]:
     """The cells of a label column; of a dataset that names its classes, the names."""
     feature, cells = table.features[column], table[column][:]
-    return feature.int2str(cells) if isinstance(feature, ClassLabel) else cells
+    names = getattr(feature, "feature", feature)  # of each item, where the cells are lists
+    if not isinstance(names, ClassLabel):
+        return cells
+    return [_class_name(cell, names) for cell in cells]
+
+
+def _class_name(cell: Any, names: ClassLabel) -> Any:
+    if isinstance(cell, list):
+        return [_class_name(item, names) for item in cell]
+    return None if cell is None or cell < 0 else names.int2str(cell)  # -1 stands for no label
 
 
 def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:

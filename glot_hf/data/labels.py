@@ -119,7 +119,8 @@ def shorten(names: tuple[str, ...], limit: int = 10) -> str:
 
 def _refuse_indicators(cells: list[Any], where: str) -> None:
     lists = [cell for cell in cells if isinstance(cell, (list, tuple))]
-    if lists and len({len(cell) for cell in lists}) == 1 and all(item in (0, 1) for cell in lists for item in cell):
+    lengths = {len(cell) for cell in lists}
+    if len(lengths) == 1 and lengths.pop() > 1 and all(item in (0, 1) for cell in lists for item in cell):
         raise InputError(
             f"{where}, row 1: {lists[0]} looks like one 0 or 1 for each class: give the list of the classes that apply"
         )

@@ -11,6 +11,7 @@ from datasets import Dataset, Features, Value, load_dataset
 from ..errors import InputError
 
 
+csv.field_size_limit(2**31 - 1)  # a cell may be a whole document
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 
 
@@ -64,9 +65,11 @@ def _csv_options(path: Path, columns: tuple[str, ...] | None) -> dict:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, **reading)
         try:
-            first, second = next(rows), next(rows, None)
+            first, second = next(rows, None), next(rows, None)
         except UnicodeDecodeError as error:
             raise InputError(f"{str(path)!r} is not UTF-8 text ({error}): save it as UTF-8") from error
+    if first is None:
+        raise InputError(f"{str(path)!r} is empty: it must hold at least a header and a row")
     names = columns or tuple(first)
     data = first if columns else second
     if data is None:

@@ -24,6 +24,8 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         ((*FILMS, "--gnn_type", "transformer"), "(choose from 'gat', 'gcn', 'gin', 'gine', 'sage')"),
         (("--task", "cora", "--data_dir", "."), "the tasks are cola, sst2"),
         (("--task", "cola"), "--data_dir"),
+        (("--task", "cola", "--validation_file", "films.csv"), "--validation_file belongs to --train_file"),
+        ((*FILMS, "--tau", "0.1", "--similarity_threshold", "0.2"), "two names of one option"),
         (("--task", "cola", "--data_dir", "."), "train.tsv"),
         ((*FILMS, "--data_dir", "."), "--data_dir belongs to --task"),
         ((), "either --train_file or --task"),

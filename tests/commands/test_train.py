@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from safetensors import safe_open
+from transformers import AutoTokenizer
 
-from glot_hf import GlotConfig
+from glot_hf import GlotConfig, GlotForSequenceClassification
 from glot_hf.commands.main import main
 
 
@@ -19,6 +21,17 @@ def predictions(capsys, *options):
     capsys.readouterr()
     assert main(["predict", "head", *options]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def test_what_opens_the_hub_is_not_in_the_folder(files, train):
+    assert train(*FILMS, "--hub_token", "hf_SECRET") == 0
+    assert not any(b"hf_SECRET" in path.read_bytes() for path in (files / "head").iterdir() if path.is_file())
+
+
+def test_starting_anew_leaves_no_old_checkpoint(files, train):
+    assert train(*FILMS, "--max_steps", "4", "--save_strategy", "steps", "--save_steps", "4") == 0
+    assert train(*FILMS, "--overwrite_output_dir", "--save_strategy", "no") == 0
+    assert not list((files / "head").glob("checkpoint-*"))
 
 
 def test_it_says_what_it_does(files, train, capsys):
@@ -102,23 +115,29 @@ def test_every_configuration_option_is_a_flag(files, train):
     assert {name: getattr(config, name) for name in options} == options
 
 
-def test_a_reload_in_a_fresh_process_gives_the_same_bits(files, train, minilm_tokenizer):
-    """Half precision, so that a forgotten dtype would show."""
+def test_a_reload_in_a_fresh_process_gives_the_same_bits(files, train, monkeypatch):
+    """As the model that was trained. Half precision, so that a forgotten dtype would show."""
+    saved = []
+    save = GlotForSequenceClassification.save_pretrained
+    monkeypatch.setattr(
+        GlotForSequenceClassification, "save_pretrained", lambda m, *a, **k: saved.append(m) or save(m, *a, **k)
+    )
     assert train(*FILMS, "--backbone_load_kwargs", '{"dtype": "bfloat16"}') == 0
+    tokenizer = AutoTokenizer.from_pretrained("head")
+    with torch.no_grad():
+        logits = saved[-1].eval()(**tokenizer(["a fine film", "no"], padding=True, return_tensors="pt")).logits
+    expected = f"torch.bfloat16 torch.float32 {logits.view(torch.int32).tolist()}\n"
     script = (
         "import glot_hf, torch\n"
+        f"torch.set_num_threads({torch.get_num_threads()})\n"
         "from transformers import AutoModelForSequenceClassification as M, AutoTokenizer\n"
         "model, tokenizer = M.from_pretrained('head'), AutoTokenizer.from_pretrained('head')\n"
         "with torch.no_grad():\n"
         "    logits = model(**tokenizer(['a fine film', 'no'], padding=True, return_tensors='pt')).logits\n"
         "print(model.glot.backbone.dtype, model.dtype, logits.view(torch.int32).tolist())\n"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
-    ]
-    assert runs[0] == runs[1]
-    assert runs[0].startswith("torch.bfloat16 torch.float32")
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == expected
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict", "demo"])

@@ -1,5 +1,5 @@
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 
 from glot_hf.data.examples import PairCollator, label_cells, make_examples, tokenize
 from glot_hf.data.labels import Labels
@@ -13,6 +13,12 @@ def test_class_names_of_a_dataset_are_used():
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
     table = Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
     assert label_cells(table, "label") == ["good", "bad"]
+
+
+def test_class_names_of_lists_are_used():
+    features = Features({"text": Value("string"), "labels": List(ClassLabel(names=["a", "b"]))})
+    table = Dataset.from_dict({"text": ["x", "y"], "labels": [[0, 1], []]}, features=features)
+    assert label_cells(table, "labels") == [["a", "b"], []]
 
 
 def test_a_cell_that_is_not_text_is_told_with_its_row():

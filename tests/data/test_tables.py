@@ -44,6 +44,7 @@ def test_names_for_a_file_without_a_header(tmp_path):
     [
         ("missing.csv", None, "there is no file"),
         ("nothing.csv", "", "is empty"),
+        ("mark.csv", "\ufeff", "is empty"),
         ("header.csv", "text,label\n", "is empty"),
         ("empty.jsonl", "", "is empty"),
         ("table.xlsx", "x", "unknown kind"),

@@ -27,7 +27,7 @@ class TestOptions:
     def test_trust_is_not_passed_on(self, head_path, backbone_calls, loader):
         loader.from_pretrained(head_path, trust_remote_code=True)
         assert len(backbone_calls) == 1
-        assert "trust_remote_code" not in backbone_calls[0]
+        assert backbone_calls[0]["trust_remote_code"] is False  # and nobody is asked at a prompt
 
     def test_trust_is_passed_on_where_it_is_meant(self, head_path, backbone_path, backbone_calls):
         options = {"trust_remote_code": True}
@@ -50,11 +50,11 @@ class TestOptions:
 
     def test_how_to_reach_the_hub_is_said_once(self, head_path, backbone_calls):
         GlotModel.from_pretrained(head_path, token="hf_x", local_files_only=True)
-        assert backbone_calls[-1] == {"token": "hf_x", "local_files_only": True}
+        assert backbone_calls[-1] == {"token": "hf_x", "local_files_only": True, "trust_remote_code": False}
 
     def test_backbone_kwargs_come_first(self, head_path, backbone_calls):
         GlotModel.from_pretrained(head_path, dtype=torch.bfloat16, backbone_kwargs={"dtype": torch.float16})
-        assert backbone_calls[-1] == {"dtype": torch.float16}
+        assert backbone_calls[-1] == {"dtype": torch.float16, "trust_remote_code": False}
 
     def test_options_of_the_head(self, head_path):
         model = GlotForSequenceClassification.from_pretrained(head_path, tau=0.9)

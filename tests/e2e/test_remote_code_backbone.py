@@ -1,0 +1,53 @@
+"""A backbone with code of its own: its head loads with the trust of the caller, and never without."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel
+
+from glot_hf import GlotForSequenceClassification
+
+
+CODE = """
+from transformers import BertConfig, BertModel
+
+class OwnConfig(BertConfig):
+    model_type = "bert_of_our_own"
+
+class OwnModel(BertModel):
+    config_class = OwnConfig
+"""
+
+
+@pytest.fixture
+def backbone_path(tmp_path):
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    path = tmp_path / "backbone"
+    BertModel(config).save_pretrained(path)
+    (path / "own.py").write_text(CODE)
+    stored = json.loads((path / "config.json").read_text())
+    stored |= {
+        "model_type": "bert_of_our_own",
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"},
+    }
+    (path / "config.json").write_text(json.dumps(stored))
+    return path
+
+
+def test_trust_is_asked_for_each_time(backbone_path, tmp_path):
+    with pytest.raises(OSError, match="trust_remote_code"):
+        GlotForSequenceClassification.from_backbone(backbone_path)
+    trust = {"trust_remote_code": True}
+    model = GlotForSequenceClassification.from_backbone(backbone_path, backbone_kwargs=trust, gnn_hidden_size=8)
+    model.save_pretrained(tmp_path / "head")
+    with pytest.raises(OSError, match="trust_remote_code"):
+        GlotForSequenceClassification.from_pretrained(tmp_path / "head", trust_remote_code=True)
+    reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head", backbone_kwargs=trust)
+    batch = {"input_ids": torch.tensor([[3, 4, 5]])}
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, reloaded(**batch).logits)
+    reloaded.save_pretrained(tmp_path / "again")
+    assert AutoConfig.from_pretrained(tmp_path / "again").backbone_config.model_type == "bert_of_our_own"
+    assert AutoModel.from_pretrained(tmp_path / "again", load_backbone=False).backbone is None
