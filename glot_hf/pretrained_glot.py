@@ -282,7 +282,7 @@ class GlotPreTrainedModel(PreTrainedModel):
 
         Raises:
             TypeError: `sentences` is one string.
-            ValueError: the model was loaded without a backbone.
+            ValueError: the model was loaded without a backbone, or a vector is not finite.
         """
         if isinstance(sentences, str):
             raise TypeError("encode takes a list of texts: pass [text] for one text")
@@ -306,6 +306,11 @@ class GlotPreTrainedModel(PreTrainedModel):
                 vectors[indices] = base(**batch, return_dict=True).pooler_output.float().cpu()
         finally:
             self.train(was_training)
+        if not vectors.isfinite().all():
+            raise ValueError(
+                "the vectors are not finite: some backbones overflow float16, and this one runs in "
+                f"{base.backbone.dtype}; load it with dtype bfloat16 or float32"
+            )
         return vectors
 
 

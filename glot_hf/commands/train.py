@@ -100,7 +100,7 @@ def train(
     if not math.isfinite(results["eval_loss"]):
         raise InputError(
             f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
-            "was saved; train with a smaller one"
+            "was saved; train with a smaller one, or with the backbone in bfloat16 or float32 if it is in float16"
         )
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
