@@ -8,6 +8,7 @@ come from. That is how the paper places its baselines: constant scores are mean 
 are CLS pooling, and a graph without layers is attention-scored pooling.
 """
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -48,15 +49,15 @@ def weighted_sum(token_embeddings: Tensor, weights: Tensor) -> Tensor:
     return (weights.to(token_embeddings.dtype)[:, None] @ token_embeddings).squeeze(1)
 
 
-class WeightedPooling(nn.Module):
+class WeightedPooling(nn.Module, ABC):
     """A weighted sum of the hidden states themselves; what the weights are is the subclass."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
 
+    @abstractmethod
     def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
         """`(B, L, d), (B, L)` -> `(B, L)`, zero at padding."""
-        raise NotImplementedError
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
         weights = self.weights(hidden_states, mask)

@@ -104,7 +104,7 @@ def train(
         )
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
-        model.save_pretrained(arguments.output_dir)  # and not trainer.save_model, which adds a pickle
+        model.save_pretrained(arguments.output_dir)  # trainer.save_model would add training_args.bin, no safe format
         tokenizer.save_pretrained(arguments.output_dir)
         record = TrainingRecord(
             command=command, seed=arguments.seed, max_length=data.max_length, task=data.task, **columns

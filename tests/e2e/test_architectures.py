@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from glot_hf import GlotForSequenceClassification
+from glot_hf import GlotForSequenceClassification, GlotModel
 
 
 SMALL = {
@@ -99,3 +99,27 @@ def test_one_head(backbone, batch, tmp_path):
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert all(parameter.grad is None for parameter in model.glot.backbone.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["llama", "roberta"], indirect=True)
+@pytest.mark.parametrize("jumping_knowledge", ["cat", "max", "mean", "last"])
+@pytest.mark.parametrize("gnn_type", ["gat", "gcn", "gin", "gine", "sage"])
+def test_company(backbone, batch, gnn_type, jumping_knowledge):
+    """Alone, in company, in another order, on either side: the same vector, whatever the head."""
+    model = GlotModel.from_backbone(
+        backbone, gnn_type=gnn_type, jumping_knowledge=jumping_knowledge, gnn_hidden_size=8, tau=0.2
+    )
+    with torch.no_grad():
+        states = model(**batch["right"], output_hidden_states=True).hidden_states[-1]
+        right, left = (model(**batch[side]).pooler_output for side in ("right", "left"))
+        turned = model(**{name: rows.flip(0) for name, rows in batch["left"].items()}).pooler_output.flip(0)
+        alone = torch.cat([model(input_ids=ids[None, mask.bool()]).pooler_output for ids, mask in rows_of(batch)])
+    cosines = torch.nn.functional.cosine_similarity(states[:, :, None], states[:, None], dim=-1)
+    assert ((cosines - 0.2).abs() > 1e-5).all()  # else an edge could flip: draw other sentences
+    for vectors in (right, left, turned):
+        differences = (vectors - alone).norm(dim=-1) / alone.norm(dim=-1)
+        assert differences.max() < 1e-5
+
+
+def rows_of(batch):
+    return zip(batch["right"]["input_ids"], batch["right"]["attention_mask"])
