@@ -96,6 +96,9 @@ class GlotPreTrainedModel(PreTrainedModel):
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
         backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
+        if hasattr(backbone_config, "quantization_config"):
+            # Of the backbone's weights, which are loaded by their own: here it would make the head a quantized model.
+            del backbone_config.quantization_config
         config = cls.config_class(
             **_where_from(name, revision, kwargs),
             backbone_config=backbone_config,

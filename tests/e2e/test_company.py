@@ -8,9 +8,9 @@ import random
 
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from glot_hf import GlotConfig, GlotModel
+from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 
 
 TEXTS = [
@@ -41,6 +41,20 @@ def gemma(tmp_path_factory):
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file="gemma.gguf")
     assert tokenizer.padding_side == "left"
     return with_states(AutoModel.from_pretrained(folder, gguf_file="gemma.gguf"), tokenizer)
+
+
+@pytest.mark.slow
+def test_a_head_on_a_gguf_file_comes_back(gemma, tmp_path):
+    """As a model that can be evaluated: Trainer takes it."""
+    backbone, tokenizer, _ = gemma
+    options = {"gguf_file": "gemma.gguf"}
+    model = GlotForSequenceClassification.from_backbone(backbone.name_or_path, backbone_kwargs=options)
+    model.save_pretrained(tmp_path / "head")
+    reloaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
+    batch = tokenizer(TEXTS[:3], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, reloaded(**batch).logits)
+    Trainer(reloaded, TrainingArguments(str(tmp_path)))
 
 
 def with_states(backbone, tokenizer):

@@ -63,6 +63,16 @@ class TestOptions:
             GlotForSequenceClassification.from_pretrained(head_path, tua=0.9)
 
 
+def test_a_head_is_not_quantized_because_its_backbone_is(tiny_bert, tmp_path):
+    """transformers looks for a quantization in the nested configuration too, and Trainer then refuses the head."""
+    tiny_bert.config.quantization_config = {"quant_method": "gguf", "gguf_file": "x.gguf"}
+    model = GlotForSequenceClassification.from_backbone(tiny_bert, **SMALL)
+    model.save_pretrained(tmp_path)
+    reloaded = GlotForSequenceClassification.from_pretrained(tmp_path, load_backbone=False)
+    assert getattr(reloaded, "hf_quantizer", None) is None and not getattr(reloaded, "is_quantized", False)
+    assert tiny_bert.config.quantization_config["gguf_file"] == "x.gguf"  # the live one is left as it was
+
+
 class TestDtype:
     @pytest.fixture
     def bf16_head(self, backbone_path, tmp_path):
