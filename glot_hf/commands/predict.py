@@ -60,8 +60,11 @@ def _examples(arguments: PredictionArguments, head) -> Any:
         raise InputError("name the texts: either --text or --test_file")
     if arguments.text is not None:
         columns = {"text": arguments.text, "text_pair": arguments.text_pair}
-        if has_pairs and len(arguments.text_pair) != len(arguments.text):
-            raise InputError(f"there are {len(arguments.text)} texts for {len(arguments.text_pair)} --text_pair")
+        num_pairs = len(arguments.text_pair or ())
+        if has_pairs and num_pairs != len(arguments.text):
+            raise InputError(
+                f"there are {len(arguments.text)} --text for {num_pairs} --text_pair: give as many of each"
+            )
     else:
         names = {
             "text": arguments.text_column or head.record.text_column or "text",

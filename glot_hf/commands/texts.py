@@ -77,10 +77,9 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
         InputError: see the messages.
     """
     table = load_table(source, split="validation")
-    text, label = choose_columns(
-        table, *(columns[name] for name in ("text_column", "label_column", "text_pair_column"))
-    )
-    return make_examples(table, text, label, labels, source, columns["text_pair_column"])
+    text_pair = columns["text_pair_column"]
+    text, label = choose_columns(table, columns["text_column"], columns["label_column"], text_pair)
+    return make_examples(table, text, label, labels, source, text_pair)
 
 
 def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:

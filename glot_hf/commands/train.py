@@ -56,8 +56,6 @@ def train(
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
         _require_unused(arguments.output_dir)
-    if checkpoint is None and arguments.process_index == 0:
-        discard_checkpoints(arguments.output_dir)
     with user_errors():
         os.makedirs(arguments.output_dir, exist_ok=True)
     if data.text_pair_column is None and options["pair_mode"] is not None:
@@ -95,6 +93,8 @@ def train(
             tokenize(train_examples, tokenizer, data.max_length),
             tokenize(validation_examples, tokenizer, data.max_length),
         )
+    if checkpoint is None and trainer.is_world_process_zero():
+        discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     results |= last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):

@@ -88,9 +88,9 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
             is_regression = None not in numbers and not all(number.is_integer() for number in numbers)
             problem_type = "regression" if is_regression else "single_label_classification"
     if problem_type == "regression":
-        for row, cell in enumerate(cells, start=1):
-            _number(cell, row, where)
-        return Labels(problem_type)
+        labels = Labels(problem_type)
+        labels.encode(cells, where)  # refuses what is not a number
+        return labels
     if problem_type == "multi_label_classification":
         _refuse_indicators(cells, where)
         found = {name for cell in cells for name in split_labels(cell)}

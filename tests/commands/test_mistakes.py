@@ -127,6 +127,14 @@ def test_of_a_folder_that_is_no_head(files, error_line, command):
     assert "is not a folder that `glot-hf train` wrote" in error_line(main([command, "."]))
 
 
+def test_a_pair_head_without_its_second_texts(files, train, error_line):
+    assert train(*PAIRS) == 0
+    assert "1 --text for 0 --text_pair" in error_line(
+        main(["predict", "head", "--text", "a", "--text_pair_column", "b"])
+    )
+    assert "this is a pair head" in error_line(main(["predict", "head", "--text", "a"]))
+
+
 def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tmp_path):
     shutil.copytree(minilm_path, tmp_path / "backbone")
     assert train(*FILMS, "--backbone", str(tmp_path / "backbone")) == 0

@@ -34,6 +34,15 @@ def test_starting_anew_leaves_no_old_checkpoint(files, train):
     assert not list((files / "head").glob("checkpoint-*"))
 
 
+def test_a_mistake_deletes_nothing_of_an_earlier_run(files, train):
+    assert train(*FILMS, "--save_strategy", "steps", "--save_steps", "2") == 0
+    before = sorted((files / "head").rglob("*"))
+    assert any("checkpoint-2" in path.name for path in before)
+    assert train("--train_file", "missing.csv", "--overwrite_output_dir") == 2
+    assert train(*FILMS, "--overwrite_output_dir", "--max_length", "5000") == 2
+    assert sorted((files / "head").rglob("*")) == before
+
+
 def test_it_says_what_it_does(files, train, capsys):
     assert train(*FILMS) == 0
     captured = capsys.readouterr()

@@ -92,6 +92,7 @@ def worst_difference(backbone, tokenizer, states, seed, **options):
             expected = alone[[texts.index(text) for text in company]]
             differences = (vectors - expected).norm(dim=-1) / expected.norm(dim=-1)
             worst = max(worst, differences.max().item())
+    print(f"{backbone.config.model_type} {backbone.dtype} {options} {worst:.1e}")  # with -s: MODEL_CARD.md's figures
     return worst
 
 
@@ -119,9 +120,17 @@ def test_other_poolings(minilm, pooling):
 )
 def test_half_precision_backbones_give_finite_vectors(request, name, dtype):
     """How far they move with their company is a property of the backbone's arithmetic: measured in MODEL_CARD.md."""
-    model, tokenizer = half_precision(*request.getfixturevalue(name)[:2], dtype)
+    backbone, tokenizer, states = request.getfixturevalue(name)
+    torch.manual_seed(0)
+    expected = encode(GlotModel.from_backbone(backbone), tokenizer, TEXTS, "left")
+    torch.manual_seed(0)
+    model, tokenizer = half_precision(backbone, tokenizer, dtype)
     assert model.dtype == torch.float32
-    assert encode(model, tokenizer, TEXTS, "left").isfinite().all()
+    vectors = encode(model, tokenizer, TEXTS, "left")
+    assert vectors.isfinite().all()
+    moved = ((vectors - expected).norm(dim=-1) / expected.norm(dim=-1)).max().item()
+    print(f"{name} {dtype} against float32 {moved:.1e}")
+    worst_difference(model.backbone, tokenizer, states, 0)
 
 
 @pytest.mark.slow
