@@ -2,30 +2,21 @@
 """The demonstration: what distractors do to five ways of pooling the same frozen hidden states."""
 
 import json
-import statistics
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from transformers import (
-    AutoModel,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PrinterCallback,
-    Trainer,
-    set_seed,
-)
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from .data.dilution import diluted_texts
-from .data.hidden_states import HiddenStateCollator, compute_hidden_states
-from .metrics import metrics_for
+from .data.hidden_states import compute_hidden_states
+from .experiments import train_on_states
 from .modeling_glot import GlotForSequenceClassification
-from .training import GlotTrainingArguments, count_parameters
+from .report import mean_and_deviation
+from .training import count_parameters
 
 
 BACKBONE = "all-MiniLM-L6-v2"
@@ -58,7 +49,13 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
     for share in SHARES:
         train, test, test_texts = _split(backbone, tokenizer, share)
         for pooling, seed in _runs(num_seeds):
-            trainer = _train(backbone, pooling, seed, train)
+            options = {
+                "pooling": pooling,
+                "problem_type": "single_label_classification",
+                "id2label": {0: "cloth", 1: "metal"},
+            }
+            # On the CPU: it is small, and the saved head's logits are compared bit for bit.
+            trainer = train_on_states(backbone, options, train, seed, use_cpu=True, **BUDGET)
             accuracies[pooling][share].append(trainer.evaluate(test)["eval_accuracy"])
             parameters[pooling] = count_parameters(trainer.model)[0]
             progress.update()
@@ -95,34 +92,6 @@ def _split(backbone: PreTrainedModel, tokenizer, share: float) -> tuple[list[dic
     return *rows, texts
 
 
-def _train(backbone: PreTrainedModel, pooling: str, seed: int, rows: list[dict]) -> Trainer:
-    set_seed(seed)
-    model = GlotForSequenceClassification.from_backbone(
-        backbone, pooling=pooling, problem_type="single_label_classification", id2label={0: "cloth", 1: "metal"}
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments = GlotTrainingArguments(
-            output_dir=scratch,
-            seed=seed,
-            use_cpu=True,  # small, and the saved head's logits are compared bit for bit
-            eval_strategy="no",
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
-            **BUDGET,
-        )
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=rows,
-            data_collator=HiddenStateCollator(),
-            compute_metrics=metrics_for(model.config.problem_type),
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    return trainer
-
-
 def format_table(results: dict[str, Any]) -> str:
     """The results as a Markdown table, a row for each pooling."""
     lines = [
@@ -130,14 +99,9 @@ def format_table(results: dict[str, Any]) -> str:
         "|---|---:|" + "---:|" * len(SHARES),
     ]
     for pooling in POOLINGS:
-        cells = [_mean_and_deviation(results["accuracy"][pooling][share]) for share in SHARES]
+        cells = [mean_and_deviation(results["accuracy"][pooling][share]) for share in SHARES]
         lines.append(f"| {pooling} | {results['head_parameters'][pooling]:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _mean_and_deviation(values: list[float]) -> str:
-    deviation = f" ({100 * statistics.stdev(values):.1f})" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
 def plot(results: dict[str, Any]) -> Figure:

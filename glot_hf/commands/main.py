@@ -16,6 +16,9 @@ COMMANDS = {
     "train": "train a head on your own text, or on a GLUE task",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",
+    "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
+    "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",
+    "convert": "make a head of a checkpoint of the released code",
 }
 
 
@@ -25,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options\n")
         for name, summary in COMMANDS.items():
-            print(f"  {name:<10} {summary}")
+            print(f"  {name:<12} {summary}")
         return 0
     if argv[0] == "--version":
         print(f"glot-hf {__version__}")
@@ -34,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise InputError(f"there is no command {name!r}: the commands are {', '.join(COMMANDS)}")
-        importlib.import_module(f".{name}", __package__).run(argv[1:])
+        importlib.import_module(f".{name.replace('-', '_')}", __package__).run(argv[1:])
     except (InputError, StrictDataclassError) as error:
         print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
