@@ -5,6 +5,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from .configuration_glot import GlotConfig
 from .modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOutput
+from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .pretrained_glot import GlotPreTrainedModel
 from .version import __version__
@@ -21,5 +22,6 @@ __all__ = [
     "GlotModelOutput",
     "GlotPooler",
     "GlotPreTrainedModel",
+    "GlotTextClassificationPipeline",
     "__version__",
 ]

@@ -87,7 +87,8 @@ class GlotConfig(PreTrainedConfig):
 
     With `d = input_size`, `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has
     `hidden_size = projection_size or D`, where `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds,
-    and `d` where there is no graph (`K = 0` or another pooling).
+    `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
+    width for deepsets.
 
     `tau` is an alias of `similarity_threshold`.
 
@@ -124,15 +125,42 @@ class GlotConfig(PreTrainedConfig):
     backbone_layers: int | list[int] = _option(
         -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list mixed by learned weights.", _layers
     )
-    pooling: Literal["glot", "mean", "max", "cls", "last", "adapool"] = _option(
-        "glot", "How token states become a sentence vector."
+    input_norm: Literal["none", "layer", "standard"] = _option(
+        "none",
+        "Normalise the token states before anything else: layer = each token to mean 0 and deviation 1, "
+        "standard = each dimension, by statistics of the training data. The paper does not.",
+    )
+    pooling: Literal[
+        "glot",
+        "mean",
+        "max",
+        "cls",
+        "last",
+        "adapool",
+        "weighted_mean",
+        "cross_attention",
+        "latent_attention",
+        "multi_query",
+        "deepsets",
+    ] = _option("glot", "How token states become a sentence vector.")
+    graph_type: Literal["similarity", "self"] = _option(
+        "similarity",
+        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges).",
     )
     gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
         "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )
     num_gnn_layers: int = _option(2, "Number K of graph layers; 0 leaves attention-scored pooling.", _not_negative)
     gnn_hidden_size: int = _option(128, "Total width H of a graph layer, attention heads concatenated.", _positive)
-    num_attention_heads: int = _option(1, "Attention heads of gat; must divide gnn_hidden_size.", _positive)
+    num_attention_heads: int = _option(
+        1,
+        "Attention heads of gat, where it must divide gnn_hidden_size, and of cross_attention, latent_attention and "
+        "multi_query, where it must divide input_size.",
+        _positive,
+    )
+    num_latents: int | None = _option(
+        None, "Learned vectors: queries of multi_query (default 4), latents of latent_attention (512).", _positive
+    )
     similarity_threshold: float | int = _option(
         0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one
     )
@@ -155,6 +183,10 @@ class GlotConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         if isinstance(self.backbone_config, dict):
             self.backbone_config = _config_from_dict(self.backbone_config)
+        if self.pair_mode == "cosine":  # one score, whatever the number of labels is by default
+            self.problem_type = self.problem_type or "regression"
+            if self.id2label is None:
+                kwargs.setdefault("num_labels", 1)
         if self.input_size is None and self.backbone_config is not None:
             self.input_size = hidden_size_of(self.backbone_config)
         if unknown := sorted(self._unknown_keys(kwargs)):
@@ -202,7 +234,11 @@ class GlotConfig(PreTrainedConfig):
     @property
     def pooled_size(self) -> int | None:
         """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
-        if self.pooling != "glot" or self.num_gnn_layers == 0 or self.input_size is None:
+        if self.input_size is None:
+            return None
+        if self.pooling == "multi_query":
+            return (self.num_latents or 4) * self.input_size
+        if self.pooling not in ("glot", "deepsets") or self.num_gnn_layers == 0:
             return self.input_size
         if self.jumping_knowledge == "cat":
             return self.input_size + self.num_gnn_layers * self.gnn_hidden_size
@@ -235,11 +271,11 @@ class GlotConfig(PreTrainedConfig):
 
     def validate_num_attention_heads(self):
         """Part of `@strict`-powered validation."""
-        if self.gnn_hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"num_attention_heads ({self.num_attention_heads}) must divide gnn_hidden_size "
-                f"({self.gnn_hidden_size})"
-            )
+        attends = self.pooling in ("cross_attention", "latent_attention", "multi_query")
+        name = "input_size" if attends else "gnn_hidden_size"
+        size = getattr(self, name)
+        if size is not None and size % self.num_attention_heads:
+            raise ValueError(f"num_attention_heads ({self.num_attention_heads}) must divide {name} ({size})")
 
     def validate_input_size(self):
         """Part of `@strict`-powered validation."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from .data.dilution import diluted_texts
 from .data.hidden_states import compute_hidden_states
+from .data.stress import matched_texts
 from .experiments import train_on_states
 from .modeling_glot import GlotForSequenceClassification
 from .report import mean_and_deviation
@@ -86,7 +86,7 @@ def _split(backbone: PreTrainedModel, tokenizer, share: float) -> tuple[list[dic
     """Training rows, test rows and test texts; the two are generated from different seeds."""
     rows = []
     for count, seed in ((NUM_TRAIN, 1), (NUM_TEST, 2)):
-        texts, labels = diluted_texts(count, share, seed)
+        texts, labels = matched_texts(count, share, seed)
         states = compute_hidden_states(backbone, tokenizer, texts)
         rows.append([{"hidden_states": state, "labels": label} for state, label in zip(states, labels)])
     return *rows, texts

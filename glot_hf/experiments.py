@@ -2,6 +2,7 @@
 """Heads trained on hidden states that were computed once: what the demo, the stress test and `reproduce` share."""
 
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import PrinterCallback, Trainer, set_seed
@@ -10,6 +11,25 @@ from .data.hidden_states import HiddenStateCollator
 from .metrics import metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .training import GlotTrainingArguments
+
+
+@dataclass(frozen=True)
+class Variant:
+    """
+    What is compared: a pooling and options of its own.
+
+    Args:
+        name (`str`): as it was asked for, such as "glot" or "glot:graph_type=self,input_norm=standard".
+        options (`dict`): of [`GlotConfig`], `pooling` among them.
+    """
+
+    name: str
+    options: dict[str, Any]
+
+    @property
+    def file_name(self) -> str:
+        """Without the colon, which file names cannot hold everywhere."""
+        return self.name.replace(":", "+")
 
 
 def train_on_states(

@@ -33,3 +33,8 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
     joined = joined | joined.transpose(1, 2)  # a matrix product may round (i, j) and (j, i) differently
     adjacency = joined & mask[:, :, None] & mask[:, None, :]
     return adjacency | torch.diag_embed(mask & ~is_zero[:, :, 0])
+
+
+def self_graph(mask: Tensor) -> Tensor:
+    """The control without edges: each valid token joined with itself alone. `(B, L)` bool -> `(B, L, L)` bool."""
+    return torch.diag_embed(mask)

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What a head is judged by: scikit-learn's and scipy's metrics for each problem type."""
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[st
     - single-label: accuracy, f1_macro, matthews_correlation, and f1 (of class 1, as GLUE) for two classes;
     - multi-label (a label is predicted where its logit is positive): accuracy of the whole set, f1_micro, f1_macro;
     - regression: mse, and pearson and spearman where labels and predictions vary, without which there is none.
+
+    Each also has distinct_predictions, how many different answers were given: of a head that has died, 1.
     """
     return {
         "single_label_classification": _single_label,
@@ -38,7 +41,7 @@ def _single_label(prediction: EvalPrediction) -> dict[str, float]:
         }
     if prediction.predictions.shape[-1] == 2:
         metrics["f1"] = f1_score(labels, predicted)
-    return {name: float(value) for name, value in metrics.items()}
+    return {name: float(value) for name, value in metrics.items()} | _distinct(predicted)
 
 
 def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
@@ -47,13 +50,20 @@ def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
         "accuracy": float(accuracy_score(labels, predicted)),
         "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=0)),
         "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        **_distinct(predicted),
     }
 
 
 def _regression(prediction: EvalPrediction) -> dict[str, float]:
     labels, predicted = np.ravel(prediction.label_ids), np.ravel(prediction.predictions)
+    if not np.isfinite(predicted).all():
+        return {"mse": math.nan} | _distinct(predicted)  # training diverged; scikit-learn would raise
     metrics = {"mse": float(mean_squared_error(labels, predicted))}
     if np.ptp(labels) > 0 and np.ptp(predicted) > 0:
         metrics["pearson"] = float(pearsonr(predicted, labels).statistic)
         metrics["spearman"] = float(spearmanr(predicted, labels).statistic)
-    return metrics
+    return metrics | _distinct(predicted)
+
+
+def _distinct(predicted: np.ndarray) -> dict[str, int]:
+    return {"distinct_predictions": len(np.unique(predicted, axis=0))}

@@ -1,113 +1,32 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Poolings: token hidden states -> one sentence vector. One small class each, one registry, and `GlotPooler`, the trained
+Poolings: token hidden states -> one sentence vector. GLOT itself, the registry of all, and `GlotPooler`, the trained
 head that a configuration describes.
 
-Every pooling but max is a weighted sum of token embeddings, `z = sum_i pi_i u_i`; what differs is where `u` and `pi`
-come from. That is how the paper places its baselines: constant scores are mean pooling, one-hot scores
-are CLS pooling, and a graph without layers is attention-scored pooling.
+GLOT is a weighted sum of token embeddings, `z = sum_i pi_i u_i`. That is how the paper places its baselines: constant
+scores are mean pooling, one-hot scores are CLS pooling, and a graph without layers is attention-scored pooling.
 """
-
-from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .baselines_glot import (
+    AdaPooling,
+    ClsPooling,
+    CrossAttentionPooling,
+    LastPooling,
+    LatentAttentionPooling,
+    MaxPooling,
+    MeanPooling,
+    MultiQueryPooling,
+    WeightedMeanPooling,
+)
 from .configuration_glot import GlotConfig
-from .graph_glot import token_graph
+from .graph_glot import self_graph, token_graph
 from .layers_glot import GNN_LAYERS
-
-
-class PooledTokens(NamedTuple):
-    """A sentence vector and what it was made of."""
-
-    vector: Tensor  # (B, D)
-    token_embeddings: Tensor  # (B, L, D), zero at padding
-    readout_weights: Tensor | None = None  # (B, L), zero at padding, summing to 1; None for max pooling
-    adjacency: Tensor | None = None  # (B, L, L) bool; None without a graph
-
-
-class Readout(nn.Module):
-    r"""The paper's attention readout: :math:`\pi = \text{softmax}_i(v^T \tanh(W u_i + b))` over the valid tokens."""
-
-    def __init__(self, size: int, hidden_size: int | None = None):
-        super().__init__()
-        hidden_size = hidden_size or max(128, size // 2)  # the released default
-        self.score = nn.Sequential(nn.Linear(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
-
-    def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor:
-        scores = self.score(token_embeddings).squeeze(-1).float()  # (B, L)
-        # A finite fill: a sentence without a single valid token gets zero weights, not NaN.
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
-        return weights * mask
-
-
-def weighted_sum(token_embeddings: Tensor, weights: Tensor) -> Tensor:
-    """`(B, L, D), (B, L)` -> `(B, D)`."""
-    return (weights.to(token_embeddings.dtype)[:, None] @ token_embeddings).squeeze(1)
-
-
-class WeightedPooling(nn.Module, ABC):
-    """A weighted sum of the hidden states themselves; what the weights are is the subclass."""
-
-    def __init__(self, config: GlotConfig):
-        super().__init__()
-
-    @abstractmethod
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """`(B, L, d), (B, L)` -> `(B, L)`, zero at padding."""
-
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        weights = self.weights(hidden_states, mask)
-        return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
-
-
-class MeanPooling(WeightedPooling):
-    """The mean of the valid tokens."""
-
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return mask / mask.sum(-1, keepdim=True).clamp(min=1)  # (B, L)
-
-
-class ClsPooling(WeightedPooling):
-    """The first valid token, wherever padding puts it."""
-
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return mask & (mask.cumsum(-1) == 1)  # (B, L)
-
-
-class LastPooling(WeightedPooling):
-    """The last valid token, wherever padding puts it: the usual choice for decoders."""
-
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))  # (B, L)
-
-
-class MaxPooling(nn.Module):
-    """The largest value of each dimension over the valid tokens."""
-
-    def __init__(self, config: GlotConfig):
-        super().__init__()
-
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        if hidden_states.shape[1] == 0:
-            return PooledTokens(hidden_states.sum(dim=1), hidden_states)
-        lowest = torch.finfo(hidden_states.dtype).min
-        vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
-        return PooledTokens(vector * mask.any(dim=1, keepdim=True), hidden_states)
-
-
-class AdaPooling(WeightedPooling):
-    """The paper's AdaPool: the attention readout on the hidden states themselves."""
-
-    def __init__(self, config: GlotConfig):
-        super().__init__(config)
-        self.readout = Readout(config.pooled_size, config.readout_hidden_size)
-
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return self.readout(hidden_states, mask)  # (B, L)
+from .normalization_glot import INPUT_NORMS
+from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
 
 
 class GlotPooling(nn.Module):
@@ -115,7 +34,8 @@ class GlotPooling(nn.Module):
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        self.threshold, self.jumping_knowledge = config.similarity_threshold, config.jumping_knowledge
+        self.graph_type, self.threshold = config.graph_type, config.similarity_threshold
+        self.jumping_knowledge = config.jumping_knowledge
         heads = {"num_heads": config.num_attention_heads} if config.gnn_type == "gat" else {}
         sizes = [config.input_size] + [config.gnn_hidden_size] * config.num_gnn_layers
         layer = GNN_LAYERS[config.gnn_type]
@@ -141,10 +61,33 @@ class GlotPooling(nn.Module):
                 return outputs[-1]
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        adjacency = token_graph(hidden_states, mask, self.threshold)  # (B, L, L)
+        if self.graph_type == "self":
+            adjacency = self_graph(mask)  # (B, L, L)
+        else:
+            adjacency = token_graph(hidden_states, mask, self.threshold)  # (B, L, L)
         token_embeddings = self.embed_tokens(hidden_states, adjacency, mask)  # (B, L, D)
         weights = self.readout(token_embeddings, mask)  # (B, L)
         return PooledTokens(weighted_sum(token_embeddings, weights), token_embeddings, weights, adjacency)
+
+
+class DeepSetsPooling(nn.Module):
+    """
+    The control without a graph (Deep Sets: Zaheer et al., NeurIPS 2017): an MLP of each token alone, as wide as gives
+    it GLOT's number of parameters, and the mean of its outputs, which are as wide as GLOT's.
+    """
+
+    def __init__(self, config: GlotConfig):
+        super().__init__()
+        with torch.device("meta"):
+            num_parameters = sum(parameter.numel() for parameter in GlotPooling(config).parameters())
+        before, after = config.input_size, config.pooled_size
+        width = max(1, round((num_parameters - after) / (before + 1 + after)))
+        self.mlp = nn.Sequential(nn.Linear(before, width), nn.ReLU(), nn.Linear(width, after))
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+        token_embeddings = self.mlp(hidden_states) * mask[:, :, None]  # (B, L, D)
+        weights = uniform_weights(mask)  # (B, L)
+        return PooledTokens(weighted_sum(token_embeddings, weights), token_embeddings, weights)
 
 
 POOLINGS: dict[str, type[nn.Module]] = {
@@ -153,7 +96,12 @@ POOLINGS: dict[str, type[nn.Module]] = {
     "max": MaxPooling,
     "cls": ClsPooling,
     "last": LastPooling,
+    "weighted_mean": WeightedMeanPooling,
     "adapool": AdaPooling,
+    "cross_attention": CrossAttentionPooling,
+    "latent_attention": LatentAttentionPooling,
+    "multi_query": MultiQueryPooling,
+    "deepsets": DeepSetsPooling,
 }
 
 
@@ -190,6 +138,7 @@ class GlotPooler(nn.Module):
         self.num_layers_mixed = len(config.backbone_layers) if isinstance(config.backbone_layers, list) else 0
         layers = (self.num_layers_mixed,) if self.num_layers_mixed else ()
         self.token_shape = (*layers, config.input_size)  # of one token's states: (d,), or (n, d)
+        self.input_norm = INPUT_NORMS[config.input_norm](self.token_shape) if config.input_norm != "none" else None
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
         self.pooling = POOLINGS[config.pooling](config)
@@ -228,7 +177,10 @@ class GlotPooler(nn.Module):
             )
         mask = attention_mask.to(hidden_states.device) != 0  # (B, L) bool
         # masked_fill, not a product, and before anything is learned: the states of padding may be NaN or infinite.
-        hidden_states = hidden_states.masked_fill(~mask.view(*mask.shape, *[1] * len(self.token_shape)), 0.0)
+        is_padding = ~mask.view(*mask.shape, *[1] * len(self.token_shape))
+        hidden_states = hidden_states.masked_fill(is_padding, 0.0)
+        if self.input_norm is not None:
+            hidden_states = self.input_norm(hidden_states, mask).masked_fill(is_padding, 0.0)
         if self.num_layers_mixed:
             weights = self.layer_scores.softmax(dim=0).to(hidden_states.dtype)  # (n,)
             hidden_states = (hidden_states * weights[:, None]).sum(dim=2)  # (B, L, d)

@@ -256,7 +256,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         if isinstance(module, GlotPooler):
             if module.num_layers_mixed:
                 nn.init.zeros_(module.layer_scores)
-        elif isinstance(module, nn.BatchNorm1d):
+        elif isinstance(module, (nn.BatchNorm1d, nn.MultiheadAttention)):
             super()._init_weights(module)
         elif hasattr(module, "reset_parameters"):
             module.reset_parameters()

@@ -1,10 +1,130 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""How results over seeds are written."""
+"""How results over seeds are written: a cell, a table, differences in pairs, a picture."""
 
 import statistics
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
 
 
-def mean_and_deviation(values: list[float], scale: float = 100) -> str:
-    """Such as "81.2 (0.9)": mean and standard deviation, which one value has not; in percent by default."""
-    deviation = f" ({scale * statistics.stdev(values):.1f})" if len(values) > 1 else ""
-    return f"{scale * statistics.mean(values):.1f}{deviation}"
+# Final cells, as `glot_hf.reproduce.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
+Results = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """In percent, such as "81.2 (0.9)": mean and standard deviation, which one value has not."""
+    deviation = f" ({100 * statistics.stdev(values):.1f})" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.1f}{deviation}"
+
+
+def format_table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def score_table(results: Results) -> str:
+    """
+    Variants by tasks: mean (deviation) over the seeds, the best of each task in bold, and the head's parameters. A
+    dagger marks where a head gave every text the same answer, or its training diverged (which counts as 0).
+    """
+    rows = []
+    for variant in _variants(results):
+        parameters = {cell["head_parameters"] for by_variant in results.values() for cell in by_variant[variant]}
+        row = [variant, _range(parameters)]
+        for by_variant in results.values():
+            cells = by_variant[variant]
+            best = max(statistics.mean(scores(other)) for other in by_variant.values())
+            text = mean_and_deviation(scores(cells))
+            text = f"**{text}**" if statistics.mean(scores(cells)) == best else text
+            row.append(text + ("†" if any(_is_dead(cell) for cell in cells) else ""))
+        rows.append(row)
+    return format_table(["pooling", "head parameters", *results], rows)
+
+
+def learning_rate_table(results: Results) -> str:
+    """The learning rate of each cell."""
+    rows = [
+        [variant, *(f"{by_variant[variant][0]['learning_rate']:g}" for by_variant in results.values())]
+        for variant in _variants(results)
+    ]
+    return format_table(["learning rate", *results], rows)
+
+
+def difference_table(results: Results, baselines: list[str]) -> str:
+    """
+    Each variant that is no baseline against the best baseline of each task, seed by seed: mean (deviation) of the
+    differences, in points.
+
+    The best baseline is the one with the best mean on the reported split, which favours it.
+    """
+    rows = []
+    for variant in _variants(results):
+        if variant in baselines:
+            continue
+        row = [variant]
+        for by_variant in results.values():
+            best = max(baselines, key=lambda baseline: statistics.mean(scores(by_variant[baseline])))
+            pairs = zip(scores(by_variant[variant]), scores(by_variant[best]))
+            row.append(f"{mean_and_deviation([ours - theirs for ours, theirs in pairs])} ({best})")
+        rows.append(row)
+    return format_table(["minus the best baseline", *results], rows)
+
+
+def published_table(results: Results, published: dict[str, dict[str, float]]) -> str:
+    """Our mean beside the paper's score, for the poolings that the paper has."""
+    rows = []
+    for variant in _variants(results):
+        if variant in published:
+            ours = {task: 100 * statistics.mean(scores(by_variant[variant])) for task, by_variant in results.items()}
+            theirs = published[variant]
+            rows.append([variant, *(f"{ours[t]:.1f} / {f'{theirs[t]:.1f}' if t in theirs else '-'}" for t in results)])
+    return format_table(["ours / the paper's", *results], rows)
+
+
+def heat_map(results: Results, title: str) -> Figure:
+    """Variants by tasks, written with the mean; the colour goes from the worst to the best of each task."""
+    variants, tasks = _variants(results), list(results)
+    means = np.array([[statistics.mean(scores(results[task][v])) for task in tasks] for v in variants])
+    lowest, highest = means.min(axis=0), means.max(axis=0)
+    shade = (means - lowest) / np.where(highest > lowest, highest - lowest, 1)
+    figure = Figure(figsize=(2.6 + 0.95 * len(tasks), 1.2 + 0.36 * len(variants)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shade, cmap="YlGnBu", vmin=0, vmax=1.25, aspect="auto")
+    for (row, column), mean in np.ndenumerate(means):
+        axes.text(
+            column,
+            row,
+            f"{100 * mean:.1f}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if shade[row, column] > 0.8 else "black",
+            fontweight="bold" if shade[row, column] == 1 else "normal",
+        )
+    axes.set_xticks(range(len(tasks)), tasks)
+    axes.set_yticks(range(len(variants)), variants)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def scores(cells: list[dict[str, Any]]) -> list[float]:
+    """One a seed; a training that diverged counts as 0."""
+    return [cell["score"] or 0.0 for cell in cells]
+
+
+def _is_dead(cell: dict[str, Any]) -> bool:
+    return cell["score"] is None or cell["metrics"]["validation"]["eval_distinct_predictions"] == 1
+
+
+def _variants(results: Results) -> list[str]:
+    return list(next(iter(results.values())))
+
+
+def _range(numbers: set[int]) -> str:
+    """The classifier's share differs between tasks with one text and with two."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import logging
 
 from .data.examples import PairCollator
 from .errors import InputError
 from .metrics import metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .pretrained_glot import GlotPreTrainedModel
+
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -106,6 +110,17 @@ def _checkpoints(folder: str) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.name.removeprefix("checkpoint-")))
 
 
+class DeadHeadCallback(TrainerCallback):
+    """Says when a head gives every text of an evaluation the same answer: it has died, or has not begun to learn."""
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if metrics.get("eval_distinct_predictions") == 1:
+            logger.warning(
+                "The head gives every text of the evaluation the same answer. If this lasts, it has died: train with "
+                'a smaller learning_rate, or with input_norm="standard", as raw states of decoders can be too large'
+            )
+
+
 def make_trainer(
     model: GlotForSequenceClassification,
     tokenizer: PreTrainedTokenizerBase,
@@ -114,7 +129,8 @@ def make_trainer(
     validation: Dataset | None = None,
 ) -> Trainer:
     """
-    A stock Trainer. Anything of it can be changed as usual; a class-weighted loss is its `compute_loss_func`.
+    A stock Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
+    `compute_loss_func`.
 
     Args:
         train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them.
@@ -127,6 +143,7 @@ def make_trainer(
         processing_class=tokenizer,
         data_collator=PairCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type),
+        callbacks=[DeadHeadCallback()],
     )
 
 

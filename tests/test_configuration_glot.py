@@ -42,6 +42,9 @@ REFUSED = {
         ([1, 2, 1], r"twice: \[1, 2, 1\]"),
         (None, "None"),
     ],
+    "input_norm": [("batch", "'none', 'layer', 'standard'.*batch"), (None, "None"), (True, "True")],
+    "graph_type": [("knn", "'similarity', 'self'.*knn"), (None, "None")],
+    "num_latents": [(4.0, "4.0"), ("4", "'4'"), (True, "bool"), (0, "positive"), (-2, "-2")],
     "pooling": [("attention", "'glot', 'mean', 'max', 'cls', 'last', 'adapool'.*attention"), (None, "None"), (1, "1")],
     "gnn_type": [("transformer", "'gat', 'gcn', 'gin', 'gine', 'sage'.*transformer"), (None, "None"), ("GAT", "GAT")],
     "num_gnn_layers": [(2.0, "2.0"), ("2", "'2'"), (True, "bool"), (-1, "-1"), (None, "None")],
@@ -89,11 +92,14 @@ def full_config():
         backbone_in_checkpoint=True,
         input_size=32,
         backbone_layers=[0, -1],
+        input_norm="layer",
         pooling="adapool",
+        graph_type="self",
         gnn_type="sage",
         num_gnn_layers=3,
         gnn_hidden_size=24,
         num_attention_heads=4,
+        num_latents=3,
         similarity_threshold=-0.25,
         jumping_knowledge="max",
         readout_hidden_size=7,
@@ -339,8 +345,9 @@ def test_sizes(pooling, num_layers, jumping_knowledge, projection_size):
         jumping_knowledge=jumping_knowledge,
         projection_size=projection_size,
     )
-    has_graph = pooling == "glot" and num_layers > 0
-    pooled_size = (32 + 8 * num_layers if jumping_knowledge == "cat" else 8) if has_graph else 32
+    pooled_size = 4 * 32 if pooling == "multi_query" else 32
+    if pooling in ("glot", "deepsets") and num_layers > 0:
+        pooled_size = 32 + 8 * num_layers if jumping_knowledge == "cat" else 8
     assert config.pooled_size == pooled_size
     assert config.hidden_size == (projection_size or pooled_size)
 

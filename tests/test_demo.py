@@ -21,5 +21,5 @@ def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):
 
 
 def test_training_and_test_texts_are_different():
-    train, test = (demo.diluted_texts(demo.NUM_TRAIN, 0.9, seed)[0] for seed in (1, 2))
+    train, test = (demo.matched_texts(demo.NUM_TRAIN, 0.9, seed)[0] for seed in (1, 2))
     assert not set(train) & set(test)

@@ -24,7 +24,7 @@ def test_two_classes():
 def test_many_classes_have_no_f1_of_class_one():
     logits, labels = RNG.normal(size=(50, 4)), RNG.integers(0, 4, size=50)
     result = metrics_for("single_label_classification")(EvalPrediction(logits, labels))
-    assert set(result) == {"accuracy", "f1_macro", "matthews_correlation"}
+    assert set(result) == {"accuracy", "f1_macro", "matthews_correlation", "distinct_predictions"}
     assert result["f1_macro"] == metrics.f1_score(labels, logits.argmax(axis=1), average="macro")
 
 
@@ -38,8 +38,8 @@ def test_several_labels():
 def test_a_correlation_that_does_not_exist_is_left_out():
     """Rather than NaN, which JSON does not have."""
     metrics_of = metrics_for("regression")
-    assert set(metrics_of(EvalPrediction(np.ones(5), np.arange(5.0)))) == {"mse"}
-    assert set(metrics_of(EvalPrediction(np.ones(1), np.ones(1)))) == {"mse"}
+    assert set(metrics_of(EvalPrediction(np.ones(5), np.arange(5.0)))) == {"mse", "distinct_predictions"}
+    assert set(metrics_of(EvalPrediction(np.ones(1), np.ones(1)))) == {"mse", "distinct_predictions"}
 
 
 @pytest.mark.parametrize("shape", [(50,), (50, 1)])
@@ -49,3 +49,68 @@ def test_regression(shape):
     assert result["pearson"] == pytest.approx(pearsonr(predicted.ravel(), labels).statistic, abs=1e-12)
     assert result["spearman"] == pytest.approx(spearmanr(predicted.ravel(), labels).statistic, abs=1e-12)
     assert result["mse"] == pytest.approx(((predicted.ravel() - labels) ** 2).mean(), abs=1e-12)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("case", ["random", "ties", "constant predictions", "constant labels", "perfect"])
+def test_single_label_is_scikit_learn_s(num_classes, case):
+    labels = RNG.integers(0, num_classes, size=200)
+    logits = RNG.normal(size=(200, num_classes))
+    if case == "ties":
+        logits = logits.round()  # the first class wins
+    elif case == "constant predictions":
+        logits[:, 1] = 10
+    elif case == "constant labels":
+        labels[:] = 1
+    elif case == "perfect":
+        logits = np.eye(num_classes)[labels]
+    result = metrics_for("single_label_classification")(EvalPrediction(logits, labels))
+    predicted = np.array([max(range(num_classes), key=row.__getitem__) for row in logits.tolist()])
+    expected = {
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "f1_macro": metrics.f1_score(labels, predicted, average="macro"),
+        "matthews_correlation": metrics.matthews_corrcoef(labels, predicted),
+    }
+    if num_classes == 2:
+        expected["f1"] = metrics.f1_score(labels, predicted)
+    for name, value in expected.items():
+        assert result[name] == pytest.approx(value, abs=1e-12), name
+
+
+@pytest.mark.parametrize("case", ["random", "ties", "constant predictions", "perfect"])
+def test_several_labels_are_scikit_learn_s(case):
+    labels = RNG.integers(0, 2, size=(200, 3)).astype(float)
+    logits = RNG.normal(size=(200, 3))
+    if case == "ties":
+        logits = logits.round()  # a logit of 0 predicts nothing
+    elif case == "constant predictions":
+        logits[:] = -1
+    elif case == "perfect":
+        logits = labels - 0.5
+    result = metrics_for("multi_label_classification")(EvalPrediction(logits, labels))
+    predicted = (logits > 0).astype(int)
+    assert result["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted), abs=1e-12)
+    for average in ("micro", "macro"):
+        expected = metrics.f1_score(labels, predicted, average=average, zero_division=0)
+        assert result[f"f1_{average}"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", ["random", "ties", "perfect"])
+def test_correlations_are_scipy_s(case):
+    labels, predicted = RNG.normal(size=200), RNG.normal(size=200)
+    if case == "ties":
+        labels, predicted = labels.round(), predicted.round()
+    elif case == "perfect":
+        predicted = 3 * labels + 1
+    result = metrics_for("regression")(EvalPrediction(predicted[:, None], labels))
+    assert result["mse"] == pytest.approx(metrics.mean_squared_error(labels, predicted), abs=1e-12)
+    assert result["pearson"] == pytest.approx(pearsonr(labels, predicted).statistic, abs=1e-12)
+    assert result["spearman"] == pytest.approx(spearmanr(labels, predicted).statistic, abs=1e-12)
+
+
+def test_a_share_of_the_score_has_the_same_correlations():
+    """STS-B's labels are score / 5."""
+    predicted, scores = RNG.normal(size=200), RNG.integers(0, 26, size=200) / 5
+    whole, share = (metrics_for("regression")(EvalPrediction(predicted, labels)) for labels in (scores, scores / 5))
+    for name in ("pearson", "spearman"):
+        assert whole[name] == pytest.approx(share[name], abs=1e-12)

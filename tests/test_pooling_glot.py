@@ -18,6 +18,7 @@ properties = settings(max_examples=20, deadline=None)
 SIZE, TAU = 6, 0.3
 JUMPING_KNOWLEDGE = ["cat", "max", "mean", "last"]
 BASELINES = sorted(set(POOLINGS) - {"glot"})
+ATTENTION = ["cross_attention", "latent_attention", "multi_query"]
 # Every head there is, by name: its options.
 HEADS = {
     **{
@@ -26,8 +27,13 @@ HEADS = {
     "gat-2-heads": {"num_attention_heads": 2},
     "no-layers": {"num_gnn_layers": 0},
     "projected": {"projection_size": 3},
+    "without-edges": {"graph_type": "self"},
+    **{f"{norm}-norm": {"input_norm": norm} for norm in ("layer", "standard")},
     **{pooling: {"pooling": pooling} for pooling in BASELINES},
+    **{f"{pooling}-2-heads": {"pooling": pooling, "num_attention_heads": 2} for pooling in ATTENTION},
+    "multi_query-projected": {"pooling": "multi_query", "num_latents": 3, "projection_size": 4},
 }
+WITH_READOUT = [name for name, options in HEADS.items() if options.get("pooling", "glot") in ("glot", "adapool")]
 RIGHT = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
 LEFT = RIGHT.flip(1)
 PADDING = {"right": RIGHT, "left": LEFT}
@@ -43,8 +49,10 @@ def head(**options):
     torch.manual_seed(0)
     pooler = GlotPooler(GlotConfig(**{"input_size": SIZE, "gnn_hidden_size": 4, "tau": TAU, **options}))
     for name, tensor in [*pooler.named_parameters(), *pooler.named_buffers()]:
-        if name.endswith(("bias", "running_mean", "layer_scores")):
+        if name.endswith(("bias", "mean", "layer_scores")):
             torch.nn.init.normal_(tensor, std=0.3)
+        elif name.endswith("variance"):
+            torch.nn.init.uniform_(tensor, 0.5, 2)
     return pooler.eval()
 
 
@@ -132,7 +140,7 @@ class TestSpecialCasesOfThePaper:
         hidden = torch.randn(3, 5, SIZE)
         torch.testing.assert_close(glot(hidden, LEFT), adapool(hidden, LEFT))
 
-    @pytest.mark.parametrize("name", [name for name in HEADS if name not in ("mean", "max", "cls", "last")])
+    @pytest.mark.parametrize("name", WITH_READOUT)
     def test_constant_scores_are_mean_pooling(self, name):
         pooler = head(**{**HEADS[name], "projection_size": None})
         torch.nn.init.zeros_(pooler.pooling.readout.score[2].weight)
@@ -166,7 +174,8 @@ class TestDetails:
         config = GlotConfig(**{"input_size": SIZE, "gnn_hidden_size": 4, **options})
         assert torch.equal(details.vector, pooler(hidden, LEFT))
         assert details.vector.shape == (3, config.hidden_size)
-        assert details.token_embeddings.shape == (3, 5, config.pooled_size)
+        width = SIZE if config.pooling == "multi_query" else config.pooled_size
+        assert details.token_embeddings.shape == (3, 5, width)
         assert not details.token_embeddings[LEFT == 0].any()
         assert (details.adjacency is not None) == (config.pooling == "glot")
         if config.pooling == "max":
@@ -175,6 +184,8 @@ class TestDetails:
             weights = details.readout_weights.float()
             assert not weights[LEFT == 0].any() and (weights >= 0).all()
             torch.testing.assert_close(weights.sum(-1), torch.ones(3))
+            if config.pooling in ("cross_attention", "multi_query"):
+                return  # which weigh values, and a mean of several heads or queries
             pooled = (weights[:, :, None] * details.token_embeddings).sum(1)
             expected = pooled if pooler.projection is None else pooler.projection(pooled)
             torch.testing.assert_close(details.vector, expected)

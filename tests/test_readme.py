@@ -6,8 +6,9 @@ from pathlib import Path
 
 from transformers import PreTrainedConfig
 
-from glot_hf import GlotConfig
+from glot_hf import GlotConfig, GlotPooler
 from glot_hf.commands.main import COMMANDS
+from glot_hf.pooling_glot import POOLINGS
 
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -48,5 +49,16 @@ def test_defaults_in_the_table_are_the_defaults():
             assert str(value).lower() == default, name
 
 
+def test_every_pooling_is_in_the_table_with_its_parameters():
+    table = README.split("## Poolings")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`\w.*?`) \| ([\d,]+) \| ([\d,]+) \|", table, flags=re.MULTILINE)
+    listed = {name: counts for names, *counts in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(listed) == set(POOLINGS)
+    for name, counts in listed.items():
+        for size, count in zip((384, 768), counts):
+            pooler = GlotPooler(GlotConfig(input_size=size, pooling=name))
+            assert f"{sum(parameter.numel() for parameter in pooler.parameters()):,}" == count, name
+
+
 def test_every_command_that_it_names_exists():
-    assert set(re.findall(r"glot-hf (\w+)", README)) <= set(COMMANDS)
+    assert set(re.findall(r"glot-hf ([\w-]+)", README)) <= set(COMMANDS)

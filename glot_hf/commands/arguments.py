@@ -16,6 +16,10 @@ from ..configuration_glot import GlotConfig
 from ..errors import InputError
 
 
+# Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
+TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
+
+
 @dataclass
 class BackboneArguments:
     backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the frozen backbone."})
@@ -38,9 +42,17 @@ class DataArguments:
     problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = field(
         default=None, metadata={"help": "What the labels are; found from them by default."}
     )
-    task: str | None = field(default=None, metadata={"help": "A task by name, instead of a file: cola or sst2."})
-    data_dir: str | None = field(default=None, metadata={"help": "The task's own folder, with train.tsv and dev.tsv."})
-    max_length: int = field(default=128, metadata={"help": "Longer texts are cut at this many tokens."})
+    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
+    )
+    max_train_rows: int | None = field(
+        default=None,
+        metadata={"help": "Train on the first rows of the task; default: 20000 of qqp, mnli and qnli, else all."},
+    )
+    max_length: int | None = field(
+        default=None, metadata={"help": "Longer texts are cut at this many tokens; default: 512 for imdb, else 128."}
+    )
 
 
 # Configuration fields that have flags of their own, or that no flag could hold.
@@ -77,16 +89,47 @@ def head_options(arguments: Any) -> dict[str, Any]:
     options = dataclasses.asdict(arguments)
     if len(options["backbone_layers"]) == 1:
         options["backbone_layers"] = options["backbone_layers"][0]
-    if options["backbone_load_kwargs"] is not None:
-        try:
-            options["backbone_load_kwargs"] = json.loads(options["backbone_load_kwargs"])
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"--backbone_load_kwargs {options['backbone_load_kwargs']!r} is not JSON ({error}): write it as "
-                '\'{"dtype": "bfloat16"}\''
-            ) from error
+    options["backbone_load_kwargs"] = parse_load_kwargs(options["backbone_load_kwargs"])
     GlotConfig(**{name: value for name, value in options.items() if name != "backbone_in_checkpoint"})
     return options
+
+
+def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
+    """Of [`head_options`], those that were typed."""
+    typed = {part.split("=")[0].removeprefix("--") for part in argv if part.startswith("--")}
+    typed = {GlotConfig.attribute_map.get(name, name) for name in typed}
+    return {name: value for name, value in head_options(arguments).items() if name in typed}
+
+
+def parse_variant(text: str) -> Any:
+    """
+    "glot" or "glot:graph_type=self,input_norm=standard" as a [`~glot_hf.experiments.Variant`].
+
+    Raises:
+        InputError: an option does not exist or has a value that it does not take.
+    """
+    from ..experiments import Variant
+
+    pooling, _, rest = text.partition(":")
+    argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]
+    (head,) = CommandParser(HeadArguments, prog=f"--poolings {text}").parse(argv)
+    options = given_head_options(head, argv)
+    if shared := sorted(options.keys() & {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint"}):
+        raise InputError(f"--poolings {text}: {shared[0]} is not of one pooling but of all: pass it as --{shared[0]}")
+    return Variant(text, options)
+
+
+def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
+    """
+    Raises:
+        InputError: `--backbone_load_kwargs` is not JSON.
+    """
+    try:
+        return None if text is None else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f'--backbone_load_kwargs {text!r} is not JSON ({error}): write it as \'{{"dtype": "bfloat16"}}\''
+        ) from error
 
 
 class CommandParser(HfArgumentParser):
@@ -114,6 +157,10 @@ class CommandParser(HfArgumentParser):
             close = difflib.get_close_matches(rest[0].split("=")[0], options, n=1)
             hint = f"did you mean {close[0]}?" if close else "--help lists the options"
             raise InputError(f"there is no option {rest[0]!r}: {hint}")
+        typed = {part.split("=")[0] for part in argv}
+        for alias, name in GlotConfig.attribute_map.items():
+            if {f"--{alias}", f"--{name}"} <= typed:
+                raise InputError(f"--{alias} and --{name} are two names of one option: give one of them")
         return tuple(parsed)
 
 

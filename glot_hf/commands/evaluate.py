@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import require_extra
-from .arguments import CommandParser, require_positive, require_writable
+from .arguments import TASK_NAMES, CommandParser, require_positive, require_writable
 
 
 @dataclass
@@ -19,8 +19,10 @@ class EvaluationArguments:
     text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
-    task: str | None = field(default=None, metadata={"help": "A task by name, instead of a file."})
-    data_dir: str | None = field(default=None, metadata={"help": "The task's own folder, with dev.tsv."})
+    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
+    )
     batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
     output_file: str | None = field(default=None, metadata={"help": "Also write the metrics to this JSON file."})
 
@@ -36,9 +38,11 @@ def run(argv: list[str]) -> None:
     from .trained import load_trained
 
     head = load_trained(rest.model)
-    head.require_pairs(data.text_pair_column is not None or head.record.text_pair_column is not None)
-    examples = evaluation_examples(data, head.labels, head.record)
-    metrics = head.trainer(data.batch_size).evaluate(head.tokenize(examples))
+    evaluations = evaluation_examples(data, head.labels, head.record)
+    head.require_pairs("text_pair" in evaluations["eval"].column_names)
+    trainer, metrics = head.trainer(data.batch_size), {}
+    for prefix, examples in evaluations.items():
+        metrics |= trainer.evaluate(head.tokenize(examples), metric_key_prefix=prefix)
     print(json.dumps(metrics, indent=2))
     if data.output_file is not None:
         Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

@@ -18,9 +18,12 @@ from .arguments import DataArguments
 VALIDATION_SHARE = 0.1
 
 
-def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset, Labels, dict[str, str | None]]:
+def training_examples(
+    data: DataArguments, seed: int
+) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, str | None]]:
     """
-    Examples to train on and to validate with, their labels, and the columns they came from.
+    Examples to train on; to validate with, by the prefix of the metrics ("eval", and others that a task reports
+    beside it); their labels; and the columns they came from.
 
     Raises:
         InputError: see the messages.
@@ -28,8 +31,12 @@ def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset,
     _require_one_source(data, data.train_file, data.task, "--train_file")
     if data.task is not None:
         task = find_task(data.task)
-        train, validation = (task.examples(split, data.data_dir) for split in ("train", "validation"))
-        return train, validation, task.labels, {}
+        train = task.examples("train", data.data_dir, data.max_train_rows)
+        if task.labels.names and len(set(train["labels"])) < 2:
+            raise InputError(
+                f"the {len(train)} training rows of {task.name} are of one class only: give a larger --max_train_rows"
+            )
+        return train, task.evaluations(data.data_dir), task.labels, {}
     table = load_table(data.train_file)
     text, label = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
     columns = {"text_column": text, "text_pair_column": data.text_pair_column, "label_column": label}
@@ -39,18 +46,18 @@ def training_examples(data: DataArguments, seed: int) -> tuple[Dataset, Dataset,
     )
     train = make_examples(table, text, label, labels, data.train_file, data.text_pair_column)
     if data.validation_file is not None:
-        return train, file_examples(data.validation_file, columns, labels), labels, columns
+        return train, {"eval": file_examples(data.validation_file, columns, labels)}, labels, columns
     if len(train) < 2:
         raise InputError(f"{data.train_file!r} has one row only, so none can be held out: name a --validation_file")
     parts = train.train_test_split(test_size=VALIDATION_SHARE, seed=seed)
     print(f"holds out {VALIDATION_SHARE:.0%} of the rows for validation (--validation_file names others)")
-    return parts["train"], parts["test"], labels, columns
+    return parts["train"], {"eval": parts["test"]}, labels, columns
 
 
-def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> Dataset:
+def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> dict[str, Dataset]:
     """
-    Examples to judge a trained head by; the columns are those it was trained with, where `data`, which are
-    EvaluationArguments, name no others.
+    Examples to judge a trained head by, by the prefix of the metrics as in training; the columns are those it was
+    trained with, where `data`, which are EvaluationArguments, name no others.
 
     Raises:
         InputError: see the messages.
@@ -59,11 +66,12 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> Da
     _require_one_source(data, data.validation_file, task_name, "--validation_file")
     if task_name is not None:
         task = find_task(task_name)
-        if task.labels.names != labels.names:
-            raise InputError(f"this head knows the classes {shorten(labels.names)}, but {task.name} has others")
-        return task.examples("validation", data.data_dir)
+        if task.labels != labels:
+            theirs, known = (shorten(each.names) or "scores" for each in (task.labels, labels))
+            raise InputError(f"the labels of {task.name} are {theirs}, but this head knows {known}")
+        return task.evaluations(data.data_dir)
     columns = {name: getattr(data, name) or getattr(record, name) for name in _COLUMNS}
-    return file_examples(data.validation_file, columns, labels)
+    return {"eval": file_examples(data.validation_file, columns, labels)}
 
 
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
@@ -85,8 +93,9 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
 def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:
     if (file is None) == (task is None):
         raise InputError(f"name the texts: either {flag} or --task")
-    if file is not None and data.data_dir is not None:
-        raise InputError(f"--data_dir belongs to --task: with {flag}, name the file itself")
+    for name in ("data_dir", "max_train_rows"):
+        if file is not None and getattr(data, name, None) is not None:
+            raise InputError(f"--{name} belongs to --task: {flag} names a file, which is read whole")
     for name in (*_COLUMNS, "validation_file", "problem_type"):
         if task is not None and getattr(data, name, None) is not None:
             raise InputError(f"--{name} belongs to {flag}: the task {task} says it itself")

@@ -9,7 +9,16 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from ..errors import InputError, require_extra
-from .arguments import BackboneArguments, CommandParser, DataArguments, HeadArguments, head_options, user_errors
+from .arguments import (
+    BackboneArguments,
+    CommandParser,
+    DataArguments,
+    HeadArguments,
+    head_options,
+    require_positive,
+    user_errors,
+)
+from .backbone import load_tokenizer, require_backbone, set_max_length
 
 
 def run(argv: list[str]) -> None:
@@ -25,10 +34,9 @@ def run(argv: list[str]) -> None:
         description=__doc__,
     )
     backbone, data, head, arguments = parser.parse(argv)
-    if {"--tau", "--similarity_threshold"} <= {part.split("=")[0] for part in argv}:
-        raise InputError("--tau and --similarity_threshold are two names of one option: give one of them")
-    if backbone.backbone is None:
-        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
+    require_backbone(backbone)
+    if data.max_train_rows is not None:
+        require_positive(data.max_train_rows, "--max_train_rows")
     train(backbone, data, head_options(head), arguments, command=["glot-hf", "train", *argv])
 
 
@@ -47,7 +55,7 @@ def train(
     from transformers import set_seed
 
     from ..data.examples import tokenize
-    from ..data.tasks import TASKS
+    from ..data.tasks import find_task
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import count_parameters, discard_checkpoints, find_checkpoint, last_evaluation, make_trainer
     from ..training_record import TrainingRecord
@@ -58,15 +66,21 @@ def train(
         _require_unused(arguments.output_dir)
     with user_errors():
         os.makedirs(arguments.output_dir, exist_ok=True)
-    if data.text_pair_column is None and options["pair_mode"] is not None:
+    train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
+    task = find_task(data.task) if data.task is not None else None
+    pair_mode, max_length = (task.pair_mode, task.max_length) if task is not None else ("concat", 128)
+    if data.max_length is not None:
+        max_length = data.max_length
+    is_pair = "text_pair" in train_examples.column_names
+    if options["pair_mode"] is not None and not is_pair:
         raise InputError(
-            f"--pair_mode {options['pair_mode']} compares two texts: name the second with --text_pair_column"
+            f"--pair_mode {options['pair_mode']} compares two texts, but a row has one: leave it out, or name the "
+            "second with --text_pair_column"
         )
-    if data.text_pair_column is not None and options["pair_mode"] is None:
-        options["pair_mode"] = "concat"
-    train_examples, validation_examples, labels, columns = training_examples(data, arguments.seed)
+    if options["pair_mode"] is None and is_pair:
+        options["pair_mode"] = pair_mode
     if options["pair_mode"] == "cosine":
-        _require_cosines(labels, train_examples["labels"][:] + validation_examples["labels"][:])
+        _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():
         load_kwargs = options.pop("backbone_load_kwargs") or {}
         set_seed(arguments.seed)  # the head's first weights
@@ -78,20 +92,17 @@ def train(
             **labels.config_options,
         )
         tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
-    _set_max_length(tokenizer, data.max_length, model.config.get_text_config())
+    set_max_length(tokenizer, max_length, model.config.get_text_config())
     if checkpoint is not None:
         _require_same_head(model.config, checkpoint)
     trained, frozen = count_parameters(model)
     print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
-    print(f"{len(train_examples):,} training texts, {len(validation_examples):,} for validation")
+    print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
 
     with user_errors():  # an option that only Trainer finds wrong
+        evaluations = {prefix: tokenize(examples, tokenizer, max_length) for prefix, examples in evaluations.items()}
         trainer = make_trainer(
-            model,
-            tokenizer,
-            arguments,
-            tokenize(train_examples, tokenizer, data.max_length),
-            tokenize(validation_examples, tokenizer, data.max_length),
+            model, tokenizer, arguments, tokenize(train_examples, tokenizer, max_length), evaluations["eval"]
         )
     if checkpoint is None and trainer.is_world_process_zero():
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
@@ -102,20 +113,22 @@ def train(
             f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
             "was saved; train with a smaller one, or with the backbone in bfloat16 or float32 if it is in float16"
         )
+    for prefix, examples in evaluations.items():
+        if prefix != "eval":
+            results |= trainer.evaluate(examples, metric_key_prefix=prefix)
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
         model.save_pretrained(arguments.output_dir)  # trainer.save_model would add training_args.bin, no safe format
         tokenizer.save_pretrained(arguments.output_dir)
-        record = TrainingRecord(
-            command=command, seed=arguments.seed, max_length=data.max_length, task=data.task, **columns
-        )
+        record = TrainingRecord(command=command, seed=arguments.seed, max_length=max_length, task=data.task, **columns)
         record.save(arguments.output_dir)
         trainer.log_metrics("all", results)
         trainer.save_metrics("all", results, combined=False)
-        if data.task is not None:
-            metric = TASKS[data.task].metric
-            print(f"\n{data.task}: {metric} {results[f'eval_{metric}']:.4f}")
-        _say_how_to_load(arguments.output_dir, is_pair=data.text_pair_column is not None)
+        if task is not None:
+            metrics = [f"{prefix}_{task.metric}" for prefix in evaluations]
+            scores = [f"{name} {results[name]:.4f}" if name in results else f"no {name}" for name in metrics]
+            print(f"\n{task.name}: {', '.join(scores)}")
+        _say_how_to_load(arguments.output_dir, is_pair)
     return results
 
 
@@ -127,28 +140,6 @@ def _require_cosines(labels: Any, scores: list[float]) -> None:
             f"--pair_mode cosine needs scores in [-1, 1], but they go from {min(scores)} to {max(scores)}: divide "
             "them by the largest"
         )
-
-
-def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any]):
-    """The backbone's tokenizer, with a padding token."""
-    from transformers import AutoTokenizer
-
-    where = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **where)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-        print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}")
-    return tokenizer
-
-
-def _set_max_length(tokenizer: Any, max_length: int, backbone_config: Any) -> None:
-    longest = min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)
-    shortest = tokenizer.num_special_tokens_to_add() + 1
-    if not shortest <= max_length <= longest:
-        raise InputError(
-            f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
-        )
-    tokenizer.model_max_length = max_length
 
 
 def _require_same_head(config: Any, checkpoint: str) -> None:

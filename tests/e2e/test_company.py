@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf import GlotForSequenceClassification, GlotModel
+from glot_hf.pooling_glot import POOLINGS
 
 
 TEXTS = [
@@ -107,11 +108,21 @@ def test_gemma(gemma, gnn_type, jumping_knowledge):
     assert worst_difference(*gemma, 1, gnn_type=gnn_type, jumping_knowledge=jumping_knowledge) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "pooling", [name for name in GlotConfig.__annotations__["pooling"].__args__ if name != "glot"]
-)
-def test_other_poolings(minilm, pooling):
-    assert worst_difference(*minilm, 2, pooling=pooling) < 1e-5
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+@pytest.mark.parametrize("input_norm", ["none", "layer", "standard"])
+def test_poolings(minilm, pooling, input_norm):
+    assert worst_difference(*minilm, 2, pooling=pooling, input_norm=input_norm) < 1e-5
+
+
+def test_without_edges(minilm):
+    assert worst_difference(*minilm, 2, graph_type="self") < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", sorted(POOLINGS))
+@pytest.mark.parametrize("input_norm", ["none", "layer", "standard"])
+def test_gemma_poolings(gemma, pooling, input_norm):
+    assert worst_difference(*gemma, 2, pooling=pooling, input_norm=input_norm) < 1e-5
 
 
 @pytest.mark.slow

@@ -1,0 +1,66 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Results of many small runs, kept one by one, so that a killed series goes on where it stopped."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+
+class CellStore:
+    """
+    A folder with one JSON file a finished cell, and the settings that all of them share.
+
+    Args:
+        folder (`str` or path): made if it does not exist.
+        settings (`dict`): JSON values.
+
+    Raises:
+        InputError: the folder holds cells of other settings; names the first that differs.
+    """
+
+    def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]):
+        self.folder = Path(folder, "cells")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = Path(folder, "settings.json")
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            settings = json.loads(json.dumps(settings))  # tuples are lists there
+            for name in sorted(stored.keys() | settings.keys()):
+                if stored.get(name) != settings.get(name):
+                    raise InputError(
+                        f"{os.fspath(folder)!r} holds results with another {name} ({stored.get(name)}, not "
+                        f"{settings.get(name)}): name another --output_dir, or use the same settings"
+                    )
+        else:
+            _write(path, settings)
+
+    def get(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of the cell of that name, which `run` computes if it is not there yet."""
+        path = self._path(name)
+        if not path.is_file():
+            result = run()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, result)
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def has(self, name: str) -> bool:
+        return self._path(name).is_file()
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        """Every finished cell, in the order of their names."""
+        for path in sorted(self.folder.rglob("*.json")):
+            yield json.loads(path.read_text(encoding="utf-8"))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    """Whole or not at all: a run may be killed, or another process may write the same cell."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,67 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The backbone and the tokenizer that a command asks for."""
+
+import math
+from typing import Any
+
+from ..errors import InputError
+from .arguments import BackboneArguments, user_errors
+
+
+def require_backbone(arguments: BackboneArguments) -> None:
+    """
+    Raises:
+        InputError: there is no `--backbone`.
+    """
+    if arguments.backbone is None:
+        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
+
+
+def load_backbone_and_tokenizer(
+    arguments: BackboneArguments, load_kwargs: dict[str, Any]
+) -> tuple[Any, Any, str | None]:
+    """
+    A frozen backbone, on the accelerator if there is one, its tokenizer, and the commit they are of.
+
+    Raises:
+        InputError: one of them cannot be loaded.
+    """
+    import torch
+
+    from ..backbone_glot import load_backbone, pin_revision
+
+    with user_errors():
+        name, gguf_file = arguments.backbone, load_kwargs.get("gguf_file")
+        revision = pin_revision(name, arguments.backbone_revision, gguf_file)
+        backbone = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
+        if torch.accelerator.is_available() and backbone.device.type == "cpu":
+            backbone.to(torch.accelerator.current_accelerator())
+        return backbone, load_tokenizer(name, revision, load_kwargs), revision
+
+
+def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any]) -> Any:
+    """The backbone's tokenizer, with a padding token."""
+    from transformers import AutoTokenizer
+
+    where = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **where)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+        print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}")
+    return tokenizer
+
+
+def set_max_length(tokenizer: Any, max_length: int, backbone_config: Any) -> None:
+    """
+    Makes the tokenizer cut at `max_length`.
+
+    Raises:
+        InputError: the backbone cannot take so many tokens, or a text would have no room.
+    """
+    longest = min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)
+    shortest = tokenizer.num_special_tokens_to_add() + 1
+    if not shortest <= max_length <= longest:
+        raise InputError(
+            f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
+        )
+    tokenizer.model_max_length = max_length

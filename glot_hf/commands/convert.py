@@ -1,0 +1,119 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf convert`: a `.pth` file of the released GLOT code in, a head that loads out."""
+
+import os
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import InputError
+from .arguments import BackboneArguments, CommandParser, parse_load_kwargs, user_errors
+from .backbone import load_tokenizer, require_backbone
+
+
+@dataclass
+class ConversionArguments:
+    """What to convert, and what its tensors do not tell."""
+
+    checkpoint: str = field(metadata={"help": "The `.pth` file: torch.save of the pooler's state dict."})
+    output_dir: str = field(metadata={"help": "Folder for the head and its tokenizer."})
+    tau: float | None = field(
+        default=None,
+        metadata={
+            "help": "The cosine threshold of its training; needed for glot.",
+            "aliases": ["--similarity_threshold"],
+        },
+    )
+    jumping_knowledge: Literal["max", "mean"] | None = field(
+        default=None, metadata={"help": "How layer outputs join; needed where it is not cat."}
+    )
+    backbone_load_kwargs: str | None = field(
+        default=None, metadata={"help": "How to load the backbone, recorded with the head; JSON."}
+    )
+
+
+def run(argv: list[str]) -> None:
+    parser = CommandParser(BackboneArguments, ConversionArguments, prog="glot-hf convert", description=__doc__)
+    backbone, arguments = parser.parse(argv)
+    require_backbone(backbone)
+    convert(backbone, arguments)
+
+
+def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None:
+    """
+    Writes a `GlotModel` and its tokenizer to `arguments.output_dir`.
+
+    Raises:
+        InputError: see the messages.
+    """
+    from ..convert import convert_official_state_dict, infer_official_options
+    from ..modeling_glot import GlotModel
+
+    if os.path.exists(os.path.join(arguments.output_dir, "config.json")):
+        raise InputError(f"{arguments.output_dir!r} already holds a model: name another --output_dir")
+    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    state_dict = _read(arguments.checkpoint)
+    with user_errors(RuntimeError):
+        options = _complete(infer_official_options(state_dict), arguments)
+        weights = convert_official_state_dict(state_dict, options.get("gnn_type"))
+        model = GlotModel.from_backbone(
+            backbone.backbone, revision=backbone.backbone_revision, backbone_kwargs=load_kwargs, **options
+        )
+        model.head.load_state_dict(weights)
+        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
+        os.makedirs(arguments.output_dir, exist_ok=True)
+        model.save_pretrained(arguments.output_dir)
+        tokenizer.save_pretrained(arguments.output_dir)
+    print(*(f"{name}: {value}" for name, value in options.items()), sep="\n")
+    print(
+        f"\nThe head is in {arguments.output_dir}. In Python:\n\n"
+        "    import glot_hf\n"
+        "    from transformers import AutoModel, AutoTokenizer\n\n"
+        f"    model = AutoModel.from_pretrained({arguments.output_dir!r})\n"
+        f"    tokenizer = AutoTokenizer.from_pretrained({arguments.output_dir!r})\n"
+        '    vectors = model.encode(["some text"], tokenizer)'
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    """The tensors of a `.pth` file, by name. No code that it may hold is run."""
+    import torch
+
+    if not os.path.isfile(path):
+        raise InputError(f"there is no file {path!r}: check the path")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            state_dict = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load has no error of its own for a file that is none of its
+        raise InputError(
+            f"{path!r} cannot be read ({type(error).__name__}): it is damaged, or holds more than tensors, which is "
+            "not opened because it could run code; the released code writes torch.save(pooler.state_dict(), path)"
+        ) from error
+    if not isinstance(state_dict, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state_dict.items()
+    ):
+        raise InputError(f"{path!r} does not hold a state dict (tensors by name) but a {type(state_dict).__name__}")
+    return state_dict
+
+
+def _complete(options: dict[str, Any], arguments: ConversionArguments) -> dict[str, Any]:
+    """What the tensors tell, and what the user adds where they do not."""
+    if options["pooling"] == "adapool":
+        if arguments.tau is not None or arguments.jumping_knowledge is not None:
+            raise InputError("the checkpoint is an AdaPool: leave out --tau and --jumping_knowledge, which it has not")
+        return options
+    if arguments.tau is None:
+        raise InputError(
+            "--tau is missing: the checkpoint does not record its cosine threshold; the released README trains with "
+            "0.8 on GLUE, 0.6 in the stress test and 0.3 for MTEB"
+        )
+    found, asked = options.get("jumping_knowledge"), arguments.jumping_knowledge
+    if found is None and asked is None:
+        raise InputError(
+            "--jumping_knowledge is missing: by its tensors the checkpoint joins its layers by max or by mean; the "
+            "released code names it in the file name, as in layers2_max"
+        )
+    if found == "cat" and asked is not None:
+        raise InputError(f"--jumping_knowledge {asked} does not fit: the checkpoint joins its layers by cat")
+    return {**options, "similarity_threshold": arguments.tau, "jumping_knowledge": asked or found}

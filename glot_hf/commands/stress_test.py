@@ -1,0 +1,42 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+`glot-hf stress-test`: what distractors do to each pooling, with a check of what the generator gives away.
+
+With the options that the released README names: --generator released --num_gnn_layers 4 --gnn_hidden_size 64 --tau 0.6
+--learning_rates 1e-4 --num_train_epochs 3. The released script reports the best epoch on the test texts, this command
+the last.
+"""
+
+from ..configuration_glot import GlotConfig
+from ..errors import InputError, require_extra
+from .arguments import (
+    BackboneArguments,
+    CommandParser,
+    HeadArguments,
+    given_head_options,
+    parse_variant,
+    user_errors,
+)
+from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+
+
+def run(argv: list[str]) -> None:
+    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
+    from ..stress import StressTestArguments, run_stress_test
+
+    parser = CommandParser(
+        BackboneArguments, StressTestArguments, HeadArguments, prog="glot-hf stress-test", description=__doc__
+    )
+    backbone, arguments, head = parser.parse(argv)
+    require_backbone(backbone)
+    options = given_head_options(head, argv)
+    for name in ("pooling", "pair_mode", "input_size", "backbone_in_checkpoint"):
+        if name in options:
+            raise InputError(f"--{name} has no meaning here: --poolings are compared, each on single texts, unsaved")
+    variants = [parse_variant(text) for text in arguments.poolings]
+    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, options.get("backbone_load_kwargs") or {})
+    with user_errors():
+        for variant in variants:  # a misfit is told before anything is trained
+            GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
+    set_max_length(tokenizer, arguments.max_length, model.config.get_text_config())
+    run_stress_test(model, tokenizer, arguments, variants, {"revision": revision, **options})

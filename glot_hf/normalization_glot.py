@@ -1,0 +1,66 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+Normalisation of token states before a head reads them (`input_norm`).
+
+The paper has none. The raw states of many decoders have a few dimensions that are hundreds of times larger than the
+others: they make any two tokens look alike to a cosine, and a head that learns at an ordinary rate dies on them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TokenLayerNorm(nn.Module):
+    """Each token to mean 0 and deviation 1 over its dimensions; no parameters. `(B, L, ..., d)` -> the same shape."""
+
+    def __init__(self, token_shape: tuple[int, ...]):
+        super().__init__()
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        return F.layer_norm(hidden_states, hidden_states.shape[-1:])
+
+
+class TokenStandardization(nn.Module):
+    """
+    Each dimension to mean 0 and deviation 1 over the training data. `(B, L, *token_shape)` -> the same shape.
+
+    In training mode the mean and the variance of all valid tokens seen so far are kept up to date, this batch included
+    (Chan et al., 1983, merges exactly), so that stock Trainer is all that is needed; they are saved with the head and
+    never change in eval mode. Before training they are 0 and 1.
+    """
+
+    def __init__(self, token_shape: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.empty(token_shape))
+        self.register_buffer("variance", torch.empty(token_shape))
+        self.register_buffer("num_tokens", torch.empty((), dtype=torch.long))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.mean)
+        nn.init.ones_(self.variance)
+        nn.init.zeros_(self.num_tokens)
+
+    @torch.no_grad()
+    def _update(self, hidden_states: Tensor, mask: Tensor) -> None:
+        states = hidden_states.float()  # (B, L, *token_shape), zero at padding
+        count = mask.sum()
+        valid = mask.view(*mask.shape, *[1] * self.mean.dim())
+        mean = states.sum((0, 1)) / count.clamp(min=1)  # token_shape
+        variance = ((states - mean) * valid).square().sum((0, 1)) / count.clamp(min=1)
+        self.num_tokens += count
+        share = count / self.num_tokens.clamp(min=1)  # of this batch in all tokens seen
+        shift = mean - self.mean
+        self.variance.copy_(torch.lerp(self.variance.float(), variance, share) + shift.square() * share * (1 - share))
+        self.mean.add_(shift * share)
+
+    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        if self.training:
+            self._update(hidden_states, mask)
+        # A dimension that never varies is not blown up to its rounding errors, which grow with its mean.
+        variance = self.variance + (1e-5 * self.mean).square() + 1e-12
+        return (hidden_states - self.mean) * variance.rsqrt()
+
+
+INPUT_NORMS: dict[str, type[nn.Module]] = {"layer": TokenLayerNorm, "standard": TokenStandardization}

@@ -1,0 +1,77 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The text-classification pipeline for heads that compare two texts."""
+
+from typing import Any
+
+from torch import Tensor
+from transformers import TextClassificationPipeline
+
+
+class GlotTextClassificationPipeline(TextClassificationPipeline):
+    """
+    [`~transformers.TextClassificationPipeline`] that encodes the two texts of a pair separately, as pair heads take
+    them. The stock pipeline encodes them as one text, whatever the head. `truncation`, `max_length` and other options
+    of the tokenizer hold for both texts.
+
+    The inputs of a pair head are `{"text": a, "text_pair": b}` or `(a, b)`, or lists of these; those of other heads
+    are as in the stock pipeline. Cosine and regression heads give their score as it is.
+
+    Example:
+
+    ```python
+    >>> classify = pipeline(
+    ...     "text-classification", model=model, tokenizer=tokenizer, pipeline_class=GlotTextClassificationPipeline
+    ... )
+    >>> classify({"text": "a man sleeps", "text_pair": "somebody is asleep"}, truncation=True)
+    {'label': 'LABEL_1', 'score': 0.93}
+    ```
+    """
+
+    def check_model_type(self, supported_models: Any) -> None:
+        """
+        Raises:
+            ValueError: this is no GLOT model. (The stock list has only the models of transformers itself.)
+        """
+        if self.model.config.model_type != "glot":
+            raise ValueError(f"GlotTextClassificationPipeline is for GLOT heads, not {type(self.model).__name__}")
+
+    def preprocess(self, inputs: Any, **tokenizer_kwargs) -> dict[str, Tensor]:
+        """
+        Args:
+            inputs: a text or a pair.
+
+        Returns:
+            `dict`: `input_ids` `(1, L)` and its companions; for pairs `input_ids_b` and `attention_mask_b` too. In
+            batches, `input_ids_b` is padded with token 0 whatever the tokenizer pads with: its mask says so.
+
+        Raises:
+            ValueError: a pair for a head that takes one text, or the other way round.
+        """
+        pair = _as_pair(inputs)
+        pair_mode = self.model.config.pair_mode
+        if pair_mode is None:
+            if pair is not None or "text_pair" in tokenizer_kwargs:
+                raise ValueError(
+                    f"this head takes one text, not {inputs!r}: for two, train one with a pair_mode; to have them as "
+                    "one text, join them"
+                )
+            return super().preprocess(inputs, **tokenizer_kwargs)
+        if pair is None or not all(isinstance(text, str) for text in pair) or "text_pair" in tokenizer_kwargs:
+            raise ValueError(
+                f'this head compares two texts (pair_mode={pair_mode!r}): pass {{"text": ..., "text_pair": ...}} or '
+                f"(text, text_pair), or a list of these, not {inputs!r}"
+            )
+        first, second = (self.tokenizer(text, return_tensors="pt", **tokenizer_kwargs) for text in pair)
+        return {**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}}
+
+
+def _as_pair(inputs: Any) -> tuple[Any, Any] | None:
+    """What `{"text": a, "text_pair": b}`, `(a, b)`, `[a, b]` and the stock pipeline's `[[a, b]]` hold; else None."""
+    if isinstance(inputs, dict):
+        return None if inputs.get("text_pair") is None else (inputs.get("text"), inputs["text_pair"])
+    if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+        inputs = inputs[0]
+    return tuple(inputs) if isinstance(inputs, (list, tuple)) and len(inputs) == 2 else None
+
+
+__all__ = ["GlotTextClassificationPipeline"]

@@ -1,0 +1,186 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+The paper's comparison: every pooling on every task, on the states of one frozen backbone.
+
+Two protocols. `tuned` chooses the learning rate of every pooling by its score on a tenth of the training rows, held
+out, then trains on all of them and reports the last epoch. `released` is what the released code does: one learning
+rate, and the epoch that has the best accuracy on the very split that is reported.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from .cells import CellStore
+from .data.hidden_states import state_rows
+from .data.tasks import Task
+from .experiments import Variant, train_on_states
+from .report import Results
+from .training import count_parameters
+from .version import __version__
+
+
+HELD_OUT_SHARE = 0.1
+# The released code: Adam without decay of the rate or the weights, and without clipping.
+RELEASED_OPTIONS = {"lr_scheduler_type": "constant", "weight_decay": 0.0, "max_grad_norm": 0.0}
+
+
+@dataclass
+class Comparison:
+    """
+    Args:
+        backbone, tokenizer: whose states are pooled.
+        head_options (`dict`): of [`GlotConfig`], for all variants.
+        training_options (`dict`): of [`GlotTrainingArguments`], for all variants.
+        learning_rates (`list[float]`): one, or several to choose from.
+        seeds (`list[int]`): of the final runs; the first is that of the choice, too.
+        protocol (`str`): "tuned" or "released".
+        store ([`CellStore`]): what is finished, and where the rest goes.
+        max_train_rows (`int`, *optional*): of every task at most so many training rows, the first ones.
+    """
+
+    backbone: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    head_options: dict[str, Any]
+    training_options: dict[str, Any]
+    learning_rates: list[float]
+    seeds: list[int]
+    protocol: str
+    store: CellStore
+    max_train_rows: int | None = None
+
+    def run(self, tasks: list[tuple[Task, str | None]], variants: list[Variant]) -> Results:
+        """
+        Trains what is not trained yet, of every task (in its folder) every variant; shows a progress bar.
+
+        Returns:
+            `dict`: task -> variant -> the final cells, one a seed.
+        """
+        results: Results = {}
+        selections = len(self.learning_rates) if len(self.learning_rates) > 1 else 0
+        total = len(tasks) * len(variants) * (selections + len(self.seeds))
+        with logging.tqdm(total=total, desc="Training heads") as progress:
+            for task, data_dir in tasks:
+                states = _TaskStates(self, task, data_dir)
+                results[task.name] = {}
+                for variant in variants:
+                    rate = self._choose_rate(states, variant, progress)
+                    cells = results[task.name].setdefault(variant.name, [])
+                    for seed in self.seeds:
+                        cells.append(self._cell(states, variant, "final", rate, seed))
+                        progress.update()
+        return results
+
+    def _choose_rate(self, states: "_TaskStates", variant: Variant, progress: Any) -> float:
+        if len(self.learning_rates) == 1:
+            return self.learning_rates[0]
+        scores = []
+        for rate in self.learning_rates:
+            score = self._cell(states, variant, "selection", rate, self.seeds[0])["score"]
+            scores.append(-math.inf if score is None else score)
+            progress.update()
+        return self.learning_rates[scores.index(max(scores))]
+
+    def _cell(self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
+        name = f"{states.task.name}/{variant.file_name}/{phase}-lr{rate:g}-seed{seed}"
+        return self.store.get(name, lambda: self._train(states, variant, phase, rate, seed))
+
+    def _train(self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
+        started = time.monotonic()
+        train, reported = states.selection if phase == "selection" else states.final
+        released = self.protocol == "released"
+        options = {**self.training_options, **(RELEASED_OPTIONS if released else {})}
+        head_options = {"pair_mode": states.task.pair_mode, **self.head_options, **variant.options}
+        if states.task.pair_mode is None:
+            del head_options["pair_mode"]  # which was given for the pairs among the tasks
+        trainer = train_on_states(
+            self.backbone,
+            head_options | states.task.labels.config_options,
+            train,
+            seed,
+            evaluation_rows=reported["validation"] if released else None,
+            learning_rate=rate,
+            **options,
+        )
+        if released:
+            epochs = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+            metrics = {"validation": max(epochs, key=_released_score)}
+        else:
+            metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
+        return {
+            "task": states.task.name,
+            "variant": variant.name,
+            "phase": phase,
+            "learning_rate": rate,
+            "seed": seed,
+            "score": _score(states.task, metrics["validation"], released),
+            "metrics": {split: _finite(values) for split, values in metrics.items()},
+            "head_parameters": count_parameters(trainer.model)[0],
+            "training_rows": len(train),
+            "seconds": round(time.monotonic() - started, 1),
+            "versions": {
+                "glot_hf": __version__,
+                "transformers": transformers.__version__,
+                "torch": str(torch.__version__),
+            },
+        }
+
+
+class _TaskStates:
+    """The hidden states of a task, computed when a cell first needs them."""
+
+    def __init__(self, comparison: Comparison, task: Task, data_dir: str | None):
+        self.comparison, self.task, self.data_dir = comparison, task, data_dir
+
+    def _rows(self, split: str) -> list[dict[str, Any]]:
+        examples = self.task.examples(split, self.data_dir, self.comparison.max_train_rows)
+        return state_rows(
+            self.comparison.backbone,
+            self.comparison.tokenizer,
+            examples,
+            layers=self.comparison.head_options.get("backbone_layers", -1),
+            max_length=self.task.max_length,
+            show_progress=True,
+        )
+
+    @cached_property
+    def final(self) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+        """All training rows, and the reported rows by split."""
+        return self._rows("train"), {split: self._rows(split) for split in ("validation", *self.task.more_splits)}
+
+    @cached_property
+    def selection(self) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+        """The training rows in two parts: to train on, and to choose by. No row of a reported split is in them."""
+        rows = self.final[0]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
+        held_out = max(1, round(len(rows) * HELD_OUT_SHARE))
+        parts = [[rows[index] for index in part] for part in (order[held_out:], order[:held_out])]
+        return parts[0], {"validation": parts[1]}
+
+
+def _score(task: Task, metrics: dict[str, float], released: bool) -> float | None:
+    """The task's own metric; None where the training diverged."""
+    if not math.isfinite(metrics["eval_loss"]):
+        return None
+    if released and task.labels.problem_type == "regression":
+        return _released_score(metrics)
+    return metrics.get(f"eval_{task.metric}", 0.0)  # a constant answer correlates with nothing
+
+
+def _released_score(metrics: dict[str, float]) -> float:
+    """What the released code chooses the epoch by: accuracy, or the mean of both correlations."""
+    if "eval_accuracy" in metrics:
+        return metrics["eval_accuracy"]
+    return (metrics.get("eval_spearman", 0.0) + metrics.get("eval_pearson", 0.0)) / 2
+
+
+def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

@@ -1,0 +1,272 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The stress test: what distractors do to each pooling of the same frozen hidden states, and what no pooling needs."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from inspect import signature
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.utils import logging
+
+from .cells import CellStore
+from .data.hidden_states import state_rows
+from .data.stress import GENERATORS, POSITIONS
+from .errors import InputError
+from .experiments import Variant, train_on_states
+from .stress_report import plot, stress_table
+from .training import count_parameters
+
+
+# The seeds of the texts. Those of the heads are 0, 1, ...
+TRAIN_TEXTS, TEST_TEXTS = 1, 2
+BATCH_SIZE = 32
+
+Split = tuple[list[str], list[int]]  # texts and labels
+
+
+@dataclass
+class StressTestArguments:
+    """
+    Raises:
+        InputError: a value is outside what its option takes.
+    """
+
+    output_dir: str = field(
+        default="stress_test_output",
+        metadata={
+            "help": "Folder of results.json, accuracy.png, and what is finished, with which the same command goes on."
+        },
+    )
+    generator: str = field(
+        default="matched",
+        metadata={
+            "help": "Which texts: matched (only a relation decides), paper (two words differ) or released (as the "
+            "released script: length and words give the class away)."
+        },
+    )
+    ratios: list[float] = field(
+        default_factory=lambda: [0.2, 0.5, 0.8, 0.9],
+        metadata={"help": "Distractors; their share of the text for matched, of the longest text for the others."},
+    )
+    positions: list[str] = field(
+        default_factory=lambda: ["random"],
+        metadata={"help": "Where the statement stands: start, middle, end, random."},
+    )
+    distance: int | None = field(
+        default=None,
+        metadata={"help": "Distractors between the parts of the statement; default: 0, and 10 for released."},
+    )
+    poolings: list[str] = field(
+        default_factory=lambda: ["mean", "max", "cls", "adapool", "glot:graph_type=self", "glot"],
+        metadata={"help": "Poolings to compare, with options of their own as in glot:graph_type=self."},
+    )
+    num_seeds: int = field(default=3, metadata={"help": "Heads trained for each pooling, ratio and position."})
+    train_size: int = field(default=2000, metadata={"help": "Texts to train on."})
+    test_size: int = field(default=500, metadata={"help": "Texts to test on."})
+    max_length: int = field(default=512, metadata={"help": "Longer texts are cut at this many tokens."})
+    learning_rates: list[float] = field(
+        default_factory=lambda: [1e-3],
+        metadata={"help": "Of several, each pooling takes the best on a fifth held out of the training texts."},
+    )
+    num_train_epochs: int = field(default=10, metadata={"help": "Passes over the training texts."})
+
+    def __post_init__(self):
+        for flag, names, valid in (
+            ("--generator", [self.generator], GENERATORS),
+            ("--positions", self.positions, POSITIONS),
+        ):
+            for name in names:
+                if name not in valid:
+                    raise InputError(f"{flag} {name!r} is not one of {', '.join(valid)}")
+        for name in ("ratios", "positions", "poolings", "learning_rates"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise InputError(f"--{name} names a value twice")
+        for name, least in (("num_seeds", 1), ("train_size", 50), ("test_size", 1), ("num_train_epochs", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} {getattr(self, name)} is too small: give {least} or more")
+        for rate in self.learning_rates:
+            if not 0 < rate < math.inf:
+                raise InputError(f"--learning_rates {rate} is not positive")
+        if self.distance is None:
+            self.distance = signature(GENERATORS[self.generator]).parameters["distance"].default
+        for ratio in self.ratios:
+            self.texts(1, ratio, self.positions[0], seed=0)  # it refuses what it cannot make
+
+    def texts(self, count: int, ratio: float, position: str, seed: int) -> Split:
+        return GENERATORS[self.generator](count, ratio, seed, position, self.distance)
+
+
+def leak_check(train: Split, test: Split) -> dict[str, float]:
+    """
+    Accuracy on the test texts of two classifiers that read no relation: of how often each word occurs, and of how many
+    words there are. Above chance, the generator gives the label away, and a pooling may not need the relation either.
+    """
+    classifiers = {
+        "bag of words": make_pipeline(CountVectorizer(token_pattern=r"\S+"), LogisticRegression(max_iter=1000)),
+        "length only": make_pipeline(FunctionTransformer(_lengths), DecisionTreeClassifier(max_depth=3)),
+    }
+    return {name: classifier.fit(*train).score(*test) for name, classifier in classifiers.items()}
+
+
+def _lengths(texts: list[str]) -> list[list[int]]:
+    return [[len(text.split())] for text in texts]
+
+
+def run_stress_test(
+    backbone: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    arguments: StressTestArguments,
+    variants: list[Variant],
+    head_options: dict[str, Any],
+) -> dict[str, Any]:
+    """
+    Trains every pooling with the same budget on the texts of every ratio and position; prints a table and writes
+    results.json and accuracy.png to `arguments.output_dir`, beside what is finished, which is never run again.
+
+    Args:
+        variants (`list[Variant]`): what `arguments.poolings` names.
+        head_options (`dict`): for all of them, of [`~GlotPreTrainedModel.from_backbone`] and [`GlotConfig`].
+
+    Returns:
+        `dict`: `settings`; `leak_checks`, one for each ratio and position; `runs`, one for each head.
+
+    Raises:
+        InputError: the folder cannot be written, or holds results with other settings.
+    """
+    varied = ("output_dir", "ratios", "positions", "poolings", "num_seeds")  # more of these only adds runs
+    settings = {name: value for name, value in asdict(arguments).items() if name not in varied}
+    settings |= {"backbone": backbone.name_or_path, "batch_size": BATCH_SIZE, **head_options}
+    try:
+        store = CellStore(arguments.output_dir, settings)
+    except OSError as error:
+        raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
+
+    results = {"settings": settings, "leak_checks": [], "runs": []}
+    panels = list(product(arguments.ratios, arguments.positions))
+    with logging.tqdm(total=len(panels) * len(variants) * arguments.num_seeds, desc="Training heads") as progress:
+        for ratio, position in panels:
+            panel = _Panel(ratio, position, backbone, tokenizer, arguments, head_options, store)
+            results["leak_checks"].append(panel.leak_check())
+            for variant in variants:
+                for seed in range(arguments.num_seeds):
+                    results["runs"].append(panel.run(variant, seed))
+                    progress.update()
+    Path(arguments.output_dir, "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    picture = Path(arguments.output_dir, "accuracy.png")
+    plot(results).savefig(picture, dpi=150)
+    print(f"\nAccuracy on {arguments.test_size} texts at each ratio of distractors, mean (deviation) of the seeds:\n")
+    print(f"{stress_table(results)}\n\nPicture: {picture}")
+    return results
+
+
+@dataclass
+class _Panel:
+    """The texts of one ratio and position, and the heads that are trained on them."""
+
+    ratio: float
+    position: str
+    backbone: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    arguments: StressTestArguments
+    head_options: dict[str, Any]
+    store: CellStore
+
+    def leak_check(self) -> dict[str, Any]:
+        return self._cell("leak-check", lambda: {"accuracy": leak_check(*self._texts)})
+
+    def run(self, variant: Variant, seed: int) -> dict[str, Any]:
+        return self._cell(f"{variant.file_name}-seed{seed}", lambda: self._train_and_test(variant, seed))
+
+    def _cell(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        place = {"ratio": self.ratio, "position": self.position}
+        return self.store.get(f"{self.ratio}-{self.position}/{name}", lambda: place | run())
+
+    def _train_and_test(self, variant: Variant, seed: int) -> dict[str, Any]:
+        train, test = self._rows
+        rate = self._choose_rate(variant)
+        started = time.monotonic()
+        trainer = self._train(variant, train, seed, rate)
+        return {
+            "pooling": variant.name,
+            "seed": seed,
+            "learning_rate": rate,
+            "accuracy": trainer.evaluate(test)["eval_accuracy"],
+            "head_parameters": count_parameters(trainer.model)[0],
+            "seconds": round(time.monotonic() - started, 1),
+        }
+
+    def _choose_rate(self, variant: Variant) -> float:
+        """The best on the last fifth of the training texts, after training on the others: no test text has a say."""
+        rates = self.arguments.learning_rates
+        if len(rates) == 1:
+            return rates[0]
+        train, _ = self._rows
+        split = len(train) * 4 // 5
+        held_out = self._cell(
+            f"{variant.file_name}-held-out",
+            lambda: {
+                "pooling": variant.name,
+                "accuracy": [
+                    self._train(variant, train[:split], 0, rate).evaluate(train[split:])["eval_accuracy"]
+                    for rate in rates
+                ],
+            },
+        )["accuracy"]
+        return rates[held_out.index(max(held_out))]
+
+    def _train(self, variant: Variant, rows: list[dict[str, Any]], seed: int, rate: float) -> Trainer:
+        return train_on_states(
+            self.backbone,
+            {
+                **self.head_options,
+                **variant.options,
+                "problem_type": "single_label_classification",
+                "num_labels": 2,
+            },
+            rows,
+            seed,
+            learning_rate=rate,
+            num_train_epochs=self.arguments.num_train_epochs,
+            per_device_train_batch_size=BATCH_SIZE,
+        )
+
+    @cached_property
+    def _texts(self) -> tuple[Split, Split]:
+        sizes = (self.arguments.train_size, self.arguments.test_size)
+        return tuple(
+            self.arguments.texts(size, self.ratio, self.position, seed)
+            for size, seed in zip(sizes, (TRAIN_TEXTS, TEST_TEXTS))
+        )
+
+    @cached_property
+    def _rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Hidden states, computed when a head first needs them, and labels; to train on and to test on."""
+        longest = max(len(ids) for texts, _ in self._texts for ids in self.tokenizer(texts)["input_ids"])
+        if longest > self.arguments.max_length:
+            print(
+                f"texts of up to {longest} tokens are cut at --max_length {self.arguments.max_length}: the statement "
+                f"may be lost (ratio {self.ratio:g}, position {self.position})"
+            )
+        return tuple(
+            state_rows(
+                self.backbone,
+                self.tokenizer,
+                Dataset.from_dict({"text": texts, "labels": labels}),
+                layers=self.head_options.get("backbone_layers", -1),
+                max_length=self.arguments.max_length,
+            )
+            for texts, labels in self._texts
+        )

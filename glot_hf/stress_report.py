@@ -1,0 +1,87 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What a stress test found, as a table and as a picture. Both take what results.json holds."""
+
+import statistics
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .report import format_table, mean_and_deviation
+
+
+# Dashes of the one fall into the gaps of the other: both are seen where they are equal.
+_LEAK_STYLES = {
+    "bag of words": {"color": "crimson", "linestyle": (0, (4, 4))},
+    "length only": {"color": "black", "linestyle": (4, (4, 4))},
+}
+
+
+def stress_table(results: dict[str, Any]) -> str:
+    """The leak check, then each pooling: mean (deviation) over the seeds, a column for each ratio and position."""
+    columns = [(check["ratio"], check["position"]) for check in results["leak_checks"]]
+    with_position = len(_positions(results)) > 1
+    header = [f"{ratio:.0%}" + (f" {position}" if with_position else "") for ratio, position in columns]
+    rows = [
+        [f"*{name}*", "-", *(mean_and_deviation([check["accuracy"][name]]) for check in results["leak_checks"])]
+        for name in _LEAK_STYLES
+    ]
+    for pooling in _poolings(results):
+        parameters = next(run["head_parameters"] for run in results["runs"] if run["pooling"] == pooling)
+        cells = [mean_and_deviation(_accuracies(results, pooling, *column)) for column in columns]
+        rows.append([pooling, f"{parameters:,}", *cells])
+    return format_table(["pooling", "head parameters", *header], rows)
+
+
+def plot(results: dict[str, Any]) -> Figure:
+    """A panel for each ratio: bars from chance, one a pooling, in groups by position; dots are seeds, dashes leaks."""
+    ratios = list(dict.fromkeys(check["ratio"] for check in results["leak_checks"]))
+    positions, poolings = _positions(results), _poolings(results)
+    width = 1.2 + 0.2 * len(positions) * (len(poolings) + 1)
+    figure = Figure(figsize=(max(5, len(ratios) * width + 1.6), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
+    for axes, ratio in zip(panels, ratios):
+        for place, position in enumerate(positions):
+            _draw_group(axes, results, ratio, position, place)
+        axes.axhline(50, color="grey", linewidth=1, label="chance", zorder=0)
+        axes.set_xticks(range(len(positions)), positions)
+        axes.set_title(f"ratio {ratio:g}", fontsize=10)
+        axes.tick_params(axis="x", length=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel="accuracy (%)", ylim=(35, 103))
+    figure.supxlabel("position of the statement", fontsize=10)
+    handles = dict(zip(*reversed(panels[0].get_legend_handles_labels())))  # each name once
+    names = [*poolings, *_LEAK_STYLES, "chance"]
+    figure.legend([handles[name] for name in names], names, frameon=False, loc="outside right center")
+    settings = results["settings"]
+    figure.suptitle(f"Stress test, generator {settings['generator']!r}: mean and seeds", fontsize=11)
+    return figure
+
+
+def _draw_group(axes: Axes, results: dict[str, Any], ratio: float, position: str, place: int) -> None:
+    poolings = _poolings(results)
+    step = 0.8 / len(poolings)
+    for index, pooling in enumerate(poolings):
+        seeds = [100 * value for value in _accuracies(results, pooling, ratio, position)]
+        middle = place - 0.4 + (index + 0.5) * step
+        height = statistics.mean(seeds) - 50
+        axes.bar(middle, height, 0.85 * step, bottom=50, color=f"C{index}", alpha=0.55, label=pooling)
+        axes.plot([middle] * len(seeds), seeds, ".", color="black", markersize=5)
+    check = next(c for c in results["leak_checks"] if (c["ratio"], c["position"]) == (ratio, position))
+    for name, style in _LEAK_STYLES.items():
+        level = 100 * check["accuracy"][name]
+        axes.hlines(level, place - 0.45, place + 0.45, linewidth=1.5, label=name, **style)
+
+
+def _accuracies(results: dict[str, Any], pooling: str, ratio: float, position: str) -> list[float]:
+    """One a seed."""
+    key = (pooling, ratio, position)
+    return [run["accuracy"] for run in results["runs"] if (run["pooling"], run["ratio"], run["position"]) == key]
+
+
+def _positions(results: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(check["position"] for check in results["leak_checks"]))
+
+
+def _poolings(results: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(run["pooling"] for run in results["runs"]))

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+from transformers import AutoModel
+
+from glot_hf import stress
+from glot_hf.errors import InputError
+from glot_hf.experiments import Variant
+from glot_hf.stress import StressTestArguments, run_stress_test
+from glot_hf.stress_report import stress_table
+
+
+SMALL = {
+    "ratios": [0.2, 0.5],
+    "poolings": ["mean", "glot"],
+    "num_seeds": 2,
+    "train_size": 50,
+    "test_size": 20,
+    "num_train_epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def minilm(minilm_path):
+    return AutoModel.from_pretrained(minilm_path)
+
+
+@pytest.fixture
+def run(minilm, minilm_tokenizer, tmp_path):
+    def run(**options):
+        arguments = StressTestArguments(output_dir=str(tmp_path / "results"), **SMALL | options)
+        variants = [Variant(name, {"pooling": name}) for name in arguments.poolings]
+        return run_stress_test(minilm, minilm_tokenizer, arguments, variants, {"gnn_hidden_size": 8})
+
+    return run
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The pooling, seed, learning rate and number of texts of every training."""
+    calls, train_on_states = [], stress.train_on_states
+
+    def count(backbone, options, rows, seed, **more):
+        calls.append((options["pooling"], seed, more["learning_rate"], len(rows)))
+        return train_on_states(backbone, options, rows, seed, **more)
+
+    monkeypatch.setattr(stress, "train_on_states", count)
+    return calls
+
+
+def test_a_small_one_runs_whole(run, tmp_path, capsys):
+    results = run()
+    output = capsys.readouterr().out
+    assert stress_table(results) in output
+    assert "| pooling | head parameters | 20% | 50% |" in output
+    assert output.count("\n| ") == 6  # two of header, two of leak check, two of poolings
+    assert json.loads((tmp_path / "results" / "results.json").read_text()) == results
+    assert (tmp_path / "results" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    runs = [(cell["ratio"], cell["pooling"], cell["seed"]) for cell in results["runs"]]
+    assert runs == [(r, p, s) for r in (0.2, 0.5) for p in ("mean", "glot") for s in (0, 1)]
+    assert all(0 <= cell["accuracy"] <= 1 for cell in results["runs"])
+    assert [check["accuracy"]["length only"] for check in results["leak_checks"]] == [0.5, 0.5]
+
+
+def test_nothing_finished_is_run_again(run, trainings, monkeypatch):
+    options = {"ratios": [0.5], "num_seeds": 1, "learning_rates": [1e-3, 1e-4]}
+    before = run(**options)
+    trainings.clear()
+    monkeypatch.setattr(stress, "state_rows", None)  # no hidden states are needed either
+    assert run(**options) == before
+    assert trainings == []
+
+
+def test_a_killed_run_keeps_what_it_finished(run, trainings, monkeypatch):
+    count = stress.train_on_states
+
+    def killed(*arguments, **options):
+        if len(trainings) == 3:
+            raise KeyboardInterrupt
+        return count(*arguments, **options)
+
+    monkeypatch.setattr(stress, "train_on_states", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(ratios=[0.5])
+    monkeypatch.setattr(stress, "train_on_states", count)
+    run(ratios=[0.5])
+    assert trainings == [(pooling, seed, 1e-3, 50) for pooling in ("mean", "glot") for seed in (0, 1)]
+
+
+def test_more_poolings_only_add_to_what_is_finished(run, trainings):
+    run(ratios=[0.5], poolings=["mean"])
+    trainings.clear()
+    assert len(run(ratios=[0.5], poolings=["mean", "max"])["runs"]) == 4
+    assert trainings == [("max", seed, 1e-3, 50) for seed in (0, 1)]
+
+
+def test_other_settings_are_refused(run, trainings):
+    run(ratios=[0.5], poolings=["mean"], num_seeds=1)
+    trainings.clear()
+    for name, value in (
+        ("generator", "paper"),
+        ("distance", 1),
+        ("train_size", 60),
+        ("max_length", 64),
+        ("learning_rates", [1e-2]),
+        ("num_train_epochs", 2),
+    ):
+        with pytest.raises(InputError, match=f"results with another {name} .*: name another --output_dir"):
+            run(ratios=[0.5], poolings=["mean"], num_seeds=1, **{name: value})
+    run(ratios=[0.5], poolings=["mean"], num_seeds=1, distance=0)  # what it is anyhow
+    assert trainings == []
+
+
+def test_the_learning_rate_is_chosen_on_texts_held_out_of_the_training_texts(run, trainings, tmp_path):
+    results = run(ratios=[0.5], poolings=["mean"], learning_rates=[1e-1, 1e-9])
+    assert trainings == [
+        ("mean", 0, 1e-1, 40),
+        ("mean", 0, 1e-9, 40),
+        *(("mean", s, rate(results), 50) for s in (0, 1)),
+    ]
+    held_out = json.loads((tmp_path / "results/cells/0.5-random/mean-held-out.json").read_text())["accuracy"]
+    assert rate(results) == [1e-1, 1e-9][held_out.index(max(held_out))]
+
+
+def rate(results):
+    (chosen,) = {cell["learning_rate"] for cell in results["runs"]}
+    return chosen
+
+
+def test_training_and_test_texts_are_different():
+    for generator in ("released", "paper", "matched"):
+        arguments = StressTestArguments(generator=generator)
+        train, test = (
+            arguments.texts(500, 0.5, "random", seed)[0] for seed in (stress.TRAIN_TEXTS, stress.TEST_TEXTS)
+        )
+        assert not set(train) & set(test)
+
+
+def test_texts_that_are_cut_are_told(run, capsys):
+    run(ratios=[0.9], poolings=["mean"], num_seeds=1, max_length=32)
+    assert "are cut at --max_length 32: the statement may be lost (ratio 0.9" in capsys.readouterr().out
+
+
+def test_positions_have_columns_of_their_own(run):
+    results = run(ratios=[0.5], poolings=["mean"], num_seeds=1, positions=["start", "end"])
+    assert stress_table(results).splitlines()[0] == "| pooling | head parameters | 50% start | 50% end |"
