@@ -1,7 +1,10 @@
 import pytest
+import torch
 
+from glot_hf import GlotForSequenceClassification
+from glot_hf.data.hidden_states import HiddenStateCollator
 from glot_hf.errors import InputError
-from glot_hf.training import GlotTrainingArguments, find_checkpoint
+from glot_hf.training import GlotTrainingArguments, find_checkpoint, make_trainer
 
 
 def arguments(tmp_path, **options):
@@ -33,3 +36,36 @@ def test_the_last_whole_checkpoint_is_resumed(tmp_path):
 def test_numbers_that_cannot_train_are_refused(tmp_path, options):
     with pytest.raises(InputError, match=next(iter(options))):
         arguments(tmp_path, **options)
+
+
+class TestADeadHead:
+    """It is said, and only then."""
+
+    @pytest.fixture
+    def warnings(self, monkeypatch):
+        messages = []
+        monkeypatch.setattr("glot_hf.training.logger.warning", messages.append)
+        return messages
+
+    @pytest.fixture
+    def trainer(self, tiny_bert, tmp_path):
+        model = GlotForSequenceClassification.from_backbone(tiny_bert, num_labels=2, gnn_hidden_size=4)
+        model.config.problem_type = "single_label_classification"
+        options = {"dataloader_pin_memory": False, "eval_strategy": "no"}
+        trainer = make_trainer(model, None, arguments(tmp_path, **options))
+        trainer.data_collator = HiddenStateCollator()
+        return trainer
+
+    def rows(self):
+        generator = torch.Generator().manual_seed(0)
+        return [{"hidden_states": torch.randn(4, 32, generator=generator), "labels": n % 2} for n in range(8)]
+
+    def test_the_same_answer_for_every_text(self, trainer, warnings):
+        torch.nn.init.zeros_(trainer.model.classifier.weight)
+        assert trainer.evaluate(self.rows())["eval_distinct_predictions"] == 1
+        assert len(warnings) == 1 and "input_norm" in warnings[0]
+
+    def test_different_answers(self, trainer, warnings):
+        torch.nn.init.normal_(trainer.model.classifier.weight, std=10)
+        assert trainer.evaluate(self.rows())["eval_distinct_predictions"] == 2
+        assert not warnings
