@@ -136,7 +136,7 @@ class MultiQueryPooling(AttentionPooling):
         nn.init.xavier_uniform_(self.learned_queries)
 
     def queries(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return self.learned_queries.expand(len(hidden_states), -1, -1)  # (B, n, d)
+        return self.learned_queries.expand(hidden_states.shape[0], -1, -1)  # (B, n, d)
 
 
 class LatentAttentionPooling(nn.Module):
@@ -159,7 +159,7 @@ class LatentAttentionPooling(nn.Module):
         nn.init.normal_(self.latents)
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        latents = self.latent_norm(self.latents).expand(len(hidden_states), -1, -1)  # (B, n, d)
+        latents = self.latent_norm(self.latents).expand(hidden_states.shape[0], -1, -1)  # (B, n, d)
         answers, _ = self.attention(self.token_norm(hidden_states), latents, latents, need_weights=False)  # (B, L, d)
         tokens = hidden_states + answers
         gated, gate = self.mlp_in(self.mlp_norm(tokens)).chunk(2, dim=-1)  # (B, L, 4 d) each

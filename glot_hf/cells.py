@@ -3,7 +3,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ class CellStore:
         settings (`dict`): JSON values.
 
     Raises:
-        InputError: the folder holds cells of other settings; names the first that differs.
+        InputError: the folder cannot be written, or holds cells of other settings; names the first that differs.
     """
 
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]):
         self.folder = Path(folder, "cells")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--output_dir {os.fspath(folder)!r} cannot be written: {error}") from error
         path = Path(folder, "settings.json")
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -46,14 +49,6 @@ class CellStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, result)
         return json.loads(path.read_text(encoding="utf-8"))
-
-    def has(self, name: str) -> bool:
-        return self._path(name).is_file()
-
-    def all(self) -> Iterator[dict[str, Any]]:
-        """Every finished cell, in the order of their names."""
-        for path in sorted(self.folder.rglob("*.json")):
-            yield json.loads(path.read_text(encoding="utf-8"))
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

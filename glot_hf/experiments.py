@@ -1,16 +1,25 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Heads trained on hidden states that were computed once: what the demo, the stress test and `reproduce` share."""
+"""Heads trained on hidden states that were computed once: what the stress test and `reproduce` share."""
 
+import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from transformers import PrinterCallback, Trainer, set_seed
 
 from .data.hidden_states import HiddenStateCollator
 from .metrics import metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .training import GlotTrainingArguments
+
+
+HELD_OUT_SHARE = 0.1
+SELECTION_SEED = 0  # of the heads that a learning rate is chosen by
+
+Rows = list[dict[str, Any]]  # as `glot_hf.data.hidden_states.state_rows` makes them
 
 
 @dataclass(frozen=True)
@@ -35,9 +44,9 @@ class Variant:
 def train_on_states(
     backbone: Any,
     head_options: dict[str, Any],
-    rows: list[dict[str, Any]],
+    rows: Rows,
     seed: int,
-    evaluation_rows: list[dict[str, Any]] | None = None,
+    evaluation_rows: Rows | None = None,
     **training_options,
 ) -> Trainer:
     """
@@ -46,7 +55,7 @@ def train_on_states(
     Args:
         backbone (`PreTrainedModel`): the frozen backbone that the states are of; it is not run.
         head_options (`dict`): of [`GlotConfig`], the problem type and the classes among them.
-        rows (`list[dict]`): as [`~glot_hf.data.hidden_states.state_rows`] makes them.
+        rows (`list[dict]`): to train on.
         seed (`int`): of the head's first weights and of the order of the rows.
         evaluation_rows (`list[dict]`, *optional*): judged after every epoch, for `trainer.state.log_history`.
         training_options: of [`GlotTrainingArguments`].
@@ -77,3 +86,28 @@ def train_on_states(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer
+
+
+def hold_out(rows: Rows) -> tuple[Rows, Rows]:
+    """Training rows in two random parts, always the same: to train on, and to choose by."""
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
+    held_out = max(1, round(len(rows) * HELD_OUT_SHARE))
+    return [rows[index] for index in order[held_out:]], [rows[index] for index in order[:held_out]]
+
+
+def choose_rate(rates: list[float], score: Callable[[float], float | None]) -> float:
+    """
+    The learning rate with the best score, the first of equals.
+
+    Args:
+        score: of a rate, on rows that are held out; None where the training diverged. Not asked if there is one rate.
+    """
+    if len(rates) == 1:
+        return rates[0]
+    scores = [score(rate) for rate in rates]
+    return max(zip(rates, scores), key=lambda pair: -math.inf if pair[1] is None else pair[1])[0]
+
+
+def is_dead(metrics: dict[str, float]) -> bool:
+    """Whether a head gave every text the same answer, or its training diverged."""
+    return metrics.get("eval_distinct_predictions") == 1 or not math.isfinite(metrics["eval_loss"])

@@ -270,6 +270,10 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 hidden_states=hidden_states_b,
                 return_dict=True,
             ).pooler_output
+            if len(vector) != len(vector_b):
+                raise ValueError(
+                    f"{len(vector)} first and {len(vector_b)} second sentences are no pairs: pass as many"
+                )
         logits = self._logits(vector, vector_b)
         result = GlotSequenceClassifierOutput(
             loss=self._loss(logits, labels) if labels is not None else None,

@@ -33,34 +33,36 @@ class TokenStandardization(nn.Module):
     def __init__(self, token_shape: tuple[int, ...]):
         super().__init__()
         self.register_buffer("mean", torch.empty(token_shape))
-        self.register_buffer("variance", torch.empty(token_shape))
+        self.register_buffer("deviation", torch.empty(token_shape))  # a variance can be too large for float16
         self.register_buffer("num_tokens", torch.empty((), dtype=torch.long))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.mean)
-        nn.init.ones_(self.variance)
+        nn.init.ones_(self.deviation)
         nn.init.zeros_(self.num_tokens)
 
     @torch.no_grad()
-    def _update(self, hidden_states: Tensor, mask: Tensor) -> None:
-        states = hidden_states.float()  # (B, L, *token_shape), zero at padding
-        count = mask.sum()
+    def _update(self, states: Tensor, mask: Tensor) -> None:
         valid = mask.view(*mask.shape, *[1] * self.mean.dim())
-        mean = states.sum((0, 1)) / count.clamp(min=1)  # token_shape
+        count = mask.sum()
+        mean = states.sum((0, 1)) / count.clamp(min=1)  # token_shape; the states are zero at padding
         variance = ((states - mean) * valid).square().sum((0, 1)) / count.clamp(min=1)
         self.num_tokens += count
         share = count / self.num_tokens.clamp(min=1)  # of this batch in all tokens seen
         shift = mean - self.mean
-        self.variance.copy_(torch.lerp(self.variance.float(), variance, share) + shift.square() * share * (1 - share))
+        variance = torch.lerp(self.deviation.float().square(), variance, share)
+        self.deviation.copy_((variance + shift.square() * share * (1 - share)).sqrt())
         self.mean.add_(shift * share)
 
     def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+        states = hidden_states.float()
         if self.training:
-            self._update(hidden_states, mask)
+            self._update(states, mask)
+        mean = self.mean.float()
         # A dimension that never varies is not blown up to its rounding errors, which grow with its mean.
-        variance = self.variance + (1e-5 * self.mean).square() + 1e-12
-        return (hidden_states - self.mean) * variance.rsqrt()
+        deviation = self.deviation.float().clamp(min=1e-6).maximum(1e-5 * mean.abs())
+        return ((states - mean) / deviation).to(hidden_states.dtype)
 
 
 INPUT_NORMS: dict[str, type[nn.Module]] = {"layer": TokenLayerNorm, "standard": TokenStandardization}

@@ -21,15 +21,18 @@ from transformers.utils import logging
 from .cells import CellStore
 from .data.hidden_states import state_rows
 from .data.tasks import Task
-from .experiments import Variant, train_on_states
-from .report import Results
+from .experiments import SELECTION_SEED, Rows, Variant, choose_rate, hold_out, is_dead, train_on_states
+from .reproduce_report import Results
 from .training import count_parameters
 from .version import __version__
 
 
-HELD_OUT_SHARE = 0.1
-# The released code: Adam without decay of the rate or the weights, and without clipping.
+# The released code: Adam without decay of the rate or the weights, and without clipping; the heads of its README.
 RELEASED_OPTIONS = {"lr_scheduler_type": "constant", "weight_decay": 0.0, "max_grad_norm": 0.0}
+RELEASED_HEADS = {
+    "glot": {"gnn_hidden_size": 256, "similarity_threshold": 0.8},
+    "adapool": {"readout_hidden_size": 128},
+}
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Comparison:
         head_options (`dict`): of [`GlotConfig`], for all variants.
         training_options (`dict`): of [`GlotTrainingArguments`], for all variants.
         learning_rates (`list[float]`): one, or several to choose from.
-        seeds (`list[int]`): of the final runs; the first is that of the choice, too.
+        seeds (`list[int]`): of the final runs.
         protocol (`str`): "tuned" or "released".
         store ([`CellStore`]): what is finished, and where the rest goes.
         max_train_rows (`int`, *optional*): of every task at most so many training rows, the first ones.
@@ -61,7 +64,7 @@ class Comparison:
         Trains what is not trained yet, of every task (in its folder) every variant; shows a progress bar.
 
         Returns:
-            `dict`: task -> variant -> the final cells, one a seed.
+            `dict`: task -> variant -> the final cells, one a seed; tuned, "mnli-mismatched" beside "mnli".
         """
         results: Results = {}
         selections = len(self.learning_rates) if len(self.learning_rates) > 1 else 0
@@ -71,33 +74,36 @@ class Comparison:
                 states = _TaskStates(self, task, data_dir)
                 results[task.name] = {}
                 for variant in variants:
-                    rate = self._choose_rate(states, variant, progress)
+                    rate = choose_rate(
+                        self.learning_rates,
+                        lambda rate: self._cell(states, variant, "selection", rate, SELECTION_SEED, progress)["score"],
+                    )
                     cells = results[task.name].setdefault(variant.name, [])
                     for seed in self.seeds:
-                        cells.append(self._cell(states, variant, "final", rate, seed))
-                        progress.update()
+                        cells.append(self._cell(states, variant, "final", rate, seed, progress))
+                if self.protocol == "tuned":  # the released code chooses another epoch for each split
+                    results |= _of_more_splits(task, results[task.name])
         return results
 
-    def _choose_rate(self, states: "_TaskStates", variant: Variant, progress: Any) -> float:
-        if len(self.learning_rates) == 1:
-            return self.learning_rates[0]
-        scores = []
-        for rate in self.learning_rates:
-            score = self._cell(states, variant, "selection", rate, self.seeds[0])["score"]
-            scores.append(-math.inf if score is None else score)
-            progress.update()
-        return self.learning_rates[scores.index(max(scores))]
-
-    def _cell(self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
+    def _cell(
+        self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int, progress: Any
+    ) -> dict[str, Any]:
         name = f"{states.task.name}/{variant.file_name}/{phase}-lr{rate:g}-seed{seed}"
-        return self.store.get(name, lambda: self._train(states, variant, phase, rate, seed))
+        cell = self.store.get(name, lambda: self._train(states, variant, phase, rate, seed))
+        progress.update()
+        return cell
 
     def _train(self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
         started = time.monotonic()
         train, reported = states.selection if phase == "selection" else states.final
         released = self.protocol == "released"
         options = {**self.training_options, **(RELEASED_OPTIONS if released else {})}
-        head_options = {"pair_mode": states.task.pair_mode, **self.head_options, **variant.options}
+        head_options = {
+            "pair_mode": states.task.pair_mode,
+            **(RELEASED_HEADS.get(variant.options["pooling"], {}) if released else {}),
+            **self.head_options,
+            **variant.options,
+        }
         if states.task.pair_mode is None:
             del head_options["pair_mode"]  # which was given for the pairs among the tasks
         trainer = train_on_states(
@@ -114,13 +120,16 @@ class Comparison:
             metrics = {"validation": max(epochs, key=_released_score)}
         else:
             metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
+        scores = {split: _score(states.task, values, released) for split, values in metrics.items()}
         return {
             "task": states.task.name,
             "variant": variant.name,
             "phase": phase,
             "learning_rate": rate,
             "seed": seed,
-            "score": _score(states.task, metrics["validation"], released),
+            "score": scores.pop("validation"),
+            "more_scores": scores,
+            "is_dead": is_dead(metrics["validation"]),
             "metrics": {split: _finite(values) for split, values in metrics.items()},
             "head_parameters": count_parameters(trainer.model)[0],
             "training_rows": len(train),
@@ -139,30 +148,38 @@ class _TaskStates:
     def __init__(self, comparison: Comparison, task: Task, data_dir: str | None):
         self.comparison, self.task, self.data_dir = comparison, task, data_dir
 
-    def _rows(self, split: str) -> list[dict[str, Any]]:
-        examples = self.task.examples(split, self.data_dir, self.comparison.max_train_rows)
+    def _rows(self, split: str) -> Rows:
+        limits = [limit for limit in (self.task.max_train_rows, self.comparison.max_train_rows) if limit is not None]
         return state_rows(
             self.comparison.backbone,
             self.comparison.tokenizer,
-            examples,
+            self.task.examples(split, self.data_dir, min(limits, default=None)),
             layers=self.comparison.head_options.get("backbone_layers", -1),
             max_length=self.task.max_length,
             show_progress=True,
         )
 
     @cached_property
-    def final(self) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    def final(self) -> tuple[Rows, dict[str, Rows]]:
         """All training rows, and the reported rows by split."""
         return self._rows("train"), {split: self._rows(split) for split in ("validation", *self.task.more_splits)}
 
     @cached_property
-    def selection(self) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    def selection(self) -> tuple[Rows, dict[str, Rows]]:
         """The training rows in two parts: to train on, and to choose by. No row of a reported split is in them."""
-        rows = self.final[0]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
-        held_out = max(1, round(len(rows) * HELD_OUT_SHARE))
-        parts = [[rows[index] for index in part] for part in (order[held_out:], order[:held_out])]
-        return parts[0], {"validation": parts[1]}
+        train, held_out = hold_out(self.final[0])
+        return train, {"validation": held_out}
+
+
+def _of_more_splits(task: Task, by_variant: dict[str, list[dict[str, Any]]]) -> Results:
+    """The same heads, judged on the splits that are reported beside the first."""
+    return {
+        f"{task.name}-{split}": {
+            variant: [cell | {"score": cell["more_scores"][split]} for cell in cells]
+            for variant, cells in by_variant.items()
+        }
+        for split in task.more_splits
+    }
 
 
 def _score(task: Task, metrics: dict[str, float], released: bool) -> float | None:

@@ -1,8 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The stress test: what distractors do to each pooling of the same frozen hidden states, and what no pooling needs."""
 
-import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -18,21 +16,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from .cells import CellStore
 from .data.hidden_states import state_rows
 from .data.stress import GENERATORS, POSITIONS
 from .errors import InputError
-from .experiments import Variant, train_on_states
-from .stress_report import plot, stress_table
+from .experiments import SELECTION_SEED, Variant, choose_rate, hold_out, is_dead, train_on_states
+from .stress_report import write_report
 from .training import count_parameters
 
 
-# The seeds of the texts. Those of the heads are 0, 1, ...
-TRAIN_TEXTS, TEST_TEXTS = 1, 2
-BATCH_SIZE = 32
+TRAIN_TEXTS, TEST_TEXTS = 1, 2  # the seeds of the texts
 
 Split = tuple[list[str], list[int]]  # texts and labels
 
@@ -70,18 +66,21 @@ class StressTestArguments:
         metadata={"help": "Distractors between the parts of the statement; default: 0, and 10 for released."},
     )
     poolings: list[str] = field(
-        default_factory=lambda: ["mean", "max", "cls", "adapool", "glot:graph_type=self", "glot"],
+        default_factory=lambda: ["cls", "last", "mean", "max", "adapool", "glot:graph_type=self", "glot"],
         metadata={"help": "Poolings to compare, with options of their own as in glot:graph_type=self."},
     )
-    num_seeds: int = field(default=3, metadata={"help": "Heads trained for each pooling, ratio and position."})
+    seeds: list[int] = field(
+        default_factory=lambda: [0, 1, 2], metadata={"help": "One head each, for each pooling, ratio and position."}
+    )
     train_size: int = field(default=2000, metadata={"help": "Texts to train on."})
     test_size: int = field(default=500, metadata={"help": "Texts to test on."})
     max_length: int = field(default=512, metadata={"help": "Longer texts are cut at this many tokens."})
     learning_rates: list[float] = field(
         default_factory=lambda: [1e-3],
-        metadata={"help": "Of several, each pooling takes the best on a fifth held out of the training texts."},
+        metadata={"help": "Of several, each pooling takes the best on a tenth held out of the training texts."},
     )
     num_train_epochs: int = field(default=10, metadata={"help": "Passes over the training texts."})
+    batch_size: int = field(default=32, metadata={"help": "Training batch size."})
 
     def __post_init__(self):
         for flag, names, valid in (
@@ -91,15 +90,9 @@ class StressTestArguments:
             for name in names:
                 if name not in valid:
                     raise InputError(f"{flag} {name!r} is not one of {', '.join(valid)}")
-        for name in ("ratios", "positions", "poolings", "learning_rates"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise InputError(f"--{name} names a value twice")
-        for name, least in (("num_seeds", 1), ("train_size", 50), ("test_size", 1), ("num_train_epochs", 1)):
+        for name, least in (("train_size", 50), ("test_size", 1), ("num_train_epochs", 1), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} {getattr(self, name)} is too small: give {least} or more")
-        for rate in self.learning_rates:
-            if not 0 < rate < math.inf:
-                raise InputError(f"--learning_rates {rate} is not positive")
         if self.distance is None:
             self.distance = signature(GENERATORS[self.generator]).parameters["distance"].default
         for ratio in self.ratios:
@@ -131,14 +124,16 @@ def run_stress_test(
     arguments: StressTestArguments,
     variants: list[Variant],
     head_options: dict[str, Any],
+    source: dict[str, Any],
 ) -> dict[str, Any]:
     """
-    Trains every pooling with the same budget on the texts of every ratio and position; prints a table and writes
-    results.json and accuracy.png to `arguments.output_dir`, beside what is finished, which is never run again.
+    Trains every pooling with the same budget on the texts of every ratio and position; prints a report and writes it,
+    with results.json and accuracy.png, to `arguments.output_dir`, beside what is finished, which is never run again.
 
     Args:
         variants (`list[Variant]`): what `arguments.poolings` names.
-        head_options (`dict`): for all of them, of [`~GlotPreTrainedModel.from_backbone`] and [`GlotConfig`].
+        head_options (`dict`): for all of them, of [`GlotConfig`].
+        source (`dict`): where the backbone is from, for the record.
 
     Returns:
         `dict`: `settings`; `leak_checks`, one for each ratio and position; `runs`, one for each head.
@@ -146,29 +141,24 @@ def run_stress_test(
     Raises:
         InputError: the folder cannot be written, or holds results with other settings.
     """
-    varied = ("output_dir", "ratios", "positions", "poolings", "num_seeds")  # more of these only adds runs
+    varied = ("output_dir", "ratios", "positions", "poolings", "seeds", "learning_rates")  # more only adds runs
     settings = {name: value for name, value in asdict(arguments).items() if name not in varied}
-    settings |= {"backbone": backbone.name_or_path, "batch_size": BATCH_SIZE, **head_options}
-    try:
-        store = CellStore(arguments.output_dir, settings)
-    except OSError as error:
-        raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
+    settings |= {**source, "head_options": head_options}
+    store = CellStore(arguments.output_dir, settings)
 
     results = {"settings": settings, "leak_checks": [], "runs": []}
     panels = list(product(arguments.ratios, arguments.positions))
-    with logging.tqdm(total=len(panels) * len(variants) * arguments.num_seeds, desc="Training heads") as progress:
+    total = len(panels) * len(variants) * len(arguments.seeds)
+    with logging.tqdm(total=total, desc="Training heads") as progress:
         for ratio, position in panels:
             panel = _Panel(ratio, position, backbone, tokenizer, arguments, head_options, store)
             results["leak_checks"].append(panel.leak_check())
             for variant in variants:
-                for seed in range(arguments.num_seeds):
+                for seed in arguments.seeds:
                     results["runs"].append(panel.run(variant, seed))
                     progress.update()
-    Path(arguments.output_dir, "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    picture = Path(arguments.output_dir, "accuracy.png")
-    plot(results).savefig(picture, dpi=150)
-    print(f"\nAccuracy on {arguments.test_size} texts at each ratio of distractors, mean (deviation) of the seeds:\n")
-    print(f"{stress_table(results)}\n\nPicture: {picture}")
+    report = write_report(results, Path(arguments.output_dir))
+    print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and accuracy.png")
     return results
 
 
@@ -188,47 +178,24 @@ class _Panel:
         return self._cell("leak-check", lambda: {"accuracy": leak_check(*self._texts)})
 
     def run(self, variant: Variant, seed: int) -> dict[str, Any]:
-        return self._cell(f"{variant.file_name}-seed{seed}", lambda: self._train_and_test(variant, seed))
+        rate = choose_rate(
+            self.arguments.learning_rates,
+            lambda rate: self._head(variant, "held-out", rate, SELECTION_SEED)["accuracy"],
+        )
+        return self._head(variant, "test", rate, seed)
+
+    def _head(self, variant: Variant, judged_on: str, rate: float, seed: int) -> dict[str, Any]:
+        name = f"{variant.file_name}/{judged_on}-lr{rate:g}-seed{seed}"
+        return self._cell(name, lambda: self._train(variant, judged_on, rate, seed))
 
     def _cell(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         place = {"ratio": self.ratio, "position": self.position}
         return self.store.get(f"{self.ratio}-{self.position}/{name}", lambda: place | run())
 
-    def _train_and_test(self, variant: Variant, seed: int) -> dict[str, Any]:
-        train, test = self._rows
-        rate = self._choose_rate(variant)
+    def _train(self, variant: Variant, judged_on: str, rate: float, seed: int) -> dict[str, Any]:
+        train, test = self._rows if judged_on == "test" else hold_out(self._rows[0])
         started = time.monotonic()
-        trainer = self._train(variant, train, seed, rate)
-        return {
-            "pooling": variant.name,
-            "seed": seed,
-            "learning_rate": rate,
-            "accuracy": trainer.evaluate(test)["eval_accuracy"],
-            "head_parameters": count_parameters(trainer.model)[0],
-            "seconds": round(time.monotonic() - started, 1),
-        }
-
-    def _choose_rate(self, variant: Variant) -> float:
-        """The best on the last fifth of the training texts, after training on the others: no test text has a say."""
-        rates = self.arguments.learning_rates
-        if len(rates) == 1:
-            return rates[0]
-        train, _ = self._rows
-        split = len(train) * 4 // 5
-        held_out = self._cell(
-            f"{variant.file_name}-held-out",
-            lambda: {
-                "pooling": variant.name,
-                "accuracy": [
-                    self._train(variant, train[:split], 0, rate).evaluate(train[split:])["eval_accuracy"]
-                    for rate in rates
-                ],
-            },
-        )["accuracy"]
-        return rates[held_out.index(max(held_out))]
-
-    def _train(self, variant: Variant, rows: list[dict[str, Any]], seed: int, rate: float) -> Trainer:
-        return train_on_states(
+        trainer = train_on_states(
             self.backbone,
             {
                 **self.head_options,
@@ -236,12 +203,22 @@ class _Panel:
                 "problem_type": "single_label_classification",
                 "num_labels": 2,
             },
-            rows,
+            train,
             seed,
             learning_rate=rate,
             num_train_epochs=self.arguments.num_train_epochs,
-            per_device_train_batch_size=BATCH_SIZE,
+            per_device_train_batch_size=self.arguments.batch_size,
         )
+        metrics = trainer.evaluate(test)
+        return {
+            "pooling": variant.name,
+            "seed": seed,
+            "learning_rate": rate,
+            "accuracy": metrics["eval_accuracy"],
+            "is_dead": is_dead(metrics),
+            "head_parameters": count_parameters(trainer.model)[0],
+            "seconds": round(time.monotonic() - started, 1),
+        }
 
     @cached_property
     def _texts(self) -> tuple[Split, Split]:

@@ -1,13 +1,15 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What a stress test found, as a table and as a picture. Both take what results.json holds."""
 
+import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .report import format_table, mean_and_deviation
+from .markdown import format_table, mean_and_deviation
 
 
 # Dashes of the one fall into the gaps of the other: both are seen where they are equal.
@@ -15,6 +17,25 @@ _LEAK_STYLES = {
     "bag of words": {"color": "crimson", "linestyle": (0, (4, 4))},
     "length only": {"color": "black", "linestyle": (4, (4, 4))},
 }
+
+
+def write_report(results: dict[str, Any], folder: Path) -> str:
+    """
+    Writes report.md, results.json and accuracy.png.
+
+    Returns:
+        `str`: what report.md holds.
+    """
+    settings = results["settings"]
+    report = (
+        f"Stress test, generator {settings['generator']}: accuracy on {settings['test_size']} texts at each ratio of "
+        "distractors, mean (deviation) of the seeds, in percent. † marks a head that gave every text the same answer, "
+        f"or whose training diverged.\n\n{stress_table(results)}"
+    )
+    (folder / "report.md").write_text(report + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    plot(results).savefig(folder / "accuracy.png", dpi=150)
+    return report
 
 
 def stress_table(results: dict[str, Any]) -> str:
@@ -28,7 +49,11 @@ def stress_table(results: dict[str, Any]) -> str:
     ]
     for pooling in _poolings(results):
         parameters = next(run["head_parameters"] for run in results["runs"] if run["pooling"] == pooling)
-        cells = [mean_and_deviation(_accuracies(results, pooling, *column)) for column in columns]
+        cells = []
+        for column in columns:
+            runs = _runs(results, pooling, *column)
+            dagger = "†" if any(run["is_dead"] for run in runs) else ""
+            cells.append(mean_and_deviation([run["accuracy"] for run in runs]) + dagger)
         rows.append([pooling, f"{parameters:,}", *cells])
     return format_table(["pooling", "head parameters", *header], rows)
 
@@ -62,7 +87,7 @@ def _draw_group(axes: Axes, results: dict[str, Any], ratio: float, position: str
     poolings = _poolings(results)
     step = 0.8 / len(poolings)
     for index, pooling in enumerate(poolings):
-        seeds = [100 * value for value in _accuracies(results, pooling, ratio, position)]
+        seeds = [100 * run["accuracy"] for run in _runs(results, pooling, ratio, position)]
         middle = place - 0.4 + (index + 0.5) * step
         height = statistics.mean(seeds) - 50
         axes.bar(middle, height, 0.85 * step, bottom=50, color=f"C{index}", alpha=0.55, label=pooling)
@@ -73,10 +98,10 @@ def _draw_group(axes: Axes, results: dict[str, Any], ratio: float, position: str
         axes.hlines(level, place - 0.45, place + 0.45, linewidth=1.5, label=name, **style)
 
 
-def _accuracies(results: dict[str, Any], pooling: str, ratio: float, position: str) -> list[float]:
+def _runs(results: dict[str, Any], pooling: str, ratio: float, position: str) -> list[dict[str, Any]]:
     """One a seed."""
     key = (pooling, ratio, position)
-    return [run["accuracy"] for run in results["runs"] if (run["pooling"], run["ratio"], run["position"]) == key]
+    return [run for run in results["runs"] if (run["pooling"], run["ratio"], run["position"]) == key]
 
 
 def _positions(results: dict[str, Any]) -> list[str]:

@@ -258,3 +258,11 @@ class TestTrainer:
         on_states = self.train(headless, states, HiddenStateCollator(), tmp_path)
         torch.testing.assert_close(on_states, together, atol=1e-4, rtol=1e-3)
         assert not torch.equal(together["classifier.weight"], start["classifier.weight"])
+
+
+@pytest.mark.parametrize("pair_mode", ["concat", "interaction", "cosine"])
+def test_as_many_second_sentences_as_first(pair_mode):
+    """One would be compared with all, without a word."""
+    model = GlotForSequenceClassification(GlotConfig(input_size=8, pair_mode=pair_mode, pooling="mean"))
+    with pytest.raises(ValueError, match="3 first and 1 second sentences"):
+        model(hidden_states=torch.randn(3, 4, 8), hidden_states_b=torch.randn(1, 4, 8))

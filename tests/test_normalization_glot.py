@@ -34,7 +34,7 @@ def test_standard_sees_what_a_scaler_sees(layers):
         norm = pooler.input_norm
         assert norm.num_tokens == scaler.n_samples_seen_
         torch.testing.assert_close(norm.mean.flatten(), torch.from_numpy(scaler.mean_).float())
-        torch.testing.assert_close(norm.variance.flatten(), torch.from_numpy(scaler.var_).float())
+        torch.testing.assert_close(norm.deviation.flatten(), torch.from_numpy(scaler.var_**0.5).float())
     tokens = torch.randn(1, 1, *layers, SIZE) * 100
     expected = torch.from_numpy(scaler.transform(tokens.flatten(1))).float().view(tokens.shape)
     expected = expected.mean(dim=2) if layers else expected  # the mix of two layers with equal scores
@@ -58,6 +58,18 @@ def test_a_dimension_that_never_varies_stays_small():
     hidden = torch.randn(4, 50, SIZE)
     hidden[:, :, 0] = 12345.678
     assert pooler(hidden).abs().max() < 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    """Also of a dimension whose variance float16 cannot hold, and of one that never varies."""
+    pooler = GlotPooler(GlotConfig(input_size=SIZE, input_norm="standard", pooling="mean")).train()
+    hidden = torch.randn(4, 50, SIZE) * torch.tensor([1.0, 1.0, 1.0, 1.0, 4000.0])
+    hidden[:, :, 0] = 3.0
+    expected = pooler(hidden)
+    actual = pooler.eval().to(dtype)(hidden.to(dtype))
+    assert actual.dtype == dtype
+    torch.testing.assert_close(actual.float(), expected, atol=0.05, rtol=0.05)
 
 
 def test_standard_without_training_changes_little():
@@ -88,9 +100,13 @@ def test_the_graph_is_of_normalised_states(input_norm):
         edges[name] = pooler(hidden, mask, return_details=True).adjacency
     assert edges["none"].all()
     if input_norm == "standard":
-        assert not edges["standard"].all()
-    else:  # a LayerNorm keeps what is huge in every token
-        assert edges["layer"].sum() <= edges["none"].sum()
+        states = (hidden - hidden.mean((0, 1))) / hidden.std((0, 1), correction=0)
+    else:
+        states = F.layer_norm(hidden, (SIZE,))
+    cosines = F.cosine_similarity(states[:, :, None], states[:, None], dim=-1)
+    sure = (cosines - 0.9).abs() > 1e-3
+    assert torch.equal(edges[input_norm][sure], (cosines > 0.9)[sure])
+    assert input_norm == "layer" or not edges[input_norm].all()  # a LayerNorm keeps what is huge in every token
 
 
 def test_stock_trainer_learns_and_saves_it(tmp_path):

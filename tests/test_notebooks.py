@@ -14,8 +14,8 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 def test_it_runs(path, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the other tests need a core, too
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
-    client.execute()  # raises on the first cell that does
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client.execute()  # raises on the first cell that does, or that takes longer
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -51,7 +51,7 @@ def head(**options):
     for name, tensor in [*pooler.named_parameters(), *pooler.named_buffers()]:
         if name.endswith(("bias", "mean", "layer_scores")):
             torch.nn.init.normal_(tensor, std=0.3)
-        elif name.endswith("variance"):
+        elif name.endswith("deviation"):
             torch.nn.init.uniform_(tensor, 0.5, 2)
     return pooler.eval()
 
@@ -347,6 +347,17 @@ def test_projection():
         weight, bias = pooler.projection.weight, pooler.projection.bias
         torch.testing.assert_close(pooler(hidden, mask), plain(hidden, mask) @ weight.T + bias)
         torch.testing.assert_close(pooler(hidden, mask)[1], bias)
+
+
+@pytest.mark.parametrize("options", HEADS.values(), ids=HEADS)
+def test_export_with_any_batch_and_length(options):
+    """One program for all shapes, which gives what the head gives."""
+    pooler = head(**options)
+    shapes = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("length", min=2, max=256)}
+    example = torch.randn(3, 5, SIZE), LEFT
+    program = torch.export.export(pooler, example, dynamic_shapes={"hidden_states": shapes, "attention_mask": shapes})
+    hidden, mask = torch.randn(7, 9, SIZE), torch.arange(9) < torch.tensor([9, 1, 4, 2, 3, 8, 5])[:, None]
+    torch.testing.assert_close(program.module()(hidden, mask.long()), pooler(hidden, mask))
 
 
 @pytest.mark.parametrize("options", HEADS.values(), ids=HEADS)

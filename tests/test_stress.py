@@ -1,7 +1,8 @@
 import json
 
 import pytest
-from transformers import AutoModel
+import torch
+from transformers import AutoModel, Trainer
 
 from glot_hf import stress
 from glot_hf.errors import InputError
@@ -13,7 +14,7 @@ from glot_hf.stress_report import stress_table
 SMALL = {
     "ratios": [0.2, 0.5],
     "poolings": ["mean", "glot"],
-    "num_seeds": 2,
+    "seeds": [0, 1],
     "train_size": 50,
     "test_size": 20,
     "num_train_epochs": 1,
@@ -30,7 +31,9 @@ def run(minilm, minilm_tokenizer, tmp_path):
     def run(**options):
         arguments = StressTestArguments(output_dir=str(tmp_path / "results"), **SMALL | options)
         variants = [Variant(name, {"pooling": name}) for name in arguments.poolings]
-        return run_stress_test(minilm, minilm_tokenizer, arguments, variants, {"gnn_hidden_size": 8})
+        return run_stress_test(
+            minilm, minilm_tokenizer, arguments, variants, {"gnn_hidden_size": 8}, {"backbone": "minilm"}
+        )
 
     return run
 
@@ -63,7 +66,7 @@ def test_a_small_one_runs_whole(run, tmp_path, capsys):
 
 
 def test_nothing_finished_is_run_again(run, trainings, monkeypatch):
-    options = {"ratios": [0.5], "num_seeds": 1, "learning_rates": [1e-3, 1e-4]}
+    options = {"ratios": [0.5], "seeds": [0], "learning_rates": [1e-3, 1e-4]}
     before = run(**options)
     trainings.clear()
     monkeypatch.setattr(stress, "state_rows", None)  # no hidden states are needed either
@@ -95,31 +98,44 @@ def test_more_poolings_only_add_to_what_is_finished(run, trainings):
 
 
 def test_other_settings_are_refused(run, trainings):
-    run(ratios=[0.5], poolings=["mean"], num_seeds=1)
+    run(ratios=[0.5], poolings=["mean"], seeds=[0])
     trainings.clear()
     for name, value in (
         ("generator", "paper"),
         ("distance", 1),
         ("train_size", 60),
         ("max_length", 64),
-        ("learning_rates", [1e-2]),
         ("num_train_epochs", 2),
+        ("batch_size", 8),
     ):
         with pytest.raises(InputError, match=f"results with another {name} .*: name another --output_dir"):
-            run(ratios=[0.5], poolings=["mean"], num_seeds=1, **{name: value})
-    run(ratios=[0.5], poolings=["mean"], num_seeds=1, distance=0)  # what it is anyhow
+            run(ratios=[0.5], poolings=["mean"], seeds=[0], **{name: value})
+    run(ratios=[0.5], poolings=["mean"], seeds=[0], distance=0)  # what it is anyhow
     assert trainings == []
 
 
-def test_the_learning_rate_is_chosen_on_texts_held_out_of_the_training_texts(run, trainings, tmp_path):
-    results = run(ratios=[0.5], poolings=["mean"], learning_rates=[1e-1, 1e-9])
+def test_the_learning_rate_is_chosen_on_texts_held_out_of_the_training_texts(run, trainings, tmp_path, monkeypatch):
+    judged, evaluate = [], Trainer.evaluate
+    monkeypatch.setattr(Trainer, "evaluate", lambda self, rows: judged.append(rows) or evaluate(self, rows))
+    results = run(ratios=[0.5], poolings=["mean"], learning_rates=[1e-1, 1e-9], seeds=[1, 2])
     assert trainings == [
-        ("mean", 0, 1e-1, 40),
-        ("mean", 0, 1e-9, 40),
-        *(("mean", s, rate(results), 50) for s in (0, 1)),
+        ("mean", 0, 1e-1, 45),
+        ("mean", 0, 1e-9, 45),
+        *(("mean", seed, rate(results), 50) for seed in (1, 2)),
     ]
-    held_out = json.loads((tmp_path / "results/cells/0.5-random/mean-held-out.json").read_text())["accuracy"]
+    cells = tmp_path / "results" / "cells" / "0.5-random" / "mean"
+    held_out = [json.loads((cells / f"held-out-lr{r}-seed0.json").read_text())["accuracy"] for r in ("0.1", "1e-09")]
     assert rate(results) == [1e-1, 1e-9][held_out.index(max(held_out))]
+    assert [len(rows) for rows in judged] == [5, 5, 20, 20]
+    for row in judged[0]:  # not a test text among those that choose
+        assert not any(torch.equal(row["hidden_states"], other["hidden_states"]) for other in judged[-1])
+
+
+def test_a_dead_head_is_marked(run):
+    results = run(ratios=[0.5], poolings=["mean"], seeds=[0])
+    assert not stress_table(results).endswith("† |")
+    results["runs"][0]["is_dead"] = True
+    assert stress_table(results).endswith("† |")
 
 
 def rate(results):
@@ -137,10 +153,10 @@ def test_training_and_test_texts_are_different():
 
 
 def test_texts_that_are_cut_are_told(run, capsys):
-    run(ratios=[0.9], poolings=["mean"], num_seeds=1, max_length=32)
+    run(ratios=[0.9], poolings=["mean"], seeds=[0], max_length=32)
     assert "are cut at --max_length 32: the statement may be lost (ratio 0.9" in capsys.readouterr().out
 
 
 def test_positions_have_columns_of_their_own(run):
-    results = run(ratios=[0.5], poolings=["mean"], num_seeds=1, positions=["start", "end"])
+    results = run(ratios=[0.5], poolings=["mean"], seeds=[0], positions=["start", "end"])
     assert stress_table(results).splitlines()[0] == "| pooling | head parameters | 50% start | 50% end |"

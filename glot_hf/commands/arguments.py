@@ -4,6 +4,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,27 +97,13 @@ def head_options(arguments: Any) -> dict[str, Any]:
 
 def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
     """Of [`head_options`], those that were typed."""
-    typed = {part.split("=")[0].removeprefix("--") for part in argv if part.startswith("--")}
-    typed = {GlotConfig.attribute_map.get(name, name) for name in typed}
+    typed = {GlotConfig.attribute_map.get(name, name) for name in _typed(argv)}
     return {name: value for name, value in head_options(arguments).items() if name in typed}
 
 
-def parse_variant(text: str) -> Any:
-    """
-    "glot" or "glot:graph_type=self,input_norm=standard" as a [`~glot_hf.experiments.Variant`].
-
-    Raises:
-        InputError: an option does not exist or has a value that it does not take.
-    """
-    from ..experiments import Variant
-
-    pooling, _, rest = text.partition(":")
-    argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]
-    (head,) = CommandParser(HeadArguments, prog=f"--poolings {text}").parse(argv)
-    options = given_head_options(head, argv)
-    if shared := sorted(options.keys() & {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint"}):
-        raise InputError(f"--poolings {text}: {shared[0]} is not of one pooling but of all: pass it as --{shared[0]}")
-    return Variant(text, options)
+def _typed(argv: list[str]) -> set[str]:
+    """The names of the options in a command line; HfArgumentParser takes dashes for underscores."""
+    return {part.split("=")[0].removeprefix("--").replace("-", "_") for part in argv if part.startswith("--")}
 
 
 def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
@@ -157,9 +144,8 @@ class CommandParser(HfArgumentParser):
             close = difflib.get_close_matches(rest[0].split("=")[0], options, n=1)
             hint = f"did you mean {close[0]}?" if close else "--help lists the options"
             raise InputError(f"there is no option {rest[0]!r}: {hint}")
-        typed = {part.split("=")[0] for part in argv}
         for alias, name in GlotConfig.attribute_map.items():
-            if {f"--{alias}", f"--{name}"} <= typed:
+            if {alias, name} <= _typed(argv):
                 raise InputError(f"--{alias} and --{name} are two names of one option: give one of them")
         return tuple(parsed)
 
@@ -182,6 +168,27 @@ def require_positive(value: int, flag: str) -> None:
     """
     if value < 1:
         raise InputError(f"{flag} {value} is not positive: give 1 or more")
+
+
+def require_rates(rates: list[float]) -> None:
+    """
+    Raises:
+        InputError: a learning rate cannot train, or stands there twice.
+    """
+    require_distinct(rates, "--learning_rates")
+    for rate in rates:
+        if not 0 < rate < math.inf:
+            raise InputError(f"--learning_rates {rate} is not positive")
+
+
+def require_distinct(values: list[Any], flag: str) -> None:
+    """
+    Raises:
+        InputError: a value stands there twice, which would count it twice.
+    """
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise InputError(f"{flag} names {repeated[0]} twice: name each once")
 
 
 def require_writable(path: str | None, flag: str) -> None:

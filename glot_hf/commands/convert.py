@@ -93,7 +93,10 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(state_dict, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state_dict.items()
     ):
-        raise InputError(f"{path!r} does not hold a state dict (tensors by name) but a {type(state_dict).__name__}")
+        what = sorted(map(str, state_dict))[:5] if isinstance(state_dict, dict) else type(state_dict).__name__
+        raise InputError(
+            f"{path!r} does not hold a state dict (tensors by name) but {what}: save pooler.state_dict() alone"
+        )
     return state_dict
 
 

@@ -1,24 +1,23 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf reproduce`: the paper's comparison of poolings, every one tuned alike, over tasks and seeds."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..configuration_glot import GlotConfig
 from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CommandParser,
     HeadArguments,
     given_head_options,
-    parse_variant,
+    require_distinct,
     require_positive,
-    user_errors,
+    require_rates,
 )
-from .backbone import load_backbone_and_tokenizer, require_backbone
+from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+from .variants import parse_variants, require_fit
 
 
 TUNED_RATES = [2e-4, 1e-3, 5e-3]
@@ -33,7 +32,16 @@ class ReproductionArguments:
         metadata={"help": "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb."},
     )
     poolings: list[str] = field(
-        default_factory=lambda: ["cls", "mean", "max", "adapool", "deepsets", "glot:graph_type=self", "glot"],
+        default_factory=lambda: [
+            "cls",
+            "last",
+            "mean",
+            "max",
+            "adapool",
+            "deepsets",
+            "glot:graph_type=self",
+            "glot",
+        ],
         metadata={"help": "Poolings, with options of their own as in glot:graph_type=self,input_norm=standard."},
     )
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "One head each."})
@@ -41,7 +49,8 @@ class ReproductionArguments:
         default="tuned",
         metadata={
             "help": "tuned: learning rate chosen on held out training rows, last epoch reported. released: one rate, "
-            "the epoch with the best accuracy on the reported split."
+            "the epoch with the best accuracy on the reported split; with --gnn_hidden_size 256, --tau 0.8 and "
+            "adapool:readout_hidden_size=128 by default."
         },
     )
     learning_rates: list[float] | None = field(
@@ -49,7 +58,9 @@ class ReproductionArguments:
     )
     num_train_epochs: int = field(default=3, metadata={"help": "Of every head."})
     batch_size: int = field(default=32, metadata={"help": "Training batch size."})
-    max_train_rows: int | None = field(default=None, metadata={"help": "Use only the first rows of larger tasks."})
+    max_train_rows: int | None = field(
+        default=None, metadata={"help": "At most so many training rows of a task, the first."}
+    )
     output_dir: str = field(
         default="reproduction", metadata={"help": "Folder for every finished cell, the tables and the picture."}
     )
@@ -65,9 +76,17 @@ def run(argv: list[str]) -> None:
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:
             require_positive(getattr(arguments, name), f"--{name}")
+    if arguments.learning_rates is None:
+        arguments.learning_rates = TUNED_RATES if arguments.protocol == "tuned" else RELEASED_RATES
+    require_rates(arguments.learning_rates)
+    if arguments.protocol == "released" and len(arguments.learning_rates) > 1:
+        raise InputError(f"--protocol released chooses no learning rate: give one, not {arguments.learning_rates}")
+    for name in ("tasks", "seeds"):
+        require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    if "pooling" in options:
-        raise InputError("--pooling is for one head: name what is compared with --poolings")
+    for name in ("pooling", "input_size", "backbone_in_checkpoint"):
+        if name in options:
+            raise InputError(f"--{name} has no meaning here: --poolings are compared, and no head is saved")
     reproduce(backbone, arguments, options)
 
 
@@ -85,70 +104,47 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
     from ..cells import CellStore
     from ..data.tasks import find_task
     from ..reproduce import Comparison
+    from ..reproduce_report import write_report
 
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in arguments.tasks]
-    variants = [parse_variant(text) for text in arguments.poolings]
+    variants = parse_variants(arguments.poolings)
+    if any((options | variant.options).get("pair_mode") == "cosine" for variant in variants):
+        for task, _ in tasks:
+            if task.pair_mode not in (None, "cosine"):
+                raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
-    rates = arguments.learning_rates or (TUNED_RATES if arguments.protocol == "tuned" else RELEASED_RATES)
-    if arguments.protocol == "released" and len(rates) > 1:
-        raise InputError(f"--protocol released takes one learning rate and chooses none: {rates} are {len(rates)}")
+    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
+    require_fit(variants, options, model.config)
+    set_max_length(tokenizer, max(task.max_length for task, _ in tasks), model.config.get_text_config())
     training_options = {
         "num_train_epochs": arguments.num_train_epochs,
         "per_device_train_batch_size": arguments.batch_size,
     }
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
-    with user_errors():
-        for variant in variants:  # a misfit is told before anything is trained
-            GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
     settings = {
         "backbone": backbone.backbone,
         "backbone_revision": revision,
         "backbone_load_kwargs": load_kwargs,
+        "data_dir": arguments.data_dir,
         "protocol": arguments.protocol,
         "head_options": options,
         "training_options": training_options,
         "max_train_rows": arguments.max_train_rows,
     }
-    store = CellStore(arguments.output_dir, settings)
     comparison = Comparison(
         backbone=model,
         tokenizer=tokenizer,
         head_options=options,
         training_options=training_options,
-        learning_rates=rates,
+        learning_rates=arguments.learning_rates,
         seeds=arguments.seeds,
         protocol=arguments.protocol,
-        store=store,
+        store=CellStore(arguments.output_dir, settings),
         max_train_rows=arguments.max_train_rows,
     )
     results = comparison.run(tasks, variants)
-    report = write_report(results, settings, arguments)
-    print(report)
-
-
-def write_report(results: Any, settings: dict[str, Any], arguments: ReproductionArguments) -> str:
-    """Writes the report's files. Returns its text, to be printed."""
-    from ..published import published_scores
-    from ..report import difference_table, heat_map, learning_rate_table, published_table, score_table
-
-    name = "/".join(Path(settings["backbone"]).parts[-2:])
-    baselines = [text for text in arguments.poolings if text.partition(":")[0] != "glot"]
-    parts = [
-        f"Protocol {arguments.protocol}, {name}: mean (deviation) of seeds {', '.join(map(str, arguments.seeds))}, "
-        "in percent.",
-        score_table(results),
-    ]
-    if baselines and len(baselines) < len(arguments.poolings):
-        parts.append(difference_table(results, baselines))
-    parts.append(learning_rate_table(results))
-    if published := published_scores(settings["backbone"]):
-        parts.append(published_table(results, published))
-    report = "\n\n".join(parts)
-    folder = Path(arguments.output_dir)
-    (folder / "report.md").write_text(report + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", "utf-8")
-    heat_map(results, f"Frozen {name}, {arguments.protocol} protocol").savefig(folder / "heat_map.png", dpi=150)
-    return f"\n{report}\n\nWritten to {folder}: report.md, results.json and heat_map.png"
+    baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
+    report = write_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
+    print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and heat_map.png")
 
 
 def _folder_of(task: str, data_dir: str | None) -> str | None:

@@ -7,17 +7,17 @@ With the options that the released README names: --generator released --num_gnn_
 the last.
 """
 
-from ..configuration_glot import GlotConfig
 from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CommandParser,
     HeadArguments,
     given_head_options,
-    parse_variant,
-    user_errors,
+    require_distinct,
+    require_rates,
 )
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+from .variants import parse_variants, require_fit
 
 
 def run(argv: list[str]) -> None:
@@ -29,14 +29,17 @@ def run(argv: list[str]) -> None:
     )
     backbone, arguments, head = parser.parse(argv)
     require_backbone(backbone)
+    require_rates(arguments.learning_rates)
+    for name in ("ratios", "positions", "seeds"):
+        require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
     for name in ("pooling", "pair_mode", "input_size", "backbone_in_checkpoint"):
         if name in options:
             raise InputError(f"--{name} has no meaning here: --poolings are compared, each on single texts, unsaved")
-    variants = [parse_variant(text) for text in arguments.poolings]
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, options.get("backbone_load_kwargs") or {})
-    with user_errors():
-        for variant in variants:  # a misfit is told before anything is trained
-            GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
+    variants = parse_variants(arguments.poolings)
+    load_kwargs = options.pop("backbone_load_kwargs", None) or {}
+    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
+    require_fit(variants, options, model.config)
     set_max_length(tokenizer, arguments.max_length, model.config.get_text_config())
-    run_stress_test(model, tokenizer, arguments, variants, {"revision": revision, **options})
+    source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
+    run_stress_test(model, tokenizer, arguments, variants, options, source)

@@ -110,6 +110,11 @@ class Task:
         if split == "train":
             table = self._first_rows(table, max_train_rows)
         examples = make_examples(table, texts[0], label, Labels(self.labels.problem_type, codes), where, *texts[1:])
+        if split == "train" and self.labels.names and len(set(examples["labels"])) < 2:
+            raise InputError(
+                f"the {len(examples)} training rows of {self.name} are of one class only: give a larger "
+                "--max_train_rows"
+            )
         return examples if self.largest_score is None else _scaled(examples, self.largest_score, where)
 
     def _read(self, where: str) -> Dataset:

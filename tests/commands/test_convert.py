@@ -168,7 +168,7 @@ def write_truncated(length):
         (lambda: torch.save(torch.nn.Linear(2, 2), "pooler.pth"), "cannot be read"),
         (
             lambda: torch.save(torch.zeros(3), "pooler.pth"),
-            "does not hold a state dict (tensors by name) but a Tensor",
+            "does not hold a state dict (tensors by name) but Tensor",
         ),
         (lambda: torch.save({"epoch": 3, "model": {}}, "pooler.pth"), "does not hold a state dict"),
         (lambda: torch.save({}, "pooler.pth"), "these are not the tensors of a released glot or adapool pooler"),

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from transformers import Trainer
 
 import glot_hf.reproduce
-from glot_hf.commands.arguments import parse_variant
 from glot_hf.commands.main import main
+from glot_hf.commands.variants import parse_variants
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def glue(tmp_path, monkeypatch):
     pairs = ["index\tsentence1\tsentence2\tscore"] + [f"{i}\tnumber {i}\tnumber {i % 6}\t{i % 6}" for i in range(30)]
     for folder, lines in (("CoLA", rows), ("STS-B", pairs)):
         (tmp_path / "glue" / folder).mkdir(parents=True)
-        for name in ("train.tsv", "dev.tsv"):
-            (tmp_path / "glue" / folder / name).write_text("\n".join(lines) + "\n")
+        for name, kept in (("train.tsv", lines), ("dev.tsv", [line.replace("number", "item") for line in lines])):
+            (tmp_path / "glue" / folder / name).write_text("\n".join(kept) + "\n")
     return tmp_path
 
 
@@ -63,12 +64,19 @@ def test_every_cell_once(reproduce, glue, trained, capsys):
     assert (glue / "out" / "report.md").read_text() in output
 
 
-def test_the_reported_split_chooses_nothing(reproduce, glue, trained):
+def test_the_reported_split_chooses_nothing(reproduce, glue, trained, monkeypatch):
+    judged, evaluate = [], Trainer.evaluate
+    monkeypatch.setattr(Trainer, "evaluate", lambda self, rows: judged.append(rows) or evaluate(self, rows))
     assert reproduce("--poolings", "mean", "--seeds", "3", "--learning_rates", "1e-3", "1e-2") == 0
     *selection, final = trained
     assert [len(call["rows"]) for call in trained] == [36, 36, 40]
     assert all(call["evaluated"] is None for call in trained)
-    assert [call["seed"] for call in trained] == [3, 3, 3]
+    assert [call["seed"] for call in trained] == [0, 0, 3]
+    all_rows = final["rows"]
+    for call, rows in zip(selection, judged):
+        assert len(rows) == 4 and all(any(row is other for other in all_rows) for row in [*rows, *call["rows"]])
+        assert not any(row is other for row in rows for other in call["rows"])
+    assert len(judged[-1]) == 40 and not any(row is other for row in judged[-1] for other in all_rows)
     cells = [json.loads(path.read_text()) for path in sorted((glue / "out" / "cells").rglob("*.json"))]
     scores = {cell["learning_rate"]: cell["score"] for cell in cells if cell["phase"] == "selection"}
     assert final["learning_rate"] == max(scores, key=scores.get)
@@ -91,9 +99,45 @@ def test_released_protocol(reproduce, glue, trained):
     assert 1 <= metrics["epoch"] <= 3
 
 
-def test_best_epoch_of_the_released_protocol():
-    epochs = [{"eval_accuracy": 0.6, "n": 1}, {"eval_accuracy": 0.8, "n": 2}, {"eval_accuracy": 0.8, "n": 3}]
-    assert max(epochs, key=glot_hf.reproduce._released_score)["n"] == 2
+def test_both_splits_of_mnli(reproduce, glue, capsys):
+    folder = glue / "glue" / "MNLI"
+    folder.mkdir()
+    labels = ("entailment", "neutral", "contradiction")
+    for name, count in (("train", 30), ("dev_matched", 12), ("dev_mismatched", 9)):
+        rows = [f"number {i}\tnumber {i % 3}\t{labels[i % 3]}" for i in range(count)]
+        (folder / f"{name}.tsv").write_text("\n".join(["sentence1\tsentence2\tgold_label", *rows]) + "\n")
+    assert reproduce("--tasks", "mnli", "--poolings", "mean", "--seeds", "0", "--learning_rates", "1e-3") == 0
+    assert "| pooling | head parameters | mnli | mnli-mismatched |" in capsys.readouterr().out
+    results = json.loads((glue / "out" / "results.json").read_text())["results"]
+    for name, split in (("mnli", "validation"), ("mnli-mismatched", "mismatched")):
+        (cell,) = results[name]["mean"]
+        assert cell["score"] == cell["metrics"][split]["eval_accuracy"]
+
+
+def test_the_best_epoch_of_the_released_protocol(reproduce, glue, monkeypatch):
+    """By accuracy, the first of equals; the other metrics are of that epoch, better ones elsewhere or not."""
+    scripted = [(0.6, 0.9), (0.8, 0.3), (0.8, 0.5)]
+    train = glot_hf.reproduce.train_on_states
+
+    def with_scripted_epochs(*arguments, **options):
+        trainer = train(*arguments, **options)
+        epochs = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+        for entry, (accuracy, mcc) in zip(epochs, scripted, strict=True):
+            entry.update(eval_accuracy=accuracy, eval_matthews_correlation=mcc)
+        return trainer
+
+    monkeypatch.setattr(glot_hf.reproduce, "train_on_states", with_scripted_epochs)
+    assert reproduce("--protocol", "released", "--poolings", "mean", "--seeds", "0", "--num_train_epochs", "3") == 0
+    (cell,) = json.loads((glue / "out" / "results.json").read_text())["results"]["cola"]["mean"]
+    assert cell["score"] == 0.3 and cell["metrics"]["validation"]["epoch"] == 2
+
+
+def test_heads_of_the_released_protocol(reproduce, trained):
+    options = ["--protocol", "released", "--seeds", "0", "--tau", "0.3", "--poolings", "glot", "adapool"]
+    assert reproduce(*options) == 0
+    glot, adapool = (call["head"] for call in trained)
+    assert glot["similarity_threshold"] == 0.3 and glot["gnn_hidden_size"] == 8  # as typed
+    assert adapool["readout_hidden_size"] == 128
 
 
 def test_variants(reproduce, trained):
@@ -103,13 +147,19 @@ def test_variants(reproduce, trained):
     assert head["gnn_hidden_size"] == 8  # of all
 
 
-def test_parse_variant():
-    assert parse_variant("mean").options == {"pooling": "mean"}
-    assert parse_variant("multi_query:num_latents=2,num_attention_heads=4").options == {
-        "pooling": "multi_query",
-        "num_latents": 2,
-        "num_attention_heads": 4,
-    }
+def test_parse_variants():
+    """Dashes are as good as underscores; a variant that is not what its name says would be a lie."""
+    mean, queries, control = parse_variants(
+        ["mean", "multi_query:num_latents=2,num_attention_heads=4", "glot:graph-type=self"]
+    )
+    assert mean.options == {"pooling": "mean"}
+    assert queries.options == {"pooling": "multi_query", "num_latents": 2, "num_attention_heads": 4}
+    assert control.options == {"pooling": "glot", "graph_type": "self"}
+
+
+def test_options_of_all_with_dashes(reproduce, trained):
+    assert reproduce("--poolings", "glot", "--seeds", "0", "--learning_rates", "1e-3", "--num-gnn-layers", "1") == 0
+    assert trained[0]["head"]["num_gnn_layers"] == 1
 
 
 def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduce, glue, capsys):
@@ -131,14 +181,28 @@ def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduc
         (["--poolings", "glot:graph=self"], "there is no option '--graph"),
         (["--poolings", "glot:tau=2"], "got 2.0"),
         (["--poolings", "glot:backbone_layers=3"], "not of one pooling but of all"),
-        (["--pooling", "glot"], "--poolings"),
+        (["--poolings", "mean:tau=0.3"], "similarity_threshold has no effect there, but on glot"),
+        (["--poolings", "mean", "mean"], "--poolings names mean twice"),
+        (["--seeds", "0", "0"], "--seeds names 0 twice"),
+        (["--tasks", "cola", "cola"], "--tasks names cola twice"),
+        (["--tau", "0.3", "--similarity-threshold", "0.5"], "two names of one option"),
+        (["--learning_rates", "0"], "--learning_rates 0.0 is not positive"),
+        (["--output_dir", "glue/CoLA/dev.tsv"], "cannot be written"),
+        (["--backbone_in_checkpoint", "true"], "has no meaning here"),
+        (["--pooling", "glot"], "has no meaning here"),
         (["--batch_size", "0"], "--batch_size 0 is not positive"),
-        (["--protocol", "released", "--learning_rates", "1e-3", "1e-4"], "takes one learning rate"),
+        (["--protocol", "released", "--learning_rates", "1e-3", "1e-4"], "chooses no learning rate"),
         (["--protocol", "mine"], "mine"),
     ],
 )
 def test_mistakes(reproduce, error_line, options, message):
     assert message in error_line(reproduce("--seeds", "0", *options))
+
+
+def test_a_cosine_for_classes(reproduce, glue, error_line):
+    (glue / "glue" / "MRPC").mkdir()
+    line = error_line(reproduce("--tasks", "mrpc", "--pair_mode", "cosine"))
+    assert "--pair_mode cosine gives a score, but the labels of mrpc are classes" in line
 
 
 def test_other_settings_in_the_same_folder(reproduce, error_line):

@@ -77,11 +77,11 @@ def test_glue_layouts(tmp_path, name):
 
 
 def test_mnli_has_two_reported_splits(tmp_path):
-    write(tmp_path, "train.tsv", MNLI_TRAIN + "0\t1n\tt\tu\tneutral\tneutral\n")
+    write(tmp_path, "train.tsv", MNLI_TRAIN + "0\t1n\tt\tu\tneutral\tneutral\n" + "1\t1n\tv\tw\tx\tentailment\n")
     write(tmp_path, "dev_matched.tsv", MNLI_DEV + "0\t1n\ta\tb\tx\tx\tx\tneutral\n")
     write(tmp_path, "dev_mismatched.tsv", MNLI_DEV + "0\t1n\tc\td\tx\tx\tx\tentailment\n")
     task = TASKS["mnli"]
-    assert task.examples("train", str(tmp_path))["text"][:] == ["t"]
+    assert task.examples("train", str(tmp_path))["text"][:] == ["t", "v"]
     assert task.more_splits == ("mismatched",)
     evaluations = task.evaluations(str(tmp_path))
     assert {prefix: examples["text"][:] for prefix, examples in evaluations.items()} == {

@@ -1,26 +1,26 @@
+import json
 import statistics
 
 import numpy as np
 import pytest
 
-from glot_hf.report import (
+from glot_hf.reproduce_report import (
     difference_table,
-    format_table,
     heat_map,
     learning_rate_table,
-    mean_and_deviation,
     published_table,
     score_table,
+    write_report,
 )
 
 
-def cells(*scores, rate=1e-3, answers=2, parameters=10):
+def cells(*scores, rate=1e-3, is_dead=False, parameters=10):
     return [
         {
             "score": score,
             "learning_rate": rate,
             "head_parameters": parameters,
-            "metrics": {"validation": {"eval_distinct_predictions": answers}},
+            "is_dead": is_dead,
         }
         for score in scores
     ]
@@ -28,15 +28,8 @@ def cells(*scores, rate=1e-3, answers=2, parameters=10):
 
 RESULTS = {
     "cola": {"mean": cells(0.3, 0.4), "glot": cells(0.5, 0.45, rate=2e-4, parameters=1000)},
-    "sst2": {"mean": cells(0.8, 0.82), "glot": cells(0.0, None, answers=1, parameters=2000)},
+    "sst2": {"mean": cells(0.8, 0.82), "glot": cells(0.0, None, is_dead=True, parameters=2000)},
 }
-
-
-def test_mean_and_deviation():
-    values = [0.5, 0.45, 0.7]
-    assert mean_and_deviation(values) == f"{100 * np.mean(values):.1f} ({100 * np.std(values, ddof=1):.1f})"
-    assert mean_and_deviation([0.123]) == "12.3"
-    assert mean_and_deviation([-0.1, -0.1]) == "-10.0 (0.0)"
 
 
 def test_the_best_is_bold_and_the_dead_are_marked():
@@ -62,12 +55,19 @@ def test_beside_the_paper():
     assert table.splitlines()[2:] == ["| glot | 47.5 / 47.5 | 0.0 / - |"]
 
 
-def test_format_table():
-    assert format_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
-
-
 @pytest.mark.parametrize("results", [RESULTS, {"cola": {"mean": cells(0.0)}}])
 def test_heat_map_writes_every_mean(results):
     texts = [text.get_text() for text in heat_map(results, "title").axes[0].texts]
     assert len(texts) == sum(len(by_variant) for by_variant in results.values())
     assert f"{100 * statistics.mean(c['score'] for c in results['cola']['mean']):.1f}" in texts
+
+
+@pytest.mark.parametrize("backbone, has_paper", [("google-bert/bert-base-uncased", True), ("someone/else", False)])
+def test_the_whole_report(tmp_path, backbone, has_paper):
+    settings = {"backbone": backbone, "protocol": "tuned"}
+    report = write_report(RESULTS, settings, [0, 1], ["mean"], tmp_path)
+    assert (tmp_path / "report.md").read_text() == report + "\n"
+    assert score_table(RESULTS) in report and difference_table(RESULTS, ["mean"]) in report
+    assert ("ours / the paper's" in report) == has_paper
+    assert json.loads((tmp_path / "results.json").read_text())["results"] == RESULTS
+    assert (tmp_path / "heat_map.png").read_bytes().startswith(b"\x89PNG")

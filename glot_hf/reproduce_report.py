@@ -1,33 +1,59 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""How results over seeds are written: a cell, a table, differences in pairs, a picture."""
+"""What a comparison found: tables, differences in pairs, a picture."""
 
+import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from .markdown import format_table, mean_and_deviation
+from .published import published_scores
 
 
 # Final cells, as `glot_hf.reproduce.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
 Results = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def mean_and_deviation(values: list[float]) -> str:
-    """In percent, such as "81.2 (0.9)": mean and standard deviation, which one value has not."""
-    deviation = f" ({100 * statistics.stdev(values):.1f})" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{deviation}"
+def write_report(
+    results: Results, settings: dict[str, Any], seeds: list[int], baselines: list[str], folder: Path
+) -> str:
+    """
+    Writes report.md, results.json and heat_map.png.
 
+    Args:
+        settings (`dict`): what all cells share; `backbone` and `protocol` are told.
+        baselines (`list[str]`): the variants that the others are compared with.
 
-def format_table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are aligned to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    Returns:
+        `str`: what report.md holds.
+    """
+    name = "/".join(Path(settings["backbone"]).parts[-2:])
+    parts = [
+        f"Protocol {settings['protocol']}, {name}: mean (deviation) of seeds {', '.join(map(str, seeds))} in percent. "
+        "† marks a head that gave every text the same answer, or whose training diverged (which counts as 0).",
+        score_table(results),
+    ]
+    if baselines and len(baselines) < len(_variants(results)):
+        parts += [
+            "Seed by seed against the best baseline, which is chosen on the reported split, in its favour:",
+            difference_table(results, baselines),
+        ]
+    parts.append(learning_rate_table(results))
+    if published := published_scores(settings["backbone"]):
+        parts.append(published_table(results, published))
+    report = "\n\n".join(parts)
+    (folder / "report.md").write_text(report + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", "utf-8")
+    heat_map(results, f"Frozen {name}, {settings['protocol']} protocol").savefig(folder / "heat_map.png", dpi=150)
+    return report
 
 
 def score_table(results: Results) -> str:
     """
-    Variants by tasks: mean (deviation) over the seeds, the best of each task in bold, and the head's parameters. A
-    dagger marks where a head gave every text the same answer, or its training diverged (which counts as 0).
+    Variants by tasks: mean (deviation) over the seeds, the best of each task in bold, and the head's parameters.
     """
     rows = []
     for variant in _variants(results):
@@ -38,7 +64,7 @@ def score_table(results: Results) -> str:
             best = max(statistics.mean(scores(other)) for other in by_variant.values())
             text = mean_and_deviation(scores(cells))
             text = f"**{text}**" if statistics.mean(scores(cells)) == best else text
-            row.append(text + ("†" if any(_is_dead(cell) for cell in cells) else ""))
+            row.append(text + ("†" if any(cell["is_dead"] for cell in cells) else ""))
         rows.append(row)
     return format_table(["pooling", "head parameters", *results], rows)
 
@@ -114,10 +140,6 @@ def heat_map(results: Results, title: str) -> Figure:
 def scores(cells: list[dict[str, Any]]) -> list[float]:
     """One a seed; a training that diverged counts as 0."""
     return [cell["score"] or 0.0 for cell in cells]
-
-
-def _is_dead(cell: dict[str, Any]) -> bool:
-    return cell["score"] is None or cell["metrics"]["validation"]["eval_distinct_predictions"] == 1
 
 
 def _variants(results: Results) -> list[str]:

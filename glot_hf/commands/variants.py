@@ -1,0 +1,64 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`--poolings glot adapool glot:graph_type=self`: what is compared, and with which options of its own."""
+
+from typing import Any
+
+from ..configuration_glot import GlotConfig
+from ..errors import InputError
+from .arguments import CommandParser, HeadArguments, given_head_options, require_distinct, user_errors
+
+
+_GRAPH_OPTIONS = ("gnn_type", "num_gnn_layers", "gnn_hidden_size", "jumping_knowledge")
+_ATTENTION = ("cross_attention", "latent_attention", "multi_query")
+# Options that only some poolings read.
+_READ_BY = {
+    "graph_type": ("glot",),
+    "similarity_threshold": ("glot",),
+    **dict.fromkeys(_GRAPH_OPTIONS, ("glot", "deepsets")),
+    "readout_hidden_size": ("glot", "adapool", "deepsets"),
+    "num_attention_heads": ("glot", *_ATTENTION),
+    "num_latents": ("multi_query", "latent_attention"),
+}
+_OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size")
+
+
+def parse_variants(texts: list[str]) -> list[Any]:
+    """
+    [`~glot_hf.experiments.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
+
+    Raises:
+        InputError: one is named twice, or an option does not exist, is not read by that pooling, or has a value that
+            it does not take.
+    """
+    require_distinct(texts, "--poolings")
+    return [_parse_variant(text) for text in texts]
+
+
+def _parse_variant(text: str) -> Any:
+    from ..experiments import Variant
+
+    pooling, _, rest = text.partition(":")
+    argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]
+    (head,) = CommandParser(HeadArguments, prog=f"--poolings {text}").parse(argv)
+    options = given_head_options(head, argv)
+    for name in options:
+        if name in _OF_ALL:
+            raise InputError(f"--poolings {text}: {name} is not of one pooling but of all: pass it as --{name}")
+        if pooling not in _READ_BY.get(name, (pooling,)):
+            raise InputError(f"--poolings {text}: {name} has no effect there, but on {', '.join(_READ_BY[name])}")
+    return Variant(text, options)
+
+
+def require_fit(variants: list[Any], options: dict[str, Any], backbone_config: Any) -> None:
+    """
+    Told before anything is trained.
+
+    Args:
+        options (`dict`): of [`GlotConfig`], for all variants.
+
+    Raises:
+        InputError: the options of a variant do not fit each other or the backbone.
+    """
+    with user_errors():
+        for variant in variants:
+            GlotConfig(backbone_config=backbone_config.to_dict(), **options | variant.options)
