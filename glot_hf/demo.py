@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The demonstration: a stress test of five poolings of the same frozen hidden states, and a head to keep."""
+"""The demonstration: a stress test of six poolings of the same frozen hidden states, and a head to keep."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,11 @@ from .modeling_glot import GlotForSequenceClassification
 from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 
 
-POOLINGS = ["mean", "max", "cls", "adapool", "glot"]
+VARIANTS = [
+    *(Variant(name, {"pooling": name}) for name in ("mean", "max", "cls", "adapool")),
+    Variant("glot:graph_type=self", {"pooling": "glot", "graph_type": "self"}),  # the control without edges
+    Variant("glot", {"pooling": "glot"}),
+]
 RATIOS = [0.0, 0.5, 0.8, 0.9]
 NUM_TEXTS = 500  # to train on, and as many to test on
 NUM_EPOCHS, LEARNING_RATE = 10, 1e-3  # the same budget for every pooling
@@ -37,15 +41,14 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
         output_dir=output_dir,
         generator="matched",
         ratios=RATIOS,
-        poolings=POOLINGS,
+        poolings=[variant.name for variant in VARIANTS],
         seeds=list(range(num_seeds)),
         train_size=NUM_TEXTS,
         test_size=NUM_TEXTS,
         learning_rates=[LEARNING_RATE],
         num_train_epochs=NUM_EPOCHS,
     )
-    variants = [Variant(name, {"pooling": name}) for name in POOLINGS]
-    results = run_stress_test(backbone, tokenizer, arguments, variants, {}, {"backbone": "all-MiniLM-L6-v2"})
+    results = run_stress_test(backbone, tokenizer, arguments, VARIANTS, {}, {"backbone": "all-MiniLM-L6-v2"})
 
     texts, labels = arguments.texts(NUM_TEXTS, RATIOS[-1], "random", TRAIN_TEXTS)
     rows = state_rows(backbone, tokenizer, Dataset.from_dict({"text": texts, "labels": labels}))

@@ -2,6 +2,10 @@
 """Results over seeds as Markdown."""
 
 import statistics
+from pathlib import Path
+
+
+DAGGER = "† marks a head that gave every text the same answer, or whose training diverged."
 
 
 def mean_and_deviation(values: list[float]) -> str:
@@ -14,3 +18,8 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; all columns but the first are aligned to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def short_name(backbone: str) -> str:
+    """The last two parts of a repository or a folder."""
+    return "/".join(Path(backbone).parts[-2:])

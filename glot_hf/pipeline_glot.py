@@ -10,8 +10,8 @@ from transformers import TextClassificationPipeline
 class GlotTextClassificationPipeline(TextClassificationPipeline):
     """
     [`~transformers.TextClassificationPipeline`] that encodes the two texts of a pair separately, as pair heads take
-    them. The stock pipeline encodes them as one text, whatever the head. `truncation`, `max_length` and other options
-    of the tokenizer hold for both texts.
+    them. The stock pipeline encodes them as one text, whatever the head. Each text is cut at what the tokenizer takes,
+    unless `truncation=False`; `max_length` and other options of the tokenizer hold for both texts.
 
     The inputs of a pair head are `{"text": a, "text_pair": b}` or `(a, b)`, or lists of these; those of other heads
     are as in the stock pipeline. Cosine and regression heads give their score as it is.
@@ -22,7 +22,7 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
     >>> classify = pipeline(
     ...     "text-classification", model=model, tokenizer=tokenizer, pipeline_class=GlotTextClassificationPipeline
     ... )
-    >>> classify({"text": "a man sleeps", "text_pair": "somebody is asleep"}, truncation=True)
+    >>> classify({"text": "a man sleeps", "text_pair": "somebody is asleep"})
     {'label': 'LABEL_1', 'score': 0.93}
     ```
     """
@@ -47,6 +47,7 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         Raises:
             ValueError: a pair for a head that takes one text, or the other way round.
         """
+        tokenizer_kwargs.setdefault("truncation", True)  # where training cut, which the saved tokenizer knows
         pair = _as_pair(inputs)
         pair_mode = self.model.config.pair_mode
         if pair_mode is None:

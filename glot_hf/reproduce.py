@@ -127,6 +127,9 @@ class Comparison:
             "phase": phase,
             "learning_rate": rate,
             "seed": seed,
+            "metric": "mean of spearman and pearson"
+            if released and states.task.labels.problem_type == "regression"
+            else states.task.metric,
             "score": scores.pop("validation"),
             "more_scores": scores,
             "is_dead": is_dead(metrics["validation"]),

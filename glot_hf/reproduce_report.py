@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from .markdown import format_table, mean_and_deviation
+from .markdown import DAGGER, format_table, mean_and_deviation, short_name
 from .published import published_scores
 
 
 # Final cells, as `glot_hf.reproduce.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
 Results = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+_PROTOCOLS = {
+    "tuned": "the learning rate of each cell chosen on a tenth of its training rows, the last epoch reported;",
+    "released": "one learning rate, and the epoch reported that has the best accuracy on this very split, as the "
+    "released code does it;",
+}
 
 
 def write_report(
@@ -30,15 +37,24 @@ def write_report(
     Returns:
         `str`: what report.md holds.
     """
-    name = "/".join(Path(settings["backbone"]).parts[-2:])
+    name = short_name(settings["backbone"])
+    training = settings["training_options"]
+    tasks = [f"{task}: {_any_cell(results, task)['metric']}" for task in results]
     parts = [
-        f"Protocol {settings['protocol']}, {name}: mean (deviation) of seeds {', '.join(map(str, seeds))} in percent. "
-        "† marks a head that gave every text the same answer, or whose training diverged (which counts as 0).",
+        f"Frozen {name}, protocol {settings['protocol']}: {_PROTOCOLS[settings['protocol']]} "
+        f"{training['num_train_epochs']} epochs of batch {training['per_device_train_batch_size']}, seeds "
+        f"{', '.join(map(str, seeds))}. Mean (deviation) in percent; the best of each task in bold, whatever the "
+        "spread. "
+        f"{DAGGER} It counts as 0 if it diverged.",
+        f"Judged by {'; '.join(tasks)}. Training rows: "
+        + ", ".join(f"{task} {_any_cell(results, task)['training_rows']:,}" for task in results)
+        + ".",
         score_table(results),
     ]
     if baselines and len(baselines) < len(_variants(results)):
         parts += [
-            "Seed by seed against the best baseline, which is chosen on the reported split, in its favour:",
+            f"Differences in points, seed by seed, to the best of {', '.join(baselines)}: the best on the reported "
+            "split, which favours it.",
             difference_table(results, baselines),
         ]
     parts.append(learning_rate_table(results))
@@ -47,7 +63,8 @@ def write_report(
     report = "\n\n".join(parts)
     (folder / "report.md").write_text(report + "\n", encoding="utf-8")
     (folder / "results.json").write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", "utf-8")
-    heat_map(results, f"Frozen {name}, {settings['protocol']} protocol").savefig(folder / "heat_map.png", dpi=150)
+    title = f"Frozen {name}, {settings['protocol']}: colour from the worst to the best of each task"
+    heat_map(results, title).savefig(folder / "heat_map.png", dpi=150)
     return report
 
 
@@ -126,7 +143,7 @@ def heat_map(results: Results, title: str) -> Figure:
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if shade[row, column] > 0.8 else "black",
+            color="white" if shade[row, column] > 0.7 else "black",
             fontweight="bold" if shade[row, column] == 1 else "normal",
         )
     axes.set_xticks(range(len(tasks)), tasks)
@@ -135,6 +152,10 @@ def heat_map(results: Results, title: str) -> Figure:
     axes.spines[:].set_visible(False)
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _any_cell(results: Results, task: str) -> dict[str, Any]:
+    return next(iter(results[task].values()))[0]
 
 
 def scores(cells: list[dict[str, Any]]) -> list[float]:

@@ -55,7 +55,7 @@ class StressTestArguments:
     )
     ratios: list[float] = field(
         default_factory=lambda: [0.2, 0.5, 0.8, 0.9],
-        metadata={"help": "Distractors; their share of the text for matched, of the longest text for the others."},
+        metadata={"help": "How much distracts: for matched its share of the words, else words per longest text."},
     )
     positions: list[str] = field(
         default_factory=lambda: ["random"],

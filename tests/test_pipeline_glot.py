@@ -99,6 +99,14 @@ def test_ways_to_write_a_pair(parts):
     assert list(classify(pair for pair in PAIRS)) == expected
 
 
+def test_long_texts_are_cut(parts):
+    """At what the tokenizer takes; the stock pipeline runs into the backbone's end."""
+    _, classify = make(parts, pair_mode="concat")
+    parts[1].model_max_length = 16
+    long = {"text": "it rain " * 40, "text_pair": "cats run " * 40}
+    assert classify(long) == classify(long, truncation=True, max_length=16)
+
+
 def test_truncation_is_of_both_texts(parts):
     model, classify = make(parts, pair_mode="cosine")
     long = {"text": "it rain " * 40, "text_pair": "cats run " * 40}

@@ -20,6 +20,8 @@ def cells(*scores, rate=1e-3, is_dead=False, parameters=10):
             "score": score,
             "learning_rate": rate,
             "head_parameters": parameters,
+            "metric": "accuracy",
+            "training_rows": 100,
             "is_dead": is_dead,
         }
         for score in scores
@@ -64,10 +66,12 @@ def test_heat_map_writes_every_mean(results):
 
 @pytest.mark.parametrize("backbone, has_paper", [("google-bert/bert-base-uncased", True), ("someone/else", False)])
 def test_the_whole_report(tmp_path, backbone, has_paper):
-    settings = {"backbone": backbone, "protocol": "tuned"}
+    training = {"num_train_epochs": 3, "per_device_train_batch_size": 32}
+    settings = {"backbone": backbone, "protocol": "tuned", "training_options": training}
     report = write_report(RESULTS, settings, [0, 1], ["mean"], tmp_path)
     assert (tmp_path / "report.md").read_text() == report + "\n"
     assert score_table(RESULTS) in report and difference_table(RESULTS, ["mean"]) in report
+    assert "cola: accuracy; sst2: accuracy" in report and "cola 100, sst2 100" in report
     assert ("ours / the paper's" in report) == has_paper
     assert json.loads((tmp_path / "results.json").read_text())["results"] == RESULTS
     assert (tmp_path / "heat_map.png").read_bytes().startswith(b"\x89PNG")

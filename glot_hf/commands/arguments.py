@@ -77,6 +77,12 @@ def _head_flags() -> Iterator[tuple[str, Any, Any]]:
 
 HeadArguments = dataclasses.make_dataclass("HeadArguments", list(_head_flags()))
 HeadArguments.__doc__ = "Every option of [`GlotConfig`], by its name."
+# Of heads that are compared: each has its own pooling, and none is saved.
+SharedHeadArguments = dataclasses.make_dataclass(
+    "SharedHeadArguments",
+    [flag for flag in _head_flags() if flag[0] not in ("pooling", "input_size", "backbone_in_checkpoint")],
+)
+SharedHeadArguments.__doc__ = "Options of all heads of a comparison."
 
 
 def head_options(arguments: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..version import __version__
 
 
 COMMANDS = {
-    "demo": "train GLOT and four baselines on generated text, in minutes, without a network",
+    "demo": "train GLOT, a control and four baselines on generated text, in minutes, without a network",
     "train": "train a head on your own text, or on a GLUE task",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",

@@ -10,7 +10,7 @@ from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CommandParser,
-    HeadArguments,
+    SharedHeadArguments,
     given_head_options,
     require_distinct,
     require_positive,
@@ -69,7 +69,7 @@ class ReproductionArguments:
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     parser = CommandParser(
-        BackboneArguments, ReproductionArguments, HeadArguments, prog="glot-hf reproduce", description=__doc__
+        BackboneArguments, ReproductionArguments, SharedHeadArguments, prog="glot-hf reproduce", description=__doc__
     )
     backbone, arguments, head = parser.parse(argv)
     require_backbone(backbone)
@@ -84,9 +84,6 @@ def run(argv: list[str]) -> None:
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    for name in ("pooling", "input_size", "backbone_in_checkpoint"):
-        if name in options:
-            raise InputError(f"--{name} has no meaning here: --poolings are compared, and no head is saved")
     reproduce(backbone, arguments, options)
 
 
@@ -112,6 +109,8 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
         for task, _ in tasks:
             if task.pair_mode not in (None, "cosine"):
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
+    if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
+        print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
     require_fit(variants, options, model.config)

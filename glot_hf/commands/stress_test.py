@@ -11,7 +11,7 @@ from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CommandParser,
-    HeadArguments,
+    SharedHeadArguments,
     given_head_options,
     require_distinct,
     require_rates,
@@ -25,7 +25,7 @@ def run(argv: list[str]) -> None:
     from ..stress import StressTestArguments, run_stress_test
 
     parser = CommandParser(
-        BackboneArguments, StressTestArguments, HeadArguments, prog="glot-hf stress-test", description=__doc__
+        BackboneArguments, StressTestArguments, SharedHeadArguments, prog="glot-hf stress-test", description=__doc__
     )
     backbone, arguments, head = parser.parse(argv)
     require_backbone(backbone)
@@ -33,9 +33,8 @@ def run(argv: list[str]) -> None:
     for name in ("ratios", "positions", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    for name in ("pooling", "pair_mode", "input_size", "backbone_in_checkpoint"):
-        if name in options:
-            raise InputError(f"--{name} has no meaning here: --poolings are compared, each on single texts, unsaved")
+    if "pair_mode" in options:
+        raise InputError("--pair_mode has no meaning here: the texts are no pairs")
     variants = parse_variants(arguments.poolings)
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)

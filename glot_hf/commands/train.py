@@ -64,8 +64,10 @@ def train(
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
         _require_unused(arguments.output_dir)
-    with user_errors():
+    try:
         os.makedirs(arguments.output_dir, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
     task = find_task(data.task) if data.task is not None else None
     pair_mode, max_length = (task.pair_mode, task.max_length) if task is not None else ("concat", 128)

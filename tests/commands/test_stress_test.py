@@ -43,7 +43,7 @@ def test_options_of_the_head_reach_it(stress_test, tmp_path, capsys):
         (("--max_length", "5000"), "--max_length 5000 is not between 3 and 512"),
         (("--output_dir", "a_file"), "--output_dir 'a_file' cannot be written"),
         (("--backbone", "nowhere"), "'nowhere' cannot be loaded"),
-        (("--pooling", "mean"), "--pooling has no meaning here: --poolings are compared"),
+        (("--pooling", "mean"), "there is no option '--pooling': did you mean --poolings?"),
         (("--gnn_hidden_size", "0"), "must be a positive integer, got 0"),
         (("--ratio", "0.5"), "there is no option '--ratio': did you mean --ratios?"),
     ],
