@@ -2,7 +2,7 @@
 """
 The poolings that GLOT is compared with: no graph, one small class each.
 
-All map `(hidden_states (B, L, d), mask (B, L) bool)` to [`PooledTokens`]; the states are zero at padding.
+All map packed tokens `(N, d)` and their [`TokenLayout`] to [`PooledTokens`].
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .configuration_glot import GlotConfig
+from .packing_glot import TokenLayout
 from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
 
 
@@ -22,32 +23,33 @@ class WeightedPooling(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """`(B, L, d), (B, L)` -> `(B, L)`, zero at padding."""
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        """`(N, d)` -> `(B, L)`, zero at padding."""
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        weights = self.weights(hidden_states, mask)
-        return PooledTokens(weighted_sum(hidden_states, weights), hidden_states, weights)
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
+        weights = self.weights(tokens, layout)
+        return PooledTokens(weighted_sum(tokens, weights, layout), layout, [tokens], weights)
 
 
 class MeanPooling(WeightedPooling):
     """The mean of the valid tokens."""
 
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return uniform_weights(mask)  # (B, L)
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return uniform_weights(layout.mask)  # (B, L)
 
 
 class ClsPooling(WeightedPooling):
     """The first valid token, wherever padding puts it."""
 
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return mask & (mask.cumsum(-1) == 1)  # (B, L)
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return layout.mask & (layout.mask.cumsum(-1) == 1)  # (B, L)
 
 
 class LastPooling(WeightedPooling):
     """The last valid token, wherever padding puts it: the usual choice for decoders."""
 
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        mask = layout.mask
         return mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))  # (B, L)
 
 
@@ -57,8 +59,8 @@ class WeightedMeanPooling(WeightedPooling):
     more (SGPT: Muennighoff, 2022, arXiv 2202.08904).
     """
 
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        positions = mask.cumsum(-1) * mask  # (B, L): 1 ... n, zero at padding
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        positions = layout.mask.cumsum(-1) * layout.mask  # (B, L): 1 ... n, zero at padding
         return positions / positions.sum(-1, keepdim=True).clamp(min=1)
 
 
@@ -69,8 +71,8 @@ class AdaPooling(WeightedPooling):
         super().__init__(config)
         self.readout = Readout(config.pooled_size, config.readout_hidden_size)
 
-    def weights(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return self.readout(hidden_states, mask)  # (B, L)
+    def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return self.readout([tokens], layout)  # (B, L)
 
 
 class MaxPooling(nn.Module):
@@ -79,12 +81,13 @@ class MaxPooling(nn.Module):
     def __init__(self, config: GlotConfig):
         super().__init__()
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
+        hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
         if hidden_states.shape[1] == 0:
-            return PooledTokens(hidden_states.sum(dim=1), hidden_states)
+            return PooledTokens(hidden_states.sum(dim=1), layout, [tokens])
         lowest = torch.finfo(hidden_states.dtype).min
         vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
-        return PooledTokens(vector * mask.any(dim=1, keepdim=True), hidden_states)
+        return PooledTokens(vector * mask.any(dim=1, keepdim=True), layout, [tokens])
 
 
 class AttentionPooling(nn.Module, ABC):
@@ -95,20 +98,21 @@ class AttentionPooling(nn.Module, ABC):
         self.attention = nn.MultiheadAttention(config.input_size, config.num_attention_heads, batch_first=True)
 
     @abstractmethod
-    def queries(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        """`(B, L, d), (B, L)` -> `(B, n, d)`."""
+    def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        """`(N, d)` -> `(B, n, d)`."""
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        queries = self.queries(hidden_states, mask)  # (B, n, d)
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
+        hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
+        queries = self.queries(tokens, layout)  # (B, n, d)
         is_empty = ~mask.any(dim=1)  # (B,)
         if hidden_states.shape[1] == 0:
-            return PooledTokens(queries.flatten(1) * 0, hidden_states, mask.float())
+            return PooledTokens(queries.flatten(1) * 0, layout, [tokens], mask.float())
         # A sentence without a valid token attends to its zeros: a softmax over nothing would be NaN.
         ignored = ~mask & ~is_empty[:, None]
         # attended (B, n, d); weights (B, n, L), the mean of the heads
         attended, weights = self.attention(queries, hidden_states, hidden_states, key_padding_mask=ignored)
         vector = attended.flatten(1).masked_fill(is_empty[:, None], 0.0)  # (B, n * d)
-        return PooledTokens(vector, hidden_states, weights.mean(dim=1) * mask)
+        return PooledTokens(vector, layout, [tokens], weights.mean(dim=1) * mask)
 
 
 class CrossAttentionPooling(AttentionPooling):
@@ -117,8 +121,8 @@ class CrossAttentionPooling(AttentionPooling):
     Brothers (ICML 2025, arXiv 2506.09215), which the paper's AdaPool takes its name from.
     """
 
-    def queries(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return weighted_sum(hidden_states, uniform_weights(mask))[:, None]  # (B, 1, d)
+    def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return weighted_sum(tokens, uniform_weights(layout.mask), layout)[:, None]  # (B, 1, d)
 
 
 class MultiQueryPooling(AttentionPooling):
@@ -135,8 +139,8 @@ class MultiQueryPooling(AttentionPooling):
     def reset_parameters(self) -> None:
         nn.init.xavier_uniform_(self.learned_queries)
 
-    def queries(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return self.learned_queries.expand(hidden_states.shape[0], -1, -1)  # (B, n, d)
+    def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return self.learned_queries.expand(layout.mask.shape[0], -1, -1)  # (B, n, d)
 
 
 class LatentAttentionPooling(nn.Module):
@@ -158,11 +162,11 @@ class LatentAttentionPooling(nn.Module):
     def reset_parameters(self) -> None:
         nn.init.normal_(self.latents)
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        latents = self.latent_norm(self.latents).expand(hidden_states.shape[0], -1, -1)  # (B, n, d)
-        answers, _ = self.attention(self.token_norm(hidden_states), latents, latents, need_weights=False)  # (B, L, d)
-        tokens = hidden_states + answers
-        gated, gate = self.mlp_in(self.mlp_norm(tokens)).chunk(2, dim=-1)  # (B, L, 4 d) each
-        tokens = (tokens + self.mlp_out(gated * F.gelu(gate))) * mask[:, :, None]  # (B, L, d)
-        weights = uniform_weights(mask)  # (B, L)
-        return PooledTokens(weighted_sum(tokens, weights), tokens, weights)
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
+        latents = self.latent_norm(self.latents)[None]  # (1, n, d)
+        answers, _ = self.attention(self.token_norm(tokens)[None], latents, latents, need_weights=False)  # (1, N, d)
+        tokens = tokens + answers[0]
+        gated, gate = self.mlp_in(self.mlp_norm(tokens)).chunk(2, dim=-1)  # (N, 4 d) each
+        tokens = tokens + self.mlp_out(gated * F.gelu(gate))  # (N, d)
+        weights = uniform_weights(layout.mask)  # (B, L)
+        return PooledTokens(weighted_sum(tokens, weights, layout), layout, [tokens], weights)

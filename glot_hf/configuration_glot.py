@@ -147,6 +147,11 @@ class GlotConfig(PreTrainedConfig):
         "similarity",
         "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges).",
     )
+    graph_block_size: int | None = _option(
+        None,
+        "Rows of the graph in memory at a time, for long texts; by default all, and blocks where all would be many.",
+        _positive,
+    )
     gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
         "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )

@@ -1,12 +1,25 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Token graph: hidden states -> masked adjacency (step 1 of GLOT, arXiv 2603.03389)."""
+"""Token graphs: hidden states -> masked adjacency (step 1 of GLOT, arXiv 2603.03389), and what layers do over it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .packing_glot import TokenLayout
 
-def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
+
+class Edges(ABC):
+    """Which tokens are joined, of any block of rows. Its subclasses are the kinds of graph."""
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> Tensor:
+        """The adjacency of tokens `start` to `stop`: `(B, stop - start, L)` bool, False wherever padding is involved."""
+
+
+class SimilarTokens(Edges):
     r"""
     Joins the valid tokens `i, j` of a sentence where `cos(x_i, x_j) > threshold`.
 
@@ -18,23 +31,137 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
         hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
         mask (`Tensor` of shape `(B, L)`, bool): True where a token is valid.
         threshold (`float`): tau, in [-1, 1).
-
-    Returns:
-        `Tensor` of shape `(B, L, L)`, bool: symmetric adjacency, False wherever padding is involved.
     """
-    states = hidden_states.detach().float().masked_fill(~mask[:, :, None], 0.0)  # (B, L, d)
-    largest = states.abs().amax(dim=-1, keepdim=True)  # (B, L, 1)
-    is_zero = largest == 0
-    # Scaled first, so that no square leaves float32; a zero vector stays zero.
-    unit = F.normalize(states / largest.masked_fill(is_zero, 1.0), dim=-1)  # (B, L, d)
-    with torch.autocast(device_type=states.device.type, enabled=False):
-        similarity = unit @ unit.transpose(1, 2)  # (B, L, L)
-    joined = similarity > threshold
-    joined = joined | joined.transpose(1, 2)  # a matrix product may round (i, j) and (j, i) differently
-    adjacency = joined & mask[:, :, None] & mask[:, None, :]
-    return adjacency | torch.diag_embed(mask & ~is_zero[:, :, 0])
+
+    def __init__(self, hidden_states: Tensor, mask: Tensor, threshold: float):
+        self.mask, self.threshold = mask, threshold
+        states = hidden_states.detach().float()  # (B, L, d)
+        largest = states.abs().amax(dim=-1)  # (B, L)
+        self.is_zero = largest == 0
+        # Scaled first, so that no square leaves float32; a zero vector stays zero.
+        scaled = states / largest.masked_fill(self.is_zero, 1.0)[:, :, None]
+        norms = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # (B, L, 1), at least 1 or exactly 0
+        self.unit = scaled.div_(norms.masked_fill(self.is_zero[:, :, None], 1.0))  # (B, L, d)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        with torch.autocast(device_type=self.unit.device.type, enabled=False):
+            similarity = self.unit[:, start:stop] @ self.unit.transpose(1, 2)  # (B, R, L)
+        joined = (similarity > self.threshold) & self.mask[:, start:stop, None] & self.mask[:, None, :]
+        has_own = (self.mask & ~self.is_zero)[:, None, :]
+        return joined | (diagonal_rows(start, stop, self.mask) & has_own)
 
 
-def self_graph(mask: Tensor) -> Tensor:
-    """The control without edges: each valid token joined with itself alone. `(B, L)` bool -> `(B, L, L)` bool."""
-    return torch.diag_embed(mask)
+class NoOtherTokens(Edges):
+    """The control without edges: each valid token joined with itself alone."""
+
+    def __init__(self, mask: Tensor):
+        self.mask = mask
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        return diagonal_rows(start, stop, self.mask) & self.mask[:, None, :]
+
+
+class GivenEdges(Edges):
+    """A graph that was computed earlier: `(B, L, L)` bool."""
+
+    def __init__(self, adjacency: Tensor, mask: Tensor):
+        self.adjacency, self.mask = adjacency, mask
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        return self.adjacency[:, start:stop] & self.mask[:, start:stop, None] & self.mask[:, None, :]
+
+
+def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
+    """The whole graph of [`SimilarTokens`]. `(B, L, d), (B, L)` -> `(B, L, L)` bool, symmetric."""
+    return _whole(SimilarTokens(hidden_states, mask, threshold), mask.shape[1])
+
+
+def _whole(edges: Edges, length: int) -> Tensor:
+    joined = edges.rows(0, length)
+    return joined | joined.transpose(1, 2)  # a matrix product may round (i, j) and (j, i) differently
+
+
+def diagonal_rows(start: int, stop: int, mask: Tensor) -> Tensor:
+    """Rows `start` to `stop` of the unit matrix over the positions of `mask`. `(stop - start, L)` bool."""
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return positions[start:stop, None] == positions
+
+
+class TokenGraph(ABC):
+    """
+    What graph layers do over the token graphs of a batch, from packed tokens to packed tokens.
+
+    Args:
+        edges ([`Edges`]): of the batch.
+        layout ([`TokenLayout`]): of the batch.
+    """
+
+    def __init__(self, edges: Edges, layout: TokenLayout):
+        self.edges, self.layout = edges, layout
+
+    @abstractmethod
+    def over_rows(self, function: Callable[..., Tensor], *row_tensors: Tensor) -> Tensor:
+        """
+        `function(adjacency (B, R, L) bool, diagonal (R, L) bool, *rows (B, R, ...)) -> (B, R, ...)` for all rows of
+        the graph, `(B, L, ...)`; `row_tensors` `(B, L, ...)` are divided as the rows are.
+        """
+
+    def adjacency(self) -> Tensor:
+        """`(B, L, L)` bool."""
+        return self.over_rows(lambda adjacency, diagonal: adjacency)
+
+    def sum(self, tokens: Tensor, self_loops: bool = False) -> Tensor:
+        """Each token's neighbours summed up, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
+        padded = self.layout.pad(tokens)  # (B, L, C)
+
+        def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
+            edges = adjacency | diagonal if self_loops else adjacency
+            return edges.to(padded.dtype) @ padded  # (B, R, C)
+
+        return self.layout.pack(self.over_rows(rows))
+
+    def degrees(self, self_loops: bool = False) -> Tensor:
+        """The number of each token's neighbours. `(N, 1)` float."""
+
+        def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
+            edges = adjacency | diagonal if self_loops else adjacency
+            return edges.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
+
+        return self.layout.pack(self.over_rows(rows))
+
+    def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
+        r"""
+        :math:`\sum_j \text{softmax}_j(\text{LeakyReLU}(target_i + source_j)) values_j` over each token's neighbours
+        and itself.
+
+        Args:
+            values (`Tensor` of shape `(N, heads, C)`), target, source (`Tensor` of shape `(N, heads)`).
+
+        Returns:
+            `Tensor` of shape `(N, heads * C)`.
+        """
+        values = self.layout.pad(values).transpose(1, 2)  # (B, heads, L, C)
+        source = self.layout.pad(source).transpose(1, 2)[:, :, None, :]  # (B, heads, 1, L)
+
+        def rows(adjacency: Tensor, diagonal: Tensor, target: Tensor) -> Tensor:
+            # Every row has its own token, those of padding too, so that none of the softmax is empty. The lowest number
+            # is added where there is no edge: many times faster than filling by a mask, here and backwards.
+            is_edge = (adjacency | diagonal).to(source.dtype)[:, None]
+            no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
+            logits = F.leaky_relu(target.transpose(1, 2)[:, :, :, None] + source, negative_slope)  # (B, heads, R, L)
+            weights = logits.add_(no_edge).softmax(dim=-1)
+            return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2)  # (B, R, heads * C)
+
+        return self.layout.pack(self.over_rows(rows, self.layout.pad(target)))
+
+
+class DenseGraph(TokenGraph):
+    """The graphs of a batch as one tensor, made when a layer first needs it."""
+
+    _rows: tuple[Tensor, Tensor] | None = None
+
+    def over_rows(self, function: Callable[..., Tensor], *row_tensors: Tensor) -> Tensor:
+        if self._rows is None:
+            length = self.layout.mask.shape[1]
+            self._rows = _whole(self.edges, length), diagonal_rows(0, length, self.layout.mask)
+        return function(*self._rows, *row_tensors)

@@ -1,10 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Graph layers over a batch of dense, masked adjacencies.
+Graph layers.
 
-Every layer maps `(hidden_states (B, L, in), adjacency (B, L, L) bool, mask (B, L) bool)` to `(B, L, out)`, leaves
-padded rows at zero, and computes what the PyTorch Geometric layer of the same name computes on the equivalent sparse
-graph, with the same parameter names where that layer has them.
+Every layer maps packed tokens `(N, in)` and their [`TokenGraph`] to `(N, out)`, and computes what the PyTorch
+Geometric layer of the same name computes on the equivalent sparse graph, with the same parameter names where that
+layer has them.
 """
 
 import math
@@ -13,10 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def _with_self_loops(adjacency: Tensor) -> Tensor:
-    """Adds every self edge, those of padded rows too, so that no row of a softmax is empty. `(B, L, L)` bool."""
-    return adjacency | torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
+from .graph_glot import TokenGraph
 
 
 def _glorot_uniform(weight: nn.Parameter) -> None:
@@ -53,17 +50,12 @@ class GATLayer(nn.Module):
             _glorot_uniform(weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        batch, length, _ = hidden_states.shape
-        values = self.lin(hidden_states).view(batch, length, self.num_heads, self.head_size)  # (B, L, heads, C)
+    def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
+        values = self.lin(tokens).unflatten(-1, (self.num_heads, self.head_size))  # (N, heads, C)
         edge = (self.lin_edge.weight.view(1, self.num_heads, self.head_size) * self.att_edge).sum(-1)  # (1, heads)
-        source = (values * self.att_src).sum(-1).transpose(1, 2)  # (B, heads, L)
-        target = ((values * self.att_dst).sum(-1) + edge).transpose(1, 2)  # (B, heads, L)
-        logits = F.leaky_relu(target[:, :, :, None] + source[:, :, None, :], self.negative_slope)  # (B, heads, L, L)
-        logits = logits.masked_fill(~_with_self_loops(adjacency)[:, None], -torch.inf)
-        mixed = logits.softmax(dim=-1).to(values.dtype) @ values.transpose(1, 2)  # (B, heads, L, C)
-        output = mixed.transpose(1, 2).flatten(2) + self.bias  # (B, L, out)
-        return output * mask[:, :, None]
+        scorers = torch.cat([self.att_src, self.att_dst])  # (2, heads, C)
+        source, target = torch.einsum("nhc,shc->snh", values, scorers)  # (N, heads) each
+        return graph.attend(values, target + edge, source, self.negative_slope) + self.bias  # (N, out)
 
 
 class GCNLayer(nn.Module):
@@ -81,32 +73,30 @@ class GCNLayer(nn.Module):
         _glorot_uniform(self.lin.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        values = self.lin(hidden_states)  # (B, L, out)
-        edges = _with_self_loops(adjacency).to(values.dtype)  # (B, L, L)
-        scale = edges.sum(-1, keepdim=True).rsqrt()  # (B, L, 1), D^-1/2
-        output = scale * (edges @ (scale * values)) + self.bias  # (B, L, out)
-        return output * mask[:, :, None]
+    def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
+        values = self.lin(tokens)  # (N, out)
+        scale = graph.degrees(self_loops=True).clamp(min=1).rsqrt().to(values.dtype)  # (N, 1), D^-1/2
+        return scale * graph.sum(scale * values, self_loops=True) + self.bias
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the valid tokens of the batch. `(B, L, C)` -> `(B, L, C)`."""
+    """Batch norm over the valid tokens of the batch, also if there is one or none. `(N, C), (N,)` -> `(N, C)`."""
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        hidden_states = hidden_states.to(self.running_mean.dtype)
+    def forward(self, tokens: Tensor, is_valid: Tensor) -> Tensor:
+        tokens = tokens.to(self.running_mean.dtype)
         mean, variance = self.running_mean, self.running_var  # (C,)
         if self.training:
-            weight = mask[:, :, None].to(hidden_states.dtype)  # (B, L, 1)
+            weight = is_valid[:, None].to(tokens.dtype)  # (N, 1)
             count = weight.sum().clamp(min=1)
-            mean = (hidden_states * weight).sum((0, 1)) / count
-            variance = ((hidden_states - mean).square() * weight).sum((0, 1)) / count
+            mean = (tokens * weight).sum(0) / count
+            variance = ((tokens - mean).square() * weight).sum(0) / count
             with torch.no_grad():
                 unbiased = variance * count / (count - 1).clamp(min=1)
-                momentum = self.momentum * mask.any()  # no token, no evidence
+                momentum = self.momentum * is_valid.any()  # no token, no evidence
                 self.running_mean.lerp_(mean, momentum)
                 self.running_var.lerp_(unbiased, momentum)
                 self.num_batches_tracked.add_(1)
-        return (hidden_states - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+        return (tokens - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
 
 class GINLayer(nn.Module):
@@ -122,14 +112,14 @@ class GINLayer(nn.Module):
         self.norm = MaskedBatchNorm(out_size)
         self.lin_out = nn.Linear(out_size, out_size)
 
-    def messages(self, hidden_states: Tensor) -> Tensor:
-        """What each token sends along its edges. `(B, L, in)` -> `(B, L, in)`."""
-        return hidden_states
+    def messages(self, tokens: Tensor) -> Tensor:
+        """What each token sends along its edges. `(N, in)` -> `(N, in)`."""
+        return tokens
 
-    def forward(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        summed = hidden_states + adjacency.to(hidden_states.dtype) @ self.messages(hidden_states)  # (B, L, in)
-        hidden = F.relu(self.norm(self.lin_in(summed), mask))  # (B, L, out)
-        return self.lin_out(hidden) * mask[:, :, None]
+    def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
+        summed = tokens + graph.sum(self.messages(tokens))  # (N, in)
+        hidden = F.relu(self.norm(self.lin_in(summed), graph.layout.is_valid))  # (N, out)
+        return self.lin_out(hidden)
 
 
 class GINELayer(GINLayer):
@@ -142,8 +132,8 @@ class GINELayer(GINLayer):
         super().__init__(in_size, out_size)
         self.lin_edge = nn.Linear(1, in_size)
 
-    def messages(self, hidden_states: Tensor) -> Tensor:
-        return F.relu(hidden_states + self.lin_edge.weight[:, 0] + self.lin_edge.bias)
+    def messages(self, tokens: Tensor) -> Tensor:
+        return F.relu(tokens + self.lin_edge.weight[:, 0] + self.lin_edge.bias)
 
 
 class SAGELayer(nn.Module):
@@ -156,10 +146,9 @@ class SAGELayer(nn.Module):
         super().__init__()
         self.lin = nn.Linear(2 * in_size, out_size)
 
-    def forward(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        edges = adjacency.to(hidden_states.dtype)  # (B, L, L)
-        mean = edges @ hidden_states / edges.sum(-1, keepdim=True).clamp(min=1)  # (B, L, in)
-        return self.lin(torch.cat([hidden_states, mean], dim=-1)) * mask[:, :, None]
+    def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
+        mean = graph.sum(tokens) / graph.degrees().clamp(min=1).to(tokens.dtype)  # (N, in)
+        return self.lin(torch.cat([tokens, mean], dim=-1))
 
 
 GNN_LAYERS: dict[str, type[nn.Module]] = {

@@ -92,6 +92,7 @@ class GlotModel(GlotPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         hidden_states: Tensor | None = None,
         position_ids: Tensor | None = None,
+        adjacency: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         output_token_embeddings: bool = False,
@@ -107,6 +108,7 @@ class GlotModel(GlotPreTrainedModel):
                 states, computed earlier; the backbone is not run.
             token_type_ids, position_ids (`Tensor` of shape `(B, L)`, int): the backbone's. With `position_ids`,
                 padding is left where it is.
+            adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
@@ -146,7 +148,9 @@ class GlotModel(GlotPreTrainedModel):
                 output_attentions=output_attentions,
             )
         device = next((parameter.device for parameter in self.head.parameters()), run.states.device)
-        pooled = self.head(run.states.to(device, self.dtype), attention_mask, return_details=True)
+        pooled = self.head(
+            run.states.to(device, self.dtype), attention_mask, return_details=True, adjacency=adjacency
+        )
         output = GlotModelOutput(
             pooler_output=pooled.vector,
             token_embeddings=pooled.token_embeddings if output_token_embeddings else None,
@@ -203,6 +207,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
         attention_mask_b: Tensor | None = None,
         hidden_states_b: Tensor | None = None,
         position_ids: Tensor | None = None,
+        adjacency: Tensor | None = None,
+        adjacency_b: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -213,7 +219,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
     ) -> GlotSequenceClassifierOutput | tuple:
         """
         Args:
-            input_ids_b, attention_mask_b, hidden_states_b: the second sentence of each pair, as the first.
+            input_ids_b, attention_mask_b, hidden_states_b, adjacency_b: the second sentence of each pair, as the
+                first.
             token_type_ids (`Tensor` of shape `(B, L)`, int): of the first sentence; with them, the second's are zeros.
             labels (`Tensor` of shape `(B,)`, or `(B, num_labels)` for several): class indices, or floats.
 
@@ -253,6 +260,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
             inputs_embeds=inputs_embeds,
             hidden_states=hidden_states,
             position_ids=position_ids,
+            adjacency=adjacency,
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             output_token_embeddings=output_token_embeddings,
@@ -268,6 +276,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 attention_mask=attention_mask_b,
                 token_type_ids=token_type_ids_b,
                 hidden_states=hidden_states_b,
+                adjacency=adjacency_b,
                 return_dict=True,
             ).pooler_output
             if len(vector) != len(vector_b):

@@ -10,20 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .packing_glot import TokenLayout
+
 
 class TokenLayerNorm(nn.Module):
-    """Each token to mean 0 and deviation 1 over its dimensions; no parameters. `(B, L, ..., d)` -> the same shape."""
+    """Each token to mean 0 and deviation 1 over its dimensions; no parameters. `(N, ..., d)` -> the same shape."""
 
     def __init__(self, token_shape: tuple[int, ...]):
         super().__init__()
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        return F.layer_norm(hidden_states, hidden_states.shape[-1:])
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return F.layer_norm(tokens, tokens.shape[-1:])
 
 
 class TokenStandardization(nn.Module):
     """
-    Each dimension to mean 0 and deviation 1 over the training data. `(B, L, *token_shape)` -> the same shape.
+    Each dimension to mean 0 and deviation 1 over the training data. `(N, *token_shape)` -> the same shape.
 
     In training mode the mean and the variance of all valid tokens seen so far are kept up to date, this batch included
     (Chan et al., 1983, merges exactly), so that stock Trainer is all that is needed; they are saved with the head and
@@ -43,11 +45,11 @@ class TokenStandardization(nn.Module):
         nn.init.zeros_(self.num_tokens)
 
     @torch.no_grad()
-    def _update(self, states: Tensor, mask: Tensor) -> None:
-        valid = mask.view(*mask.shape, *[1] * self.mean.dim())
-        count = mask.sum()
-        mean = states.sum((0, 1)) / count.clamp(min=1)  # token_shape; the states are zero at padding
-        variance = ((states - mean) * valid).square().sum((0, 1)) / count.clamp(min=1)
+    def _update(self, tokens: Tensor, layout: TokenLayout) -> None:
+        valid = layout.is_valid.view(-1, *[1] * self.mean.dim())
+        count = layout.mask.sum()
+        mean = tokens.sum(0) / count.clamp(min=1)  # token_shape; tokens are zero at padding
+        variance = ((tokens - mean) * valid).square().sum(0) / count.clamp(min=1)
         self.num_tokens += count
         share = count / self.num_tokens.clamp(min=1)  # of this batch in all tokens seen
         shift = mean - self.mean
@@ -55,14 +57,14 @@ class TokenStandardization(nn.Module):
         self.deviation.copy_((variance + shift.square() * share * (1 - share)).sqrt())
         self.mean.add_(shift * share)
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> Tensor:
-        states = hidden_states.float()
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        states = tokens.float()
         if self.training:
-            self._update(states, mask)
+            self._update(states, layout)
         mean = self.mean.float()
         # A dimension that never varies is not blown up to its rounding errors, which grow with its mean.
         deviation = self.deviation.float().clamp(min=1e-6).maximum(1e-5 * mean.abs())
-        return ((states - mean) / deviation).to(hidden_states.dtype)
+        return ((states - mean) / deviation).to(tokens.dtype)
 
 
 INPUT_NORMS: dict[str, type[nn.Module]] = {"layer": TokenLayerNorm, "standard": TokenStandardization}

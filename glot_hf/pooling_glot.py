@@ -7,6 +7,8 @@ GLOT is a weighted sum of token embeddings, `z = sum_i pi_i u_i`. That is how th
 scores are mean pooling, one-hot scores are CLS pooling, and a graph without layers is attention-scored pooling.
 """
 
+import dataclasses
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,11 +24,17 @@ from .baselines_glot import (
     MultiQueryPooling,
     WeightedMeanPooling,
 )
+from .blocked_glot import BlockedGraph
 from .configuration_glot import GlotConfig
-from .graph_glot import self_graph, token_graph
+from .graph_glot import DenseGraph, GivenEdges, NoOtherTokens, SimilarTokens, TokenGraph
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
+from .packing_glot import TokenLayout
 from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
+
+
+# Of the numbers B * L * L of a dense graph, past which it is made in blocks of rows, and of those of a block.
+_LARGEST_DENSE_GRAPH, _BLOCK = 2**25, 2**22
 
 
 class GlotPooling(nn.Module):
@@ -35,6 +43,7 @@ class GlotPooling(nn.Module):
     def __init__(self, config: GlotConfig):
         super().__init__()
         self.graph_type, self.threshold = config.graph_type, config.similarity_threshold
+        self.block_size = config.graph_block_size
         self.jumping_knowledge = config.jumping_knowledge
         heads = {"num_heads": config.num_attention_heads} if config.gnn_type == "gat" else {}
         sizes = [config.input_size] + [config.gnn_hidden_size] * config.num_gnn_layers
@@ -42,32 +51,46 @@ class GlotPooling(nn.Module):
         self.layers = nn.ModuleList(layer(before, after, **heads) for before, after in zip(sizes, sizes[1:]))
         self.readout = Readout(config.pooled_size, config.readout_hidden_size)
 
-    def embed_tokens(self, hidden_states: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        """`(B, L, d), (B, L, L), (B, L)` -> token embeddings u `(B, L, D)`."""
-        outputs, hidden = [], hidden_states
+    def make_graph(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
+        """Of the tokens `(N, d)`, or as given; in blocks of rows where that is asked for, or the whole is large."""
+        if adjacency is not None:
+            return DenseGraph(GivenEdges(adjacency, layout.mask), layout)
+        if self.graph_type == "self":
+            edges = NoOtherTokens(layout.mask)
+        else:
+            edges = SimilarTokens(layout.pad(tokens), layout.mask, self.threshold)
+        if self.block_size is not None:
+            return BlockedGraph(edges, layout, self.block_size)
+        batch, length = layout.mask.shape
+        # When traced, never: a branch on the length would fix it.
+        if not torch.compiler.is_compiling() and batch * length * length > _LARGEST_DENSE_GRAPH:
+            return BlockedGraph(edges, layout, max(1, _BLOCK // (batch * length)))
+        return DenseGraph(edges, layout)
+
+    def embed_tokens(self, tokens: Tensor, graph: TokenGraph) -> list[Tensor]:
+        """Tokens `(N, d)` -> token embeddings in parts `(N, D_i)`, side by side u."""
+        outputs, hidden = [], tokens
         for layer in self.layers:
-            hidden = F.relu(layer(hidden, adjacency, mask))  # (B, L, H)
+            hidden = F.relu(layer(hidden, graph))  # (N, H)
             outputs.append(hidden)
         if not outputs:
-            return hidden_states
+            return [tokens]
         match self.jumping_knowledge:
             case "cat":
-                return torch.cat([hidden_states.to(hidden.dtype), *outputs], dim=-1)  # (B, L, d + K * H)
+                return [tokens, *outputs]  # d and K times H wide
             case "max":
-                return torch.stack(outputs).amax(dim=0)  # (B, L, H)
+                return [torch.stack(outputs).amax(dim=0)]  # (N, H)
             case "mean":
-                return torch.stack(outputs).mean(dim=0)
+                return [torch.stack(outputs).mean(dim=0)]
             case "last":
-                return outputs[-1]
+                return outputs[-1:]
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        if self.graph_type == "self":
-            adjacency = self_graph(mask)  # (B, L, L)
-        else:
-            adjacency = token_graph(hidden_states, mask, self.threshold)  # (B, L, L)
-        token_embeddings = self.embed_tokens(hidden_states, adjacency, mask)  # (B, L, D)
-        weights = self.readout(token_embeddings, mask)  # (B, L)
-        return PooledTokens(weighted_sum(token_embeddings, weights), token_embeddings, weights, adjacency)
+    def forward(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None = None) -> PooledTokens:
+        graph = self.make_graph(tokens, layout, adjacency)
+        parts = self.embed_tokens(tokens, graph)
+        weights = self.readout(parts, layout)  # (B, L)
+        vector = torch.cat([weighted_sum(part, weights, layout) for part in parts], dim=-1)  # (B, D)
+        return PooledTokens(vector, layout, parts, weights, graph)
 
 
 class DeepSetsPooling(nn.Module):
@@ -84,10 +107,10 @@ class DeepSetsPooling(nn.Module):
         width = max(1, round((num_parameters - after) / (before + 1 + after)))
         self.mlp = nn.Sequential(nn.Linear(before, width), nn.ReLU(), nn.Linear(width, after))
 
-    def forward(self, hidden_states: Tensor, mask: Tensor) -> PooledTokens:
-        token_embeddings = self.mlp(hidden_states) * mask[:, :, None]  # (B, L, D)
-        weights = uniform_weights(mask)  # (B, L)
-        return PooledTokens(weighted_sum(token_embeddings, weights), token_embeddings, weights)
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
+        embeddings = self.mlp(tokens)  # (N, D)
+        weights = uniform_weights(layout.mask)  # (B, L)
+        return PooledTokens(weighted_sum(embeddings, weights, layout), layout, [embeddings], weights)
 
 
 POOLINGS: dict[str, type[nn.Module]] = {
@@ -145,7 +168,11 @@ class GlotPooler(nn.Module):
         self.projection = nn.Linear(config.pooled_size, config.projection_size) if config.projection_size else None
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, return_details: bool = False
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        return_details: bool = False,
+        adjacency: Tensor | None = None,
     ) -> Tensor | PooledTokens:
         """
         Args:
@@ -154,13 +181,15 @@ class GlotPooler(nn.Module):
             attention_mask (`Tensor` of shape `(B, L)`, bool, int or float): nonzero where a token is valid; all
                 are by default.
             return_details (`bool`): return [`PooledTokens`] instead of the vector alone.
+            adjacency (`Tensor` of shape `(B, L, L)`, bool, *optional*): the token graph, computed earlier by
+                [`~glot_hf.graph_glot.token_graph`]; pooling "glot" alone takes it.
 
         Returns:
             `Tensor` of shape `(B, D)`, or [`PooledTokens`]. A sentence without valid tokens gives zeros before the
             projection.
 
         Raises:
-            ValueError: the shapes do not fit the head or each other.
+            ValueError: the shapes do not fit the head or each other, or `adjacency` has no use.
         """
         if hidden_states.dim() < 3 or hidden_states.shape[2:] != self.token_shape:
             raise ValueError(
@@ -175,18 +204,29 @@ class GlotPooler(nn.Module):
                 f"attention_mask of shape {tuple(attention_mask.shape)} does not fit hidden_states of shape "
                 f"{tuple(hidden_states.shape)}: it must be (B, L)"
             )
-        mask = attention_mask.to(hidden_states.device) != 0  # (B, L) bool
-        # masked_fill, not a product, and before anything is learned: the states of padding may be NaN or infinite.
-        is_padding = ~mask.view(*mask.shape, *[1] * len(self.token_shape))
-        hidden_states = hidden_states.masked_fill(is_padding, 0.0)
+        if adjacency is not None:
+            self._check_graph(adjacency, attention_mask)
+        layout = TokenLayout(attention_mask.to(hidden_states.device) != 0)
+        tokens = layout.pack(hidden_states)  # (N, d), or (N, n, d)
         if self.input_norm is not None:
-            hidden_states = self.input_norm(hidden_states, mask).masked_fill(is_padding, 0.0)
+            tokens = self.input_norm(tokens, layout)
         if self.num_layers_mixed:
-            weights = self.layer_scores.softmax(dim=0).to(hidden_states.dtype)  # (n,)
-            hidden_states = (hidden_states * weights[:, None]).sum(dim=2)  # (B, L, d)
-        pooled = self.pooling(hidden_states, mask)
+            weights = self.layer_scores.softmax(dim=0).to(tokens.dtype)  # (n,)
+            tokens = (tokens * weights[:, None]).sum(dim=1)  # (N, d)
+        given = {} if adjacency is None else {"adjacency": adjacency.to(hidden_states.device)}
+        pooled = self.pooling(tokens, layout, **given)
         vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
-        return pooled._replace(vector=vector) if return_details else vector
+        return dataclasses.replace(pooled, vector=vector) if return_details else vector
+
+    def _check_graph(self, adjacency: Tensor, attention_mask: Tensor) -> None:
+        if not isinstance(self.pooling, GlotPooling):
+            raise ValueError("adjacency is for pooling='glot': this head's pooling has no graph, leave it out")
+        expected = (*attention_mask.shape, attention_mask.shape[1])
+        if adjacency.shape != expected or adjacency.dtype != torch.bool:
+            raise ValueError(
+                f"adjacency of shape {tuple(adjacency.shape)} and {adjacency.dtype} does not fit: it must be (B, L, L), "
+                f"here {tuple(expected)}, and bool, as glot_hf.graph_glot.token_graph gives it"
+            )
 
 
 __all__ = ["GlotPooler", "PooledTokens", "POOLINGS"]

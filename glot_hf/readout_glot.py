@@ -1,19 +1,54 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The paper's attention readout, and what every pooling gives back."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from .graph_glot import TokenGraph
+from .packing_glot import TokenLayout
 
-class PooledTokens(NamedTuple):
-    """A sentence vector and what it was made of."""
 
-    vector: Tensor  # (B, D)
-    token_embeddings: Tensor  # (B, L, D'), zero at padding; what is weighted
-    readout_weights: Tensor | None = None  # (B, L), zero at padding, summing to 1; None for max pooling
-    adjacency: Tensor | None = None  # (B, L, L) bool; None without a graph
+@dataclass
+class PooledTokens:
+    """
+    A sentence vector and what it was made of. What takes memory is made when it is read.
+
+    Args:
+        vector (`Tensor` of shape `(B, D)`): the sentence vectors.
+        layout ([`TokenLayout`]): of the batch.
+        parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
+        readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None for max pooling.
+        graph ([`TokenGraph`]): None without a graph.
+    """
+
+    vector: Tensor
+    layout: TokenLayout
+    parts: list[Tensor]
+    readout_weights: Tensor | None = None
+    graph: TokenGraph | None = None
+
+    @property
+    def token_embeddings(self) -> Tensor:
+        """`(B, L, D')`, zero at padding: what the readout weighs."""
+        return self.layout.pad(torch.cat(self.parts, dim=-1))
+
+    @property
+    def adjacency(self) -> Tensor | None:
+        """`(B, L, L)` bool; None without a graph."""
+        return None if self.graph is None else self.graph.adjacency()
+
+
+class LinearOfParts(nn.Linear):
+    """A linear layer of `(N, D_1), ..., (N, D_n)` side by side, without ever joining them. -> `(N, out)`."""
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        weights = self.weight.split([part.shape[-1] for part in parts], dim=1)
+        output = self.bias
+        for part, weight in zip(parts, weights):
+            output = torch.addmm(output, part, weight.t())  # and no gradient is computed for a part that needs none
+        return output
 
 
 class Readout(nn.Module):
@@ -22,13 +57,14 @@ class Readout(nn.Module):
     def __init__(self, size: int, hidden_size: int | None = None):
         super().__init__()
         hidden_size = hidden_size or max(128, size // 2)  # the released default
-        self.score = nn.Sequential(nn.Linear(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
+        self.score = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
 
-    def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor:
-        scores = self.score(token_embeddings).squeeze(-1).float()  # (B, L)
+    def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
+        """Token embeddings in parts, `(N, D_i)` each -> weights `(B, L)`, float32."""
+        scores = layout.pad(self.score(parts)).squeeze(-1).float()  # (B, L)
         # A finite fill: a sentence without a single valid token gets zero weights, not NaN.
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
-        return weights * mask
+        weights = scores.masked_fill(~layout.mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+        return weights * layout.mask
 
 
 def uniform_weights(mask: Tensor) -> Tensor:
@@ -36,6 +72,7 @@ def uniform_weights(mask: Tensor) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
-def weighted_sum(token_embeddings: Tensor, weights: Tensor) -> Tensor:
-    """`(B, L, D), (B, L)` -> `(B, D)`."""
-    return (weights.to(token_embeddings.dtype)[:, None] @ token_embeddings).squeeze(1)
+def weighted_sum(tokens: Tensor, weights: Tensor, layout: TokenLayout) -> Tensor:
+    """`(N, C), (B, L)` -> `(B, C)`."""
+    padded = layout.pad(tokens)  # (B, L, C)
+    return (weights.to(padded.dtype)[:, None] @ padded).squeeze(1)

@@ -11,6 +11,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
 
+from glot_hf.graph_glot import DenseGraph, GivenEdges
+from glot_hf.packing_glot import TokenLayout
+
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers already share the cores
@@ -51,3 +54,14 @@ def tiny_llama():
         pad_token_id=0,
     )
     return LlamaModel(config).eval()
+
+
+@pytest.fixture
+def run_layer():
+    """A graph layer on a padded batch: `(B, L, in), (B, L, L) bool, (B, L) bool` -> `(B, L, out)`."""
+
+    def run(layer, hidden, adjacency, mask):
+        layout = TokenLayout(mask)
+        return layout.pad(layer(layout.pack(hidden), DenseGraph(GivenEdges(adjacency, mask), layout)))
+
+    return run

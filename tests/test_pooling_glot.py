@@ -228,7 +228,7 @@ class TestPaddedRows:
         hidden[1] = garbage
         details = pooler(hidden, torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]]), return_details=True)
         assert details.vector[0].isfinite().all() and details.vector[0].any()
-        for part in details:  # the tensors behind it, too: its weights, its edges
+        for part in (details.vector, details.token_embeddings, details.readout_weights, details.adjacency):
             assert part is None or torch.equal(part[1], torch.zeros_like(part[1]))
 
     @pytest.mark.parametrize("options", HEADS.values(), ids=HEADS)
