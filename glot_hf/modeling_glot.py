@@ -148,9 +148,7 @@ class GlotModel(GlotPreTrainedModel):
                 output_attentions=output_attentions,
             )
         device = next((parameter.device for parameter in self.head.parameters()), run.states.device)
-        pooled = self.head(
-            run.states.to(device, self.dtype), attention_mask, return_details=True, adjacency=adjacency
-        )
+        pooled = self.head(run.states.to(device, self.dtype), attention_mask, return_details=True, adjacency=adjacency)
         output = GlotModelOutput(
             pooler_output=pooled.vector,
             token_embeddings=pooled.token_embeddings if output_token_embeddings else None,

@@ -224,8 +224,8 @@ class GlotPooler(nn.Module):
         expected = (*attention_mask.shape, attention_mask.shape[1])
         if adjacency.shape != expected or adjacency.dtype != torch.bool:
             raise ValueError(
-                f"adjacency of shape {tuple(adjacency.shape)} and {adjacency.dtype} does not fit: it must be (B, L, L), "
-                f"here {tuple(expected)}, and bool, as glot_hf.graph_glot.token_graph gives it"
+                f"adjacency of shape {tuple(adjacency.shape)} and {adjacency.dtype} does not fit: it must be bool and "
+                f"(B, L, L), here {tuple(expected)}, as glot_hf.graph_glot.token_graph gives it"
             )
 
 

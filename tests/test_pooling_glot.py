@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from glot_hf import GlotConfig, GlotPooler
+from glot_hf.graph_glot import token_graph
 from glot_hf.layers_glot import GNN_LAYERS
 from glot_hf.pooling_glot import POOLINGS
 
@@ -358,6 +360,67 @@ def test_export_with_any_batch_and_length(options):
     program = torch.export.export(pooler, example, dynamic_shapes={"hidden_states": shapes, "attention_mask": shapes})
     hidden, mask = torch.randn(7, 9, SIZE), torch.arange(9) < torch.tensor([9, 1, 4, 2, 3, 8, 5])[:, None]
     torch.testing.assert_close(program.module()(hidden, mask.long()), pooler(hidden, mask))
+
+
+@pytest.mark.parametrize("name", ["gat-cat", "gat-2-heads", "gin-max", "without-edges", "standard-norm", "adapool"])
+def test_compiles_once_for_all_lengths(name):
+    """Training, in one piece: no graph break, and no other program for another batch or length."""
+    pooler, plain = head(**HEADS[name]).train(), head(**HEADS[name]).train()
+    torch._dynamo.reset()
+    compilations, counter = set(), CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(pooler, backend=counter, fullgraph=True, dynamic=True)
+    for batch, length in [(3, 5), (4, 9), (2, 7), (5, 16)]:
+        hidden, mask = torch.randn(batch, length, SIZE), torch.rand(batch, length) < 0.7
+        mask[:, 0] = True
+        pooler.zero_grad()
+        plain.zero_grad()
+        actual, expected = compiled(hidden, mask), plain(hidden, mask)
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+        actual.square().sum().backward()
+        expected.square().sum().backward()
+        for (name, parameter), other in zip(pooler.named_parameters(), plain.parameters()):
+            torch.testing.assert_close(parameter.grad, other.grad, rtol=1e-3, atol=1e-4, msg=name)
+        compilations.add(counter.frame_count)
+    assert len(compilations) == 1
+
+
+@pytest.mark.parametrize("name", [name for name, options in HEADS.items() if list(head(**options).parameters())])
+def test_autocast(name):
+    pooler, hidden = head(**HEADS[name]).train(), torch.randn(3, 5, SIZE)
+    expected = pooler(hidden, LEFT)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        actual = pooler(hidden, LEFT)
+    assert relative_error(actual.float(), expected) < 0.1
+    actual.float().square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in pooler.parameters())
+
+
+class TestGivenGraph:
+    """`adjacency=`: the token graph, computed earlier."""
+
+    def test_is_the_graph_that_is_used(self):
+        hidden, pooler = torch.randn(3, 5, SIZE) + 0.5, head()
+        own = token_graph(hidden, LEFT.bool(), TAU)
+        assert torch.equal(pooler(hidden, LEFT, adjacency=own), pooler(hidden, LEFT))
+        nothing = torch.eye(5, dtype=torch.bool).expand(3, 5, 5)
+        torch.testing.assert_close(pooler(hidden, LEFT, adjacency=nothing), head(graph_type="self")(hidden, LEFT))
+
+    def test_padding_is_never_joined(self):
+        hidden, pooler = torch.randn(3, 5, SIZE) + 0.5, head()
+        everything = torch.ones(3, 5, 5, dtype=torch.bool)
+        torch.testing.assert_close(pooler(hidden, LEFT, adjacency=everything), head(tau=-1)(hidden, LEFT))
+
+    @pytest.mark.parametrize(
+        "options, adjacency, message",
+        [
+            ({"pooling": "mean"}, torch.ones(3, 5, 5, dtype=torch.bool), "no graph"),
+            ({}, torch.ones(3, 5, 5), r"float32 does not fit.*bool.*\(3, 5, 5\)"),
+            ({}, torch.ones(3, 4, 4, dtype=torch.bool), r"\(3, 4, 4\).*\(3, 5, 5\)"),
+        ],
+    )
+    def test_that_does_not_fit(self, options, adjacency, message):
+        with pytest.raises(ValueError, match=message):
+            head(**options)(torch.randn(3, 5, SIZE), LEFT, adjacency=adjacency)
 
 
 @pytest.mark.parametrize("options", HEADS.values(), ids=HEADS)
