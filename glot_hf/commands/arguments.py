@@ -56,6 +56,32 @@ class DataArguments:
     )
 
 
+@dataclass
+class CacheArguments:
+    """The hidden states of the frozen backbone, which are kept on the disk."""
+
+    cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."},
+    )
+    cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
+        default="auto", metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."}
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of [`~glot_hf.data.HiddenStateCache.build`]."""
+        return {"root": self.cache_dir, "dtype": None if self.cache_dtype == "auto" else self.cache_dtype}
+
+
+@dataclass
+class TrainingCacheArguments(CacheArguments):
+    cache: bool = field(
+        default=True,
+        metadata={"help": "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."},
+    )
+
+
 # Configuration fields that have flags of their own, or that no flag could hold.
 _NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
 # Fields whose type argparse does not know: what to parse instead.
