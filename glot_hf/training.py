@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
@@ -132,19 +133,16 @@ class DeadHeadCallback(TrainerCallback):
 class HeadTrainer(Trainer):
     """A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`]."""
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler | None:
-        return super()._get_train_sampler(
-            self._with_lengths(self.train_dataset if train_dataset is None else train_dataset)
-        )
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, HiddenStateCache):
+            # Strategies that group by length measure what each row has under this name.
+            dataset = [{self.processing_class.model_input_names[0]: range(length)} for length in dataset.lengths]
+        return super()._get_train_sampler(dataset)
 
-    def _get_eval_sampler(self, eval_dataset: Any) -> torch.utils.data.Sampler | None:
-        return super()._get_eval_sampler(self._with_lengths(eval_dataset))
-
-    def _with_lengths(self, dataset: Any) -> Any:
-        """Strategies that group by length measure what a row has under this name; of a cache they would open it."""
-        if not isinstance(dataset, HiddenStateCache):
-            return dataset
-        return [{self.processing_class.model_input_names[0]: range(length)} for length in dataset.lengths]
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
+        # group_by_length would shuffle them, but predictions are read and compared by their row.
+        return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
 
 
 class _HeadCollator:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
+    CacheArguments,
     CommandParser,
     SharedHeadArguments,
     given_head_options,
@@ -69,9 +70,14 @@ class ReproductionArguments:
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     parser = CommandParser(
-        BackboneArguments, ReproductionArguments, SharedHeadArguments, prog="glot-hf reproduce", description=__doc__
+        BackboneArguments,
+        ReproductionArguments,
+        SharedHeadArguments,
+        CacheArguments,
+        prog="glot-hf reproduce",
+        description=__doc__,
     )
-    backbone, arguments, head = parser.parse(argv)
+    backbone, arguments, head, cache = parser.parse(argv)
     require_backbone(backbone)
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:
@@ -84,10 +90,12 @@ def run(argv: list[str]) -> None:
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    reproduce(backbone, arguments, options)
+    reproduce(backbone, arguments, options, cache)
 
 
-def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, options: dict[str, Any]) -> None:
+def reproduce(
+    backbone: BackboneArguments, arguments: ReproductionArguments, options: dict[str, Any], cache: CacheArguments
+) -> None:
     """
     Trains what is not trained yet; prints a report and writes it, with results.json and heat_map.png, to
     `arguments.output_dir`.
@@ -128,6 +136,7 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
         "head_options": options,
         "training_options": training_options,
         "max_train_rows": arguments.max_train_rows,
+        "cache_dtype": cache.options["dtype"],
     }
     comparison = Comparison(
         backbone=model,
@@ -139,6 +148,7 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
         protocol=arguments.protocol,
         store=CellStore(arguments.output_dir, settings),
         max_train_rows=arguments.max_train_rows,
+        cache_options={"revision": revision, **cache.options},
     )
     results = comparison.run(tasks, variants)
     baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
