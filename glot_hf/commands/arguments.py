@@ -14,6 +14,7 @@ from typing import Any, Literal
 from transformers import HfArgumentParser, PreTrainedConfig
 
 from ..configuration_glot import GlotConfig
+from ..data.hidden_states import TOKENS_PER_BATCH
 from ..errors import InputError
 
 
@@ -67,11 +68,16 @@ class CacheArguments:
     cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
         default="auto", metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."}
     )
+    tokens_per_batch: int = field(
+        default=TOKENS_PER_BATCH,
+        metadata={"help": "Tokens, with padding, that the backbone is given at once to fill the cache."},
+    )
 
     @property
     def options(self) -> dict[str, Any]:
         """Of [`~glot_hf.data.HiddenStateCache.build`]."""
-        return {"root": self.cache_dir, "dtype": None if self.cache_dtype == "auto" else self.cache_dtype}
+        dtype = None if self.cache_dtype == "auto" else self.cache_dtype
+        return {"root": self.cache_dir, "dtype": dtype, "tokens_per_batch": self.tokens_per_batch}
 
 
 @dataclass
@@ -109,6 +115,10 @@ SharedHeadArguments = dataclasses.make_dataclass(
     [flag for flag in _head_flags() if flag[0] not in ("pooling", "input_size", "backbone_in_checkpoint")],
 )
 SharedHeadArguments.__doc__ = "Options of all heads of a comparison."
+LayerArguments = dataclasses.make_dataclass(
+    "LayerArguments", [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs")]
+)
+LayerArguments.__doc__ = "Options of a head that decide what the hidden states are."
 
 
 def head_options(arguments: Any) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from .arguments import (
     require_positive,
     require_rates,
 )
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .variants import parse_variants, require_fit
+from .backbone import require_backbone
+from .variants import load_backbone_of, parse_variants
 
 
 TUNED_RATES = [2e-4, 1e-3, 5e-3]
@@ -119,18 +119,14 @@ def reproduce(
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
     if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
-    load_kwargs = options.pop("backbone_load_kwargs", None) or {}
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
-    require_fit(variants, options, model.config)
-    set_max_length(tokenizer, max(task.max_length for task, _ in tasks), model.config.get_text_config())
+    longest = max(task.max_length for task, _ in tasks)
+    model, tokenizer, source = load_backbone_of(variants, backbone, options, longest)
     training_options = {
         "num_train_epochs": arguments.num_train_epochs,
         "per_device_train_batch_size": arguments.batch_size,
     }
     settings = {
-        "backbone": backbone.backbone,
-        "backbone_revision": revision,
-        "backbone_load_kwargs": load_kwargs,
+        **source,
         "data_dir": arguments.data_dir,
         "protocol": arguments.protocol,
         "head_options": options,
@@ -148,7 +144,7 @@ def reproduce(
         protocol=arguments.protocol,
         store=CellStore(arguments.output_dir, settings),
         max_train_rows=arguments.max_train_rows,
-        cache_options={"revision": revision, **cache.options},
+        cache_options={"revision": source["backbone_revision"], **cache.options},
     )
     results = comparison.run(tasks, variants)
     baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]

@@ -74,7 +74,7 @@ def train(
     )
     from ..training_record import TrainingRecord
     from .hidden_states import cached_rows, describe
-    from .texts import training_examples
+    from .texts import max_length_of, training_examples
 
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
@@ -85,9 +85,7 @@ def train(
         raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
     task = find_task(data.task) if data.task is not None else None
-    pair_mode, max_length = (task.pair_mode, task.max_length) if task is not None else ("concat", 128)
-    if data.max_length is not None:
-        max_length = data.max_length
+    max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
     if options["pair_mode"] is not None and not is_pair:
         raise InputError(
@@ -95,7 +93,7 @@ def train(
             "second with --text_pair_column"
         )
     if options["pair_mode"] is None and is_pair:
-        options["pair_mode"] = pair_mode
+        options["pair_mode"] = task.pair_mode if task is not None else "concat"
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():

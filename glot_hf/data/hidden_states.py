@@ -2,16 +2,19 @@
 """Hidden states instead of text: a frozen backbone is run once, and heads are trained on what it said."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from ..backbone_glot import run_backbone
 from ..configuration_glot import hidden_size_of
+
+
+if TYPE_CHECKING:  # of an extra that hidden states do not need
+    from datasets import Dataset
 
 
 TOKENS_PER_BATCH = 8192  # padded ones, that the backbone is given at once
@@ -92,7 +95,7 @@ def compute_hidden_states(
 
 
 def state_rows(
-    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: Dataset, **options
+    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: "Dataset", **options
 ) -> list[dict[str, Any]]:
     """
     Examples (`text`, `text_pair` where there are pairs, `labels`) as rows of hidden states in memory and `labels`.
