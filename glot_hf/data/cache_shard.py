@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """One file of a hidden-state cache: the states of many texts, one after the other, with a checksum."""
 
+import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -12,7 +13,7 @@ from .cache_key import hash_tensor
 from .cache_manifest import Manifest, Shard
 
 
-_NAME = "hidden_states"
+_NAME, _RECORD = "hidden_states", "glot_hf"  # of the tensor; of its metadata
 
 
 def write_shard(states: Tensor, folder: Path, shard: Shard, manifest: Manifest) -> None:
@@ -20,8 +21,9 @@ def write_shard(states: Tensor, folder: Path, shard: Shard, manifest: Manifest) 
     Args:
         states (`Tensor` of shape `(T, d)` or `(T, n, d)`): of all T tokens, contiguous, on the CPU.
     """
-    metadata = {"cache": manifest.digest, "sha256": hash_tensor(states)}
-    write_atomically(folder / shard.file, lambda part: save_file({_NAME: states}, part, metadata))
+    record = json.dumps({"cache": manifest.digest, "sha256": hash_tensor(states)})
+    # One entry: safetensors writes several in any order, and equal states should make equal files.
+    write_atomically(folder / shard.file, lambda part: save_file({_NAME: states}, part, {_RECORD: record}))
 
 
 def open_shard(folder: Path, shard: Shard, manifest: Manifest) -> Tensor:
@@ -47,16 +49,16 @@ def verify_shard(folder: Path, shard: Shard, manifest: Manifest) -> None:
 def _open(folder: Path, shard: Shard, manifest: Manifest) -> tuple[Tensor, str]:
     try:
         with safe_open(folder / shard.file, "pt") as file:
-            metadata, states = file.metadata() or {}, file.get_tensor(_NAME)
+            record, states = json.loads(file.metadata()[_RECORD]), file.get_tensor(_NAME)
     except FileNotFoundError as error:
         raise ValueError("it is missing") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"it cannot be read: {error}") from error
-    if metadata.get("cache") != manifest.digest or "sha256" not in metadata:
+    if record["cache"] != manifest.digest:
         raise ValueError("it is of another cache")
     if len(states) != shard.num_tokens or str(states.dtype) != f"torch.{manifest.key['stored_dtype']}":
         raise ValueError(
             f"it holds {len(states)} tokens in {states.dtype}, not {shard.num_tokens} in "
             f"{manifest.key['stored_dtype']}"
         )
-    return states, metadata["sha256"]
+    return states, record["sha256"]
