@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,19 @@ import psutil
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Lets `write` fill a file beside `path`, puts it on the disk, and then gives it its name.
+    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`.
 
     Processes that write the same file at once each write their own; the last one stays.
     """
+    # A folder: safetensors writes temporary files of its own, whose names nobody knows, beside what it is to write.
     part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
-        write(part)
-        _flush(part)
-        part.replace(path)
+        part.mkdir(exist_ok=True)
+        write(part / path.name)
+        _flush(part / path.name)
+        (part / path.name).replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
     if os.name == "posix":  # elsewhere folders cannot be opened
         _flush(path.parent)
 
@@ -32,7 +35,7 @@ def discard_leftovers(folder: Path) -> None:
     for part in folder.glob(".*.part"):
         owner = re.fullmatch(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.part", part.name)
         if owner and not psutil.pid_exists(int(owner[1])):
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

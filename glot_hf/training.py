@@ -189,7 +189,9 @@ def last_evaluation(trainer: Trainer) -> dict[str, float]:
     return {name: value for name, value in last.items() if name != "step"}
 
 
-def cache_disagreement(live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType) -> dict[str, float]:
+def cache_disagreement(
+    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType
+) -> dict[str, float]:
     """
     What a cache that rounds does to the answers: one head's, on live text and on the cached states of the same texts.
 

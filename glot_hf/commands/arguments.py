@@ -66,7 +66,8 @@ class CacheArguments:
         metadata={"help": "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."},
     )
     cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
-        default="auto", metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."}
+        default="auto",
+        metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."},
     )
     tokens_per_batch: int = field(
         default=TOKENS_PER_BATCH,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
@@ -48,7 +49,7 @@ class CacheBuilder:
             InputError: a state is not finite, or there is no room on the disk.
         """
         discard_leftovers(self.folder)
-        processes = PartialState()
+        processes = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # as Accelerator and Trainer ask it
         mine = list(zip(self.manifest.shards, self.manifest.texts))[processes.process_index :: processes.num_processes]
         missing = [(shard, positions) for shard, positions in mine if not self._is_done(shard)]
         if missing:
@@ -99,7 +100,7 @@ class CacheBuilder:
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise InputError(
-                f"the hidden states take {format_bytes(needed)} in {self.folder}, which has {format_bytes(free)} free: "
+                f"the hidden states take {format_bytes(needed)}, but {self.folder} has {format_bytes(free)} free: "
                 "make room, name another --cache_dir, store them in float16 or bfloat16 (--cache_dtype), or go "
                 "without (--no_cache)"
             )

@@ -2,6 +2,7 @@
 """Hidden-state caches as folders on the disk: find them, check them, delete them."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def finished_shards(folder: Path, manifest: Manifest) -> int:
 
 def num_bytes(folder: Path) -> int:
     """Of all files of a cache."""
-    return sum(path.stat().st_size for path in _files(folder))
+    return sum(file.stat().st_size for path in _own(folder) for file in (path, *path.glob("*")) if file.is_file())
 
 
 def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]]:
@@ -54,12 +55,13 @@ def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]
 def clear(folder: Path) -> int:
     """Deletes the files of a cache, and the folder if nothing else is in it. Returns the bytes that were freed."""
     freed = num_bytes(folder)
-    for path in _files(folder):  # the manifest last: what is interrupted is still a cache, and can be cleared again
-        path.unlink(missing_ok=True)
+    for path in _own(folder):  # the manifest last: what is interrupted is still a cache, and can be cleared again
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
     return freed
 
 
-def _files(folder: Path) -> list[Path]:
+def _own(folder: Path) -> list[Path]:
+    """Shards, what was left half-written, the manifest."""
     return [*folder.glob("[0-9]*.safetensors"), *folder.glob(".*.part"), folder / FILE_NAME]
