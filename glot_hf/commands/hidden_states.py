@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..data.cache_builder import format_bytes
 from ..data.hidden_state_cache import HiddenStateCache, cache_splits
-from .arguments import CacheArguments
+from .arguments import CacheArguments, user_errors
 
 
 def cached_rows(
@@ -24,8 +24,12 @@ def cached_rows(
 
     Args:
         options: of [`HiddenStateCache.build`].
+
+    Raises:
+        InputError: the backbone does not have a layer, and as [`HiddenStateCache.build`].
     """
-    return cache_splits(backbone, tokenizer, splits, show_progress=True, **arguments.options, **options)
+    with user_errors():
+        return cache_splits(backbone, tokenizer, splits, show_progress=True, **arguments.options, **options)
 
 
 def describe(cache: HiddenStateCache) -> str:
