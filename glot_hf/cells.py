@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .atomic_files import write_atomically
 from .errors import InputError
 
 
@@ -55,7 +56,6 @@ class CellStore:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    """Whole or not at all: a run may be killed, or another process may write the same cell."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    """A run may be killed, or another process may write the same cell."""
+    content = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(content, encoding="utf-8"))

@@ -3,11 +3,12 @@
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils.data import Dataset, Subset
 from transformers import PrinterCallback, Trainer, set_seed
 
 from .data.hidden_states import HiddenStateCollator
@@ -19,7 +20,8 @@ from .training import GlotTrainingArguments
 HELD_OUT_SHARE = 0.1
 SELECTION_SEED = 0  # of the heads that a learning rate is chosen by
 
-Rows = list[dict[str, Any]]  # as `glot_hf.data.hidden_states.state_rows` makes them
+# Of `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], "labels"}`: a list, or a cache on the disk.
+Rows = Sequence[dict[str, Any]] | Dataset
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def train_on_states(
     Args:
         backbone (`PreTrainedModel`): the frozen backbone that the states are of; it is not run.
         head_options (`dict`): of [`GlotConfig`], the problem type and the classes among them.
-        rows (`list[dict]`): to train on.
+        rows (`list` or `Dataset`): to train on.
         seed (`int`): of the head's first weights and of the order of the rows.
-        evaluation_rows (`list[dict]`, *optional*): judged after every epoch, for `trainer.state.log_history`.
+        evaluation_rows (`list` or `Dataset`, *optional*): judged after every epoch, for `trainer.state.log_history`.
         training_options: of [`GlotTrainingArguments`].
 
     Returns:
@@ -88,11 +90,11 @@ def train_on_states(
     return trainer
 
 
-def hold_out(rows: Rows) -> tuple[Rows, Rows]:
+def hold_out(rows: Rows) -> tuple[Subset, Subset]:
     """Training rows in two random parts, always the same: to train on, and to choose by."""
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
     held_out = max(1, round(len(rows) * HELD_OUT_SHARE))
-    return [rows[index] for index in order[held_out:]], [rows[index] for index in order[:held_out]]
+    return Subset(rows, order[held_out:]), Subset(rows, order[:held_out])
 
 
 def choose_rate(rates: list[float], score: Callable[[float], float | None]) -> float:

@@ -9,7 +9,7 @@ rate, and the epoch that has the best accuracy on the very split that is reporte
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from .cells import CellStore
-from .data.hidden_states import state_rows
+from .data.hidden_state_cache import HiddenStateCache, cache_splits
 from .data.tasks import Task
 from .experiments import SELECTION_SEED, Rows, Variant, choose_rate, hold_out, is_dead, train_on_states
 from .reproduce_report import Results
@@ -29,6 +29,7 @@ from .version import __version__
 
 # The released code: Adam without decay of the rate or the weights, and without clipping; the heads of its README.
 RELEASED_OPTIONS = {"lr_scheduler_type": "constant", "weight_decay": 0.0, "max_grad_norm": 0.0}
+MEAN_CORRELATION = "mean of spearman and pearson"
 RELEASED_HEADS = {
     "glot": {"gnn_hidden_size": 256, "similarity_threshold": 0.8},
     "adapool": {"readout_hidden_size": 128},
@@ -47,6 +48,7 @@ class Comparison:
         protocol (`str`): "tuned" or "released".
         store ([`CellStore`]): what is finished, and where the rest goes.
         max_train_rows (`int`, *optional*): of every task at most so many training rows, the first ones.
+        cache_options (`dict`): of [`~glot_hf.data.HiddenStateCache.build`].
     """
 
     backbone: PreTrainedModel
@@ -58,6 +60,7 @@ class Comparison:
     protocol: str
     store: CellStore
     max_train_rows: int | None = None
+    cache_options: dict[str, Any] = field(default_factory=dict)
 
     def run(self, tasks: list[tuple[Task, str | None]], variants: list[Variant]) -> Results:
         """
@@ -120,16 +123,16 @@ class Comparison:
             metrics = {"validation": max(epochs, key=_released_score)}
         else:
             metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
-        scores = {split: _score(states.task, values, released) for split, values in metrics.items()}
+        by_both = released and states.task.labels.problem_type == "regression"
+        metric = MEAN_CORRELATION if by_both else states.task.metric
+        scores = {split: _score(metric, values) for split, values in metrics.items()}
         return {
             "task": states.task.name,
             "variant": variant.name,
             "phase": phase,
             "learning_rate": rate,
             "seed": seed,
-            "metric": "mean of spearman and pearson"
-            if released and states.task.labels.problem_type == "regression"
-            else states.task.metric,
+            "metric": metric,
             "score": scores.pop("validation"),
             "more_scores": scores,
             "is_dead": is_dead(metrics["validation"]),
@@ -146,26 +149,25 @@ class Comparison:
 
 
 class _TaskStates:
-    """The hidden states of a task, computed when a cell first needs them."""
+    """The hidden states of a task, from a cache that is made when a cell first needs them."""
 
     def __init__(self, comparison: Comparison, task: Task, data_dir: str | None):
         self.comparison, self.task, self.data_dir = comparison, task, data_dir
 
-    def _rows(self, split: str) -> Rows:
+    @cached_property
+    def final(self) -> tuple[HiddenStateCache, dict[str, HiddenStateCache]]:
+        """All training rows, and the reported rows by split."""
         limits = [limit for limit in (self.task.max_train_rows, self.comparison.max_train_rows) if limit is not None]
-        return state_rows(
+        splits = cache_splits(
             self.comparison.backbone,
             self.comparison.tokenizer,
-            self.task.examples(split, self.data_dir, min(limits, default=None)),
+            {name: self.task.examples(name, self.data_dir, min(limits, default=None)) for name in self.task.splits},
             layers=self.comparison.head_options.get("backbone_layers", -1),
             max_length=self.task.max_length,
             show_progress=True,
+            **self.comparison.cache_options,
         )
-
-    @cached_property
-    def final(self) -> tuple[Rows, dict[str, Rows]]:
-        """All training rows, and the reported rows by split."""
-        return self._rows("train"), {split: self._rows(split) for split in ("validation", *self.task.more_splits)}
+        return splits.pop("train"), splits
 
     @cached_property
     def selection(self) -> tuple[Rows, dict[str, Rows]]:
@@ -185,13 +187,13 @@ def _of_more_splits(task: Task, by_variant: dict[str, list[dict[str, Any]]]) -> 
     }
 
 
-def _score(task: Task, metrics: dict[str, float], released: bool) -> float | None:
-    """The task's own metric; None where the training diverged."""
+def _score(metric: str, metrics: dict[str, float]) -> float | None:
+    """None where the training diverged."""
     if not math.isfinite(metrics["eval_loss"]):
         return None
-    if released and task.labels.problem_type == "regression":
+    if metric == MEAN_CORRELATION:
         return _released_score(metrics)
-    return metrics.get(f"eval_{task.metric}", 0.0)  # a constant answer correlates with nothing
+    return metrics.get(f"eval_{metric}", 0.0)  # a constant answer correlates with nothing
 
 
 def _released_score(metrics: dict[str, float]) -> float:

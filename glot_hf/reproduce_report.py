@@ -44,8 +44,7 @@ def write_report(
         f"Frozen {name}, protocol {settings['protocol']}: {_PROTOCOLS[settings['protocol']]} "
         f"{training['num_train_epochs']} epochs of batch {training['per_device_train_batch_size']}, seeds "
         f"{', '.join(map(str, seeds))}. Mean (deviation) in percent; the best of each task in bold, whatever the "
-        "spread. "
-        f"{DAGGER} It counts as 0 if it diverged.",
+        f"spread. {DAGGER} It counts as 0 if it diverged.",
         f"Judged by {'; '.join(tasks)}. Training rows: "
         + ", ".join(f"{task} {_any_cell(results, task)['training_rows']:,}" for task in results)
         + ".",

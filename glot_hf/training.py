@@ -7,13 +7,20 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import PredictionOutput
 from transformers.utils import logging
 
 from .data.examples import PairCollator
+from .data.hidden_state_cache import HiddenStateCache
+from .data.hidden_states import HiddenStateCollator
+from .data.labels import ProblemType
 from .errors import InputError
 from .metrics import metrics_for
 from .modeling_glot import GlotForSequenceClassification
@@ -120,28 +127,55 @@ class DeadHeadCallback(TrainerCallback):
                 'a smaller learning_rate, or with input_norm="standard", as raw states of decoders can be too large'
             )
 
+    on_predict = on_evaluate
+
+
+class HeadTrainer(Trainer):
+    """A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`]."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, HiddenStateCache):
+            # Strategies that group by length measure what each row has under this name.
+            dataset = [{self.processing_class.model_input_names[0]: range(length)} for length in dataset.lengths]
+        return super()._get_train_sampler(dataset)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
+        # group_by_length would shuffle them, but predictions are read and compared by their row.
+        return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
+
+class _HeadCollator:
+    """Rows of tokens or of hidden states, whichever they are, to a batch."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self._of_tokens, self._of_states = PairCollator(tokenizer), HiddenStateCollator()
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return self._of_states(rows) if "hidden_states" in rows[0] else self._of_tokens(rows)
+
 
 def make_trainer(
     model: GlotForSequenceClassification,
     tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
-    train: Dataset | None = None,
-    validation: Dataset | None = None,
-) -> Trainer:
+    train: Dataset | HiddenStateCache | None = None,
+    validation: Dataset | HiddenStateCache | None = None,
+) -> HeadTrainer:
     """
-    A stock Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
+    A Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
     `compute_loss_func`.
 
     Args:
-        train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them.
+        train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
     """
-    return Trainer(
+    return HeadTrainer(
         model=model,
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
-        data_collator=PairCollator(tokenizer),
+        data_collator=_HeadCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type),
         callbacks=[DeadHeadCallback()],
     )
@@ -153,3 +187,23 @@ def last_evaluation(trainer: Trainer) -> dict[str, float]:
     if last is None or last["step"] != trainer.state.global_step or trainer.args.load_best_model_at_end:
         return trainer.evaluate()
     return {name: value for name, value in last.items() if name != "step"}
+
+
+def cache_disagreement(
+    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType
+) -> dict[str, float]:
+    """
+    What a cache that rounds does to the answers: one head's, on live text and on the cached states of the same texts.
+
+    Returns:
+        `dict`: `cache_eval_*`, the metrics on the cache; and of classes `cache_changed_labels`, how many texts get
+        another answer, of regression `cache_largest_change`, the largest difference of two scores.
+    """
+    results = {f"cache_{name}": value for name, value in cached.metrics.items() if "_per_second" not in name}
+    if problem_type == "regression":
+        return results | {"cache_largest_change": float(np.abs(live.predictions - cached.predictions).max())}
+    if problem_type == "multi_label_classification":
+        changed = ((live.predictions > 0) != (cached.predictions > 0)).any(axis=-1)
+    else:
+        changed = live.predictions.argmax(axis=-1) != cached.predictions.argmax(axis=-1)
+    return results | {"cache_changed_labels": int(changed.sum())}

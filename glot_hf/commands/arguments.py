@@ -14,6 +14,7 @@ from typing import Any, Literal
 from transformers import HfArgumentParser, PreTrainedConfig
 
 from ..configuration_glot import GlotConfig
+from ..data.hidden_states import TOKENS_PER_BATCH
 from ..errors import InputError
 
 
@@ -56,6 +57,38 @@ class DataArguments:
     )
 
 
+@dataclass
+class CacheArguments:
+    """The hidden states of the frozen backbone, which are kept on the disk."""
+
+    cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."},
+    )
+    cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
+        default="auto",
+        metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."},
+    )
+    tokens_per_batch: int = field(
+        default=TOKENS_PER_BATCH,
+        metadata={"help": "Tokens, with padding, that the backbone is given at once to fill the cache."},
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of [`~glot_hf.data.HiddenStateCache.build`]."""
+        dtype = None if self.cache_dtype == "auto" else self.cache_dtype
+        return {"root": self.cache_dir, "dtype": dtype, "tokens_per_batch": self.tokens_per_batch}
+
+
+@dataclass
+class TrainingCacheArguments(CacheArguments):
+    cache: bool = field(
+        default=True,
+        metadata={"help": "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."},
+    )
+
+
 # Configuration fields that have flags of their own, or that no flag could hold.
 _NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
 # Fields whose type argparse does not know: what to parse instead.
@@ -83,6 +116,10 @@ SharedHeadArguments = dataclasses.make_dataclass(
     [flag for flag in _head_flags() if flag[0] not in ("pooling", "input_size", "backbone_in_checkpoint")],
 )
 SharedHeadArguments.__doc__ = "Options of all heads of a comparison."
+LayerArguments = dataclasses.make_dataclass(
+    "LayerArguments", [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs")]
+)
+LayerArguments.__doc__ = "Options of a head that decide what the hidden states are."
 
 
 def head_options(arguments: Any) -> dict[str, Any]:

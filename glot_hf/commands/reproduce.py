@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
+    CacheArguments,
     CommandParser,
     SharedHeadArguments,
     given_head_options,
@@ -16,8 +17,8 @@ from .arguments import (
     require_positive,
     require_rates,
 )
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .variants import parse_variants, require_fit
+from .backbone import require_backbone
+from .variants import load_backbone_of, parse_variants
 
 
 TUNED_RATES = [2e-4, 1e-3, 5e-3]
@@ -69,9 +70,14 @@ class ReproductionArguments:
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     parser = CommandParser(
-        BackboneArguments, ReproductionArguments, SharedHeadArguments, prog="glot-hf reproduce", description=__doc__
+        BackboneArguments,
+        ReproductionArguments,
+        SharedHeadArguments,
+        CacheArguments,
+        prog="glot-hf reproduce",
+        description=__doc__,
     )
-    backbone, arguments, head = parser.parse(argv)
+    backbone, arguments, head, cache = parser.parse(argv)
     require_backbone(backbone)
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:
@@ -84,10 +90,12 @@ def run(argv: list[str]) -> None:
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    reproduce(backbone, arguments, options)
+    reproduce(backbone, arguments, options, cache)
 
 
-def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, options: dict[str, Any]) -> None:
+def reproduce(
+    backbone: BackboneArguments, arguments: ReproductionArguments, options: dict[str, Any], cache: CacheArguments
+) -> None:
     """
     Trains what is not trained yet; prints a report and writes it, with results.json and heat_map.png, to
     `arguments.output_dir`.
@@ -111,23 +119,20 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
     if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
-    load_kwargs = options.pop("backbone_load_kwargs", None) or {}
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
-    require_fit(variants, options, model.config)
-    set_max_length(tokenizer, max(task.max_length for task, _ in tasks), model.config.get_text_config())
+    longest = max(task.max_length for task, _ in tasks)
+    model, tokenizer, source = load_backbone_of(variants, backbone, options, longest)
     training_options = {
         "num_train_epochs": arguments.num_train_epochs,
         "per_device_train_batch_size": arguments.batch_size,
     }
     settings = {
-        "backbone": backbone.backbone,
-        "backbone_revision": revision,
-        "backbone_load_kwargs": load_kwargs,
+        **source,
         "data_dir": arguments.data_dir,
         "protocol": arguments.protocol,
         "head_options": options,
         "training_options": training_options,
         "max_train_rows": arguments.max_train_rows,
+        "cache_dtype": cache.options["dtype"],
     }
     comparison = Comparison(
         backbone=model,
@@ -139,6 +144,7 @@ def reproduce(backbone: BackboneArguments, arguments: ReproductionArguments, opt
         protocol=arguments.protocol,
         store=CellStore(arguments.output_dir, settings),
         max_train_rows=arguments.max_train_rows,
+        cache_options={"revision": source["backbone_revision"], **cache.options},
     )
     results = comparison.run(tasks, variants)
     baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]

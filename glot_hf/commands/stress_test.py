@@ -16,8 +16,8 @@ from .arguments import (
     require_distinct,
     require_rates,
 )
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .variants import parse_variants, require_fit
+from .backbone import require_backbone
+from .variants import load_backbone_of, parse_variants
 
 
 def run(argv: list[str]) -> None:
@@ -36,9 +36,5 @@ def run(argv: list[str]) -> None:
     if "pair_mode" in options:
         raise InputError("--pair_mode has no meaning here: the texts are no pairs")
     variants = parse_variants(arguments.poolings)
-    load_kwargs = options.pop("backbone_load_kwargs", None) or {}
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
-    require_fit(variants, options, model.config)
-    set_max_length(tokenizer, arguments.max_length, model.config.get_text_config())
-    source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
+    model, tokenizer, source = load_backbone_of(variants, backbone, options, arguments.max_length)
     run_stress_test(model, tokenizer, arguments, variants, options, source)

@@ -16,6 +16,14 @@ from .arguments import DataArguments
 
 
 VALIDATION_SHARE = 0.1
+MAX_LENGTH = 128
+
+
+def max_length_of(data: DataArguments) -> int:
+    """Tokens a text is cut at: as asked for, or as is usual for the task."""
+    if data.max_length is not None:
+        return data.max_length
+    return MAX_LENGTH if data.task is None else find_task(data.task).max_length
 
 
 def training_examples(

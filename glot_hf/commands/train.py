@@ -14,6 +14,7 @@ from .arguments import (
     CommandParser,
     DataArguments,
     HeadArguments,
+    TrainingCacheArguments,
     head_options,
     require_positive,
     user_errors,
@@ -29,19 +30,25 @@ def run(argv: list[str]) -> None:
         BackboneArguments,
         DataArguments,
         HeadArguments,
+        TrainingCacheArguments,
         GlotTrainingArguments,
         prog="glot-hf train",
         description=__doc__,
     )
-    backbone, data, head, arguments = parser.parse(argv)
+    backbone, data, head, cache, arguments = parser.parse(argv)
     require_backbone(backbone)
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    train(backbone, data, head_options(head), arguments, command=["glot-hf", "train", *argv])
+    train(backbone, data, head_options(head), cache, arguments, command=["glot-hf", "train", *argv])
 
 
 def train(
-    backbone: BackboneArguments, data: DataArguments, options: dict[str, Any], arguments: Any, command: list[str]
+    backbone: BackboneArguments,
+    data: DataArguments,
+    options: dict[str, Any],
+    cache: TrainingCacheArguments,
+    arguments: Any,
+    command: list[str],
 ) -> dict[str, float]:
     """
     Trains a head and writes it, its tokenizer, all_results.json and training_record.json to `arguments.output_dir`.
@@ -57,9 +64,17 @@ def train(
     from ..data.examples import tokenize
     from ..data.tasks import find_task
     from ..modeling_glot import GlotForSequenceClassification
-    from ..training import count_parameters, discard_checkpoints, find_checkpoint, last_evaluation, make_trainer
+    from ..training import (
+        cache_disagreement,
+        count_parameters,
+        discard_checkpoints,
+        find_checkpoint,
+        last_evaluation,
+        make_trainer,
+    )
     from ..training_record import TrainingRecord
-    from .texts import training_examples
+    from .hidden_states import cached_rows, describe
+    from .texts import max_length_of, training_examples
 
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
@@ -70,9 +85,7 @@ def train(
         raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
     task = find_task(data.task) if data.task is not None else None
-    pair_mode, max_length = (task.pair_mode, task.max_length) if task is not None else ("concat", 128)
-    if data.max_length is not None:
-        max_length = data.max_length
+    max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
     if options["pair_mode"] is not None and not is_pair:
         raise InputError(
@@ -80,7 +93,7 @@ def train(
             "second with --text_pair_column"
         )
     if options["pair_mode"] is None and is_pair:
-        options["pair_mode"] = pair_mode
+        options["pair_mode"] = task.pair_mode if task is not None else "concat"
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():
@@ -98,18 +111,30 @@ def train(
     if checkpoint is not None:
         _require_same_head(model.config, checkpoint)
     trained, frozen = count_parameters(model)
-    print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
-    print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
+    is_main = arguments.process_index == 0
+    if is_main:
+        print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
+        print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
 
+    splits = {"train": train_examples, **evaluations}
     with user_errors():  # an option that only Trainer finds wrong
         evaluations = {prefix: tokenize(examples, tokenizer, max_length) for prefix, examples in evaluations.items()}
-        trainer = make_trainer(
-            model, tokenizer, arguments, tokenize(train_examples, tokenizer, max_length), evaluations["eval"]
-        )
+        if cache.cache:
+            network = model.glot.backbone
+            if network.device.type == "cpu":
+                network.to(arguments.device)  # where Trainer will want it
+            where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
+            rows = cached_rows(network, tokenizer, splits, cache, max_length=max_length, **where)
+            if is_main:
+                print(f"{describe(rows['train'])} (--no_cache goes without)")
+        else:
+            rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
+        trainer = make_trainer(model, tokenizer, arguments, rows["train"], rows["eval"])
     if checkpoint is None and trainer.is_world_process_zero():
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     results = trainer.train(resume_from_checkpoint=checkpoint).metrics
-    results |= last_evaluation(trainer)
+    live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
+    results |= live.metrics if cache.cache else last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
         raise InputError(
             f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
@@ -118,6 +143,9 @@ def train(
     for prefix, examples in evaluations.items():
         if prefix != "eval":
             results |= trainer.evaluate(examples, metric_key_prefix=prefix)
+    if cache.cache and rows["eval"].dtype != model.glot.backbone.dtype:
+        cached = trainer.predict(rows["eval"], metric_key_prefix="eval")
+        results |= cache_disagreement(live, cached, labels.problem_type)
     results |= {"head_parameters": trained, "backbone_parameters": frozen}
     if trainer.is_world_process_zero():
         model.save_pretrained(arguments.output_dir)  # trainer.save_model would add training_args.bin, no safe format
@@ -126,6 +154,8 @@ def train(
         record.save(arguments.output_dir)
         trainer.log_metrics("all", results)
         trainer.save_metrics("all", results, combined=False)
+        if "cache_eval_loss" in results:
+            _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:
             metrics = [f"{prefix}_{task.metric}" for prefix in evaluations]
             scores = [f"{name} {results[name]:.4f}" if name in results else f"no {name}" for name in metrics]
@@ -165,6 +195,20 @@ def _require_unused(folder: str) -> None:
             f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
             "--overwrite_output_dir, or name another --output_dir"
         )
+
+
+def _say_disagreement(results: dict[str, float], count: int, dtype: str) -> None:
+    if "cache_changed_labels" in results:
+        changed = f"another label to {results['cache_changed_labels']:,} of {count:,} validation texts"
+    else:
+        changed = f"scores that differ by up to {results['cache_largest_change']:.2g}"
+    names = ("matthews_correlation", "f1_micro", "spearman", "accuracy", "mse")
+    metrics = [
+        f"{name} {results[f'cache_eval_{name}']:.4f}, live {results[f'eval_{name}']:.4f}"
+        for name in names
+        if f"eval_{name}" in results and f"cache_eval_{name}" in results
+    ]
+    print(f"\nThe cache, in {dtype}, gives {changed}: {'; '.join(metrics)}")
 
 
 def _say_how_to_load(folder: str, is_pair: bool) -> None:

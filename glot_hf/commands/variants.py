@@ -5,7 +5,15 @@ from typing import Any
 
 from ..configuration_glot import GlotConfig
 from ..errors import InputError
-from .arguments import CommandParser, HeadArguments, given_head_options, require_distinct, user_errors
+from .arguments import (
+    BackboneArguments,
+    CommandParser,
+    HeadArguments,
+    given_head_options,
+    require_distinct,
+    user_errors,
+)
+from .backbone import load_backbone_and_tokenizer, set_max_length
 
 
 _GRAPH_OPTIONS = ("gnn_type", "num_gnn_layers", "gnn_hidden_size", "jumping_knowledge")
@@ -49,16 +57,24 @@ def _parse_variant(text: str) -> Any:
     return Variant(text, options)
 
 
-def require_fit(variants: list[Any], options: dict[str, Any], backbone_config: Any) -> None:
+def load_backbone_of(
+    variants: list[Any], backbone: BackboneArguments, options: dict[str, Any], max_length: int
+) -> tuple[Any, Any, dict[str, Any]]:
     """
-    Told before anything is trained.
+    The backbone that is shared by heads that are compared, its tokenizer, and where it is from, for the record.
 
     Args:
-        options (`dict`): of [`GlotConfig`], for all variants.
+        options (`dict`): of [`GlotConfig`], for all variants; `backbone_load_kwargs` is taken out.
 
     Raises:
-        InputError: the options of a variant do not fit each other or the backbone.
+        InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
+            other or the backbone, which is told before anything is trained.
     """
+    load_kwargs = options.pop("backbone_load_kwargs", None) or {}
+    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
     with user_errors():
         for variant in variants:
-            GlotConfig(backbone_config=backbone_config.to_dict(), **options | variant.options)
+            GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
+    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
+    return model, tokenizer, source

@@ -1,63 +1,107 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Hidden states instead of text: a frozen backbone is run once, and heads are trained on what it said."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from ..backbone_glot import run_backbone
+from ..configuration_glot import hidden_size_of
 
 
-@torch.no_grad()
-def compute_hidden_states(
+if TYPE_CHECKING:  # of an extra that hidden states do not need
+    from datasets import Dataset
+
+
+TOKENS_PER_BATCH = 8192  # padded ones, that the backbone is given at once
+
+
+def run_over_texts(
     backbone: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
     layers: int | list[int] = -1,
     max_length: int | None = None,
-    batch_size: int = 32,
-    show_progress: bool = False,
-) -> list[Tensor]:
+    tokens_per_batch: int = TOKENS_PER_BATCH,
+) -> Iterator[tuple[int, Tensor]]:
     """
-    The states of the valid tokens of each text, in the order of the texts.
+    Runs a backbone over texts, the longest first, so that memory that does not suffice shows at once.
 
     Args:
         max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
+        tokens_per_batch (`int`): of texts and padding together; a longer text makes a batch of its own.
 
-    Returns:
-        `list[Tensor]`: for each text `(L, d)`, on the CPU and in the backbone's dtype; `(L, n, d)` with n `layers`.
+    Yields:
+        `tuple[int, Tensor]`: the position of a text, and the states of its tokens: `(L, d)`, on the CPU and in the
+        backbone's dtype; `(L, n, d)` with n `layers`.
     """
-    states: list[Tensor] = [torch.empty(0)] * len(texts)
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))  # texts of a length together: less padding
-    for start in logging.tqdm(range(0, len(order), batch_size), desc="Hidden states", disable=not show_progress):
-        indices = order[start : start + batch_size]
-        batch = tokenizer(
-            [texts[index] for index in indices],
-            padding=True,
-            truncation=True,
-            max_length=max_length,
-            return_tensors="pt",
-        ).to(backbone.device)
-        run = run_backbone(backbone, dict(batch), layers)
-        mask = batch["attention_mask"].bool()
-        for index, state, valid in zip(indices, run.states, mask):
-            states[index] = state[valid].cpu()
-    return states
+    if not texts:
+        return
+    encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    for indices in _batches(lengths, tokens_per_batch):
+        if lengths[indices[0]] == 0:
+            # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
+            shape = token_shape(backbone, layers)
+            yield from ((index, torch.empty(0, *shape, dtype=backbone.dtype)) for index in indices)
+            continue
+        rows = {name: [column[index] for index in indices] for name, column in encoded.items()}
+        batch = tokenizer.pad(rows, return_tensors="pt").to(backbone.device)
+        with torch.no_grad():
+            states = run_backbone(backbone, dict(batch), layers).states.cpu()  # (B, L, d)
+        for index, state, valid in zip(indices, states, batch["attention_mask"].bool().cpu()):
+            yield index, state[valid]
+
+
+def _batches(lengths: list[int], tokens_per_batch: int) -> Iterator[list[int]]:
+    """Positions, the longest first; empty texts in batches of their own."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        longest = lengths[batch[0]] if batch else 0
+        if batch and ((len(batch) + 1) * longest > tokens_per_batch or (lengths[index] == 0) != (longest == 0)):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def token_shape(backbone: torch.nn.Module, layers: int | list[int]) -> tuple[int, ...]:
+    """The shape of the states of one token: `(d,)`, or `(n, d)` with n `layers`."""
+    size = hidden_size_of(backbone.config)
+    return (size,) if isinstance(layers, int) else (len(layers), size)
+
+
+def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None) -> list[int]:
+    """How many tokens each text has, cut as in [`run_over_texts`]."""
+    chunks = (texts[start : start + 10_000] for start in range(0, len(texts), 10_000))  # memory for few at a time
+    return [
+        len(ids)
+        for chunk in chunks
+        for ids in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]
+    ]
+
+
+def compute_hidden_states(
+    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], **options
+) -> list[Tensor]:
+    """The states of each text, in the order of the texts and in memory; `options` of [`run_over_texts`]."""
+    by_position = dict(run_over_texts(backbone, tokenizer, texts, **options))
+    return [by_position[position] for position in range(len(texts))]
 
 
 def state_rows(
-    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: Dataset, **options
+    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: "Dataset", **options
 ) -> list[dict[str, Any]]:
     """
-    Examples (`text`, `text_pair` where there are pairs, `labels`) as rows of hidden states and `labels`.
+    Examples (`text`, `text_pair` where there are pairs, `labels`) as rows of hidden states in memory and `labels`.
 
     Args:
-        options: of [`compute_hidden_states`].
+        options: of [`run_over_texts`].
 
     Returns:
         `list[dict]`: `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], "labels"}`, in their order.

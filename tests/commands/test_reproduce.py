@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from transformers import Trainer
 
 import glot_hf.reproduce
@@ -74,9 +75,11 @@ def test_the_reported_split_chooses_nothing(reproduce, glue, trained, monkeypatc
     assert [call["seed"] for call in trained] == [0, 0, 3]
     all_rows = final["rows"]
     for call, rows in zip(selection, judged):
-        assert len(rows) == 4 and all(any(row is other for other in all_rows) for row in [*rows, *call["rows"]])
-        assert not any(row is other for row in rows for other in call["rows"])
-    assert len(judged[-1]) == 40 and not any(row is other for row in judged[-1] for other in all_rows)
+        assert rows.dataset is call["rows"].dataset is all_rows
+        assert len(rows) == 4 and sorted([*rows.indices, *call["rows"].indices]) == list(range(40))
+    trained_on = [row["hidden_states"] for row in all_rows]
+    assert len(judged[-1]) == 40
+    assert not any(torch.equal(row["hidden_states"], other) for row in judged[-1] for other in trained_on)
     cells = [json.loads(path.read_text()) for path in sorted((glue / "out" / "cells").rglob("*.json"))]
     scores = {cell["learning_rate"]: cell["score"] for cell in cells if cell["phase"] == "selection"}
     assert final["learning_rate"] == max(scores, key=scores.get)

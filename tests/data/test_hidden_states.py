@@ -13,7 +13,7 @@ TEXTS = ["a", "the quick brown fox", "jumps over the lazy dog and away"]
 def test_a_head_says_the_same_of_states_and_of_text(minilm_path, minilm_tokenizer, side):
     model = GlotModel.from_backbone(minilm_path)
     minilm_tokenizer.padding_side = side
-    states = compute_hidden_states(model.backbone, minilm_tokenizer, TEXTS, batch_size=2)
+    states = compute_hidden_states(model.backbone, minilm_tokenizer, TEXTS, tokens_per_batch=12)
     live = model.encode(TEXTS, minilm_tokenizer)
     minilm_tokenizer.padding_side = "right"
     batch = HiddenStateCollator()([{"hidden_states": state} for state in states])

@@ -1,0 +1,46 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Files that are there whole or not at all, whatever dies or runs at the same time."""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """
+    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`.
+
+    Processes that write the same file at once each write their own; the last one stays.
+    """
+    # A folder: safetensors writes temporary files of its own, whose names nobody knows, beside what it is to write.
+    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+    try:
+        part.mkdir(exist_ok=True)
+        write(part / path.name)
+        _flush(part / path.name)
+        (part / path.name).replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        _flush(path.parent)
+
+
+def discard_leftovers(folder: Path) -> None:
+    """Deletes what processes of this machine left half-written in `folder` when they died."""
+    for part in folder.glob(".*.part"):
+        owner = re.fullmatch(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.part", part.name)
+        if owner and not psutil.pid_exists(int(owner[1])):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

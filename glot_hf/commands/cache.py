@@ -1,0 +1,152 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+`glot-hf cache build | info | verify | clear`: hidden states on the disk, which training reads instead of running the
+backbone.
+"""
+
+import time
+from pathlib import Path
+
+from ..errors import InputError, require_extra
+from .arguments import (
+    BackboneArguments,
+    CacheArguments,
+    CommandParser,
+    DataArguments,
+    LayerArguments,
+    head_options,
+    require_positive,
+)
+from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+
+
+def run(argv: list[str]) -> None:
+    actions = {
+        "build": (build, "compute the hidden states of the texts that `glot-hf train` with these options would read"),
+        "info": (info, "list caches: what they are of, how large, how much is done"),
+        "verify": (verify, "read everything again and compare it with its checksums"),
+        "clear": (clear, "delete caches"),
+    }
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: glot-hf cache ACTION [options]; glot-hf cache ACTION --help lists the options\n")
+        for name, (_, summary) in actions.items():
+            print(f"  {name:<12} {summary}")
+        return
+    if argv[0] not in actions:
+        raise InputError(f"there is no action {argv[0]!r}: the actions are {', '.join(actions)}")
+    action, summary = actions[argv[0]]
+    action(argv[1:], summary)
+
+
+def build(argv: list[str], summary: str) -> None:
+    require_extra("train", "datasets", "sklearn", "scipy")
+    parser = CommandParser(
+        BackboneArguments,
+        DataArguments,
+        LayerArguments,
+        CacheArguments,
+        prog="glot-hf cache build",
+        description=summary,
+    )
+    backbone, data, layers, cache = parser.parse(argv)
+    require_backbone(backbone)
+    if data.max_train_rows is not None:
+        require_positive(data.max_train_rows, "--max_train_rows")
+    from accelerate import PartialState
+
+    from .hidden_states import cached_rows, describe
+    from .texts import max_length_of, training_examples
+
+    options = head_options(layers)
+    max_length = max_length_of(data)
+    train, evaluations, _, _ = training_examples(data, seed=0)  # which rows are held out does not matter here
+    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, options["backbone_load_kwargs"] or {})
+    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    splits = {"train": train, **evaluations}
+    where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
+    rows = cached_rows(model, tokenizer, splits, cache, **where)
+    if PartialState().is_main_process:
+        print(describe(rows["train"]))
+
+
+def info(argv: list[str], summary: str) -> None:
+    from ..data.cache_builder import format_bytes
+    from ..data.cache_folder import finished_shards, num_bytes
+    from ..data.cache_manifest import FILE_NAME, Manifest
+
+    folders, total = _caches(argv, "info", summary), 0
+    for folder in folders:
+        size = num_bytes(folder)
+        total += size
+        print(folder)
+        try:
+            manifest = Manifest.read(folder)
+        except InputError as error:  # the others are still worth a look
+            print(f"  {error}")
+            continue
+        key, done, shards = manifest.key, finished_shards(folder, manifest), len(manifest.shards)
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))
+        commit = f", commit {key['revision']}" if key["revision"] else ""
+        state = "complete" if done == shards else "interrupted: the same command goes on"
+        print(
+            f"  backbone  {key['backbone']}{commit}, run in {key['backbone_dtype']}\n"
+            f"  states    layers {key['layers']}, in {key['stored_dtype']}, texts cut at {key['max_length']} tokens\n"
+            f"  holds     {len(manifest.lengths):,} distinct texts, {manifest.num_tokens:,} tokens\n"
+            f"  size      {format_bytes(size)}, {done} of {shards} shards ({state}), begun {made}\n"
+        )
+    print(f"{len(folders)} caches, {format_bytes(total)}")
+
+
+def verify(argv: list[str], summary: str) -> None:
+    from transformers.utils import logging
+
+    from ..data.cache_folder import damages
+    from ..data.cache_manifest import Manifest
+
+    bad = []
+    for folder in _caches(argv, "verify", summary):
+        manifest = Manifest.read(folder)
+        checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
+        found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]
+        print(*found or [f"{folder}: all {len(manifest.shards)} shards are whole"], sep="\n")
+        bad += found
+    if bad:
+        raise InputError(
+            f"{len(bad)} shards are damaged or missing, the first {bad[0]}: delete what is damaged, and the command "
+            "that made the cache makes it again"
+        )
+
+
+def clear(argv: list[str], summary: str) -> None:
+    from ..data.cache_builder import format_bytes
+    from ..data.cache_folder import clear as clear_folder
+
+    folders, total = _caches(argv, "clear", summary), 0
+    for folder in folders:
+        freed = clear_folder(folder)
+        total += freed
+        print(f"deleted {folder}, {format_bytes(freed)}")
+    print(f"{len(folders)} caches deleted, {format_bytes(total)} freed")
+
+
+def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
+    """
+    Those that are asked for.
+
+    Raises:
+        InputError: a folder was named that neither is a cache nor holds one.
+    """
+    from ..data.cache_folder import find_caches
+    from ..data.hidden_state_cache import DEFAULT_ROOT
+
+    parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
+    parser.add_argument(
+        "folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}"
+    )
+    (rest,) = parser.parse(argv)
+    if rest.folder is None:
+        return find_caches(DEFAULT_ROOT) if DEFAULT_ROOT.is_dir() else []
+    found = find_caches(Path(rest.folder))
+    if not found:
+        raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
+    return found

@@ -1,0 +1,43 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The cache of hidden states that a command asks for."""
+
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from ..data.cache_builder import format_bytes
+from ..data.hidden_state_cache import HiddenStateCache, cache_splits
+from .arguments import CacheArguments, user_errors
+
+
+def cached_rows(
+    backbone: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    splits: dict[str, Dataset],
+    arguments: CacheArguments,
+    **options: Any,
+) -> dict[str, HiddenStateCache]:
+    """
+    The rows of each split, from one cache; shows a progress bar where the backbone has to run.
+
+    Args:
+        options: of [`HiddenStateCache.build`].
+
+    Raises:
+        InputError: the backbone does not have a layer, and as [`HiddenStateCache.build`].
+    """
+    with user_errors():
+        return cache_splits(backbone, tokenizer, splits, show_progress=True, **arguments.options, **options)
+
+
+def describe(cache: HiddenStateCache) -> str:
+    """In one line: where it is, how many texts, how many bytes."""
+    key, lengths = cache.manifest.key, cache.manifest.lengths
+    full = sum(length >= key["max_length"] for length in lengths) if key["max_length"] else 0
+    cut = f" ({full:,} fill max_length={key['max_length']}: what is longer is cut)" if full else ""
+    return (
+        f"hidden states of {len(lengths):,} distinct texts{cut}: {format_bytes(cache.num_bytes)} in "
+        f"{key['stored_dtype']}, in {cache.folder}"
+    )

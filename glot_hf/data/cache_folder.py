@@ -1,0 +1,67 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Hidden-state caches as folders on the disk: find them, check them, delete them."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InputError
+from .cache_manifest import FILE_NAME, Manifest
+from .cache_shard import verify_shard
+
+
+def find_caches(folder: Path) -> list[Path]:
+    """
+    The folder itself if it is a cache, or else the caches in it, by name.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {str(folder)!r}: check the path")
+    return [folder] if _is_cache(folder) else sorted(child for child in folder.iterdir() if _is_cache(child))
+
+
+def _is_cache(folder: Path) -> bool:
+    """Of whatever format: one of another version can be deleted too. Not every manifest.json is ours."""
+    try:
+        stored = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        return "format_version" in stored["key"] and "digest" in stored
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def finished_shards(folder: Path, manifest: Manifest) -> int:
+    """How many of the manifest's shards are on the disk; nothing of them is read."""
+    return sum((folder / shard.file).is_file() for shard in manifest.shards)
+
+
+def num_bytes(folder: Path) -> int:
+    """Of all files of a cache."""
+    return sum(file.stat().st_size for path in _own(folder) for file in (path, *path.glob("*")) if file.is_file())
+
+
+def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]]:
+    """Reads every shard. Yields its file name, and what is wrong with it, or None."""
+    for shard in manifest.shards:
+        try:
+            verify_shard(folder, shard, manifest)
+            yield shard.file, None
+        except ValueError as error:
+            yield shard.file, str(error)
+
+
+def clear(folder: Path) -> int:
+    """Deletes the files of a cache, and the folder if nothing else is in it. Returns the bytes that were freed."""
+    freed = num_bytes(folder)
+    for path in _own(folder):  # the manifest last: what is interrupted is still a cache, and can be cleared again
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    return freed
+
+
+def _own(folder: Path) -> list[Path]:
+    """Shards, what was left half-written, the manifest."""
+    return [*folder.glob("[0-9]*.safetensors"), *folder.glob(".*.part"), folder / FILE_NAME]

@@ -1,0 +1,129 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What a hidden-state cache is of: everything that changes the states, as a record of JSON values."""
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+import transformers
+from transformers import PreTrainedTokenizerBase
+
+from ..errors import InputError
+
+
+FORMAT_VERSION = 1
+# Of a configuration, what is said by other fields of the key.
+_SAID_ELSEWHERE = ("_name_or_path", "dtype", "transformers_version")
+
+
+def make_key(
+    backbone: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: list[str],
+    revision: str | None,
+    layers: int | list[int],
+    max_length: int | None,
+    dtype: torch.dtype,
+    tokens_per_shard: int,
+) -> dict[str, Any]:
+    """
+    The key of the states of `texts`, which are distinct and sorted. Reads every weight of the backbone.
+
+    Raises:
+        ValueError: some of the weights are not in memory.
+    """
+    config = {name: value for name, value in backbone.config.to_dict().items() if name not in _SAID_ELSEWHERE}
+    return {
+        "format_version": FORMAT_VERSION,
+        "backbone": backbone.name_or_path,
+        "revision": revision,
+        "weights": _hash_weights(backbone),
+        "config": _hash_json(config),
+        "attention": backbone.config._attn_implementation,
+        "transformers_version": transformers.__version__,
+        "backbone_dtype": _name(backbone.dtype),
+        "stored_dtype": _name(dtype),
+        "layers": layers,
+        "tokenizer": _hash_tokenizer(tokenizer),
+        "max_length": max_length,
+        "texts": hash_texts(texts),
+        "tokens_per_shard": tokens_per_shard,
+    }
+
+
+def digest(key: dict[str, Any]) -> str:
+    """The key's SHA-256, in hexadecimal digits."""
+    return _hash_json(key)
+
+
+def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
+    """
+    Raises:
+        InputError: the keys differ; names the first fields that do.
+    """
+    names = [*wanted, *(name for name in stored if name not in wanted)]
+    differences = [
+        f"{name} ({stored.get(name)!r}, not {wanted.get(name)!r})"
+        for name in names
+        if stored.get(name) != wanted.get(name)
+    ]
+    if differences:
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise InputError(
+            f"{where!r} holds hidden states with another {', '.join(differences[:3])}{more}: name another folder, or "
+            f"delete this one with `glot-hf cache clear {where}`"
+        )
+
+
+def hash_texts(texts: list[str]) -> str:
+    """Of a list of texts, in its order."""
+    found = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()
+
+
+def hash_tensor(tensor: torch.Tensor) -> str:
+    """Of the bytes of a tensor, without its dtype and shape."""
+    return hashlib.sha256(_bytes(tensor)).hexdigest()
+
+
+def _hash_weights(backbone: torch.nn.Module) -> str:
+    found = hashlib.sha256()
+    tensors = {**backbone.state_dict(), **dict(backbone.named_buffers())}  # rotary frequencies are not in the former
+    for name, tensor in sorted(tensors.items()):
+        if isinstance(tensor, torch.Tensor):
+            if tensor.is_meta:
+                raise ValueError(
+                    f"the weight {name!r} is not in memory, so the states cannot be told from those of other weights: "
+                    "load the backbone without offloading, or go without a cache"
+                )
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            found.update(_bytes(tensor))
+        else:  # such as the packed weights of quantized layers
+            found.update(f"{name} {tensor!r}".encode())
+    return found.hexdigest()
+
+
+def _hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    if tokenizer.is_fast:
+        rules = json.loads(tokenizer.backend_tokenizer.to_str())
+        del rules["padding"], rules["truncation"]  # left by the last call
+    else:
+        rules = {"vocabulary": tokenizer.get_vocab(), "options": tokenizer.init_kwargs}
+    return _hash_json([type(tokenizer).__name__, tokenizer.special_tokens_map, tokenizer.truncation_side, rules])
+
+
+def _hash_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,105 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The manifest of a hidden-state cache: what it is of, and which text is where."""
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import write_atomically
+from ..errors import InputError
+from .cache_key import FORMAT_VERSION, digest
+
+
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """
+    Args:
+        file (`str`): its name.
+        num_texts, num_tokens (`int`): what it holds.
+    """
+
+    file: str
+    num_texts: int
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    Written before the first shard, and never changed.
+
+    The texts are divided, the longest first and of equally long ones in their order, into shards one after the other.
+
+    Args:
+        key (`dict`): see [`~glot_hf.data.cache_key.make_key`].
+        lengths (`list[int]`): tokens of each text, in the order of the sorted texts.
+        shards (`list[Shard]`): in the order of their texts.
+    """
+
+    key: dict[str, Any]
+    lengths: list[int]
+    shards: list[Shard]
+
+    @classmethod
+    def plan(cls, key: dict[str, Any], lengths: list[int]) -> "Manifest":
+        """Shards of at most `tokens_per_shard` tokens, unless one text is longer."""
+        counts: list[tuple[int, int]] = []  # texts and tokens
+        for length in sorted(lengths, reverse=True):
+            if not counts or counts[-1][1] + length > key["tokens_per_shard"]:
+                counts.append((0, 0))
+            texts, tokens = counts[-1]
+            counts[-1] = (texts + 1, tokens + length)
+        return cls(key, lengths, [Shard(f"{n:05}.safetensors", *count) for n, count in enumerate(counts)])
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """
+        Raises:
+            InputError: the folder has no manifest, or one that is damaged or of another format.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            raise InputError(f"{str(folder)!r} holds no hidden states: it has no {FILE_NAME}")
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            version = stored["key"]["format_version"]
+            if version != FORMAT_VERSION:
+                raise InputError(
+                    f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: delete the "
+                    "folder, and the states are computed again"
+                )
+            manifest = cls(stored["key"], stored["lengths"], [Shard(**shard) for shard in stored["shards"]])
+            sums = [sum(manifest.lengths[text] for text in texts) for texts in manifest.texts]
+            if stored["digest"] != digest(manifest.key) or sums != [shard.num_tokens for shard in manifest.shards]:
+                raise ValueError("its numbers contradict each other")
+        except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{str(path)!r} is damaged ({error}): delete its folder, and the states are computed again"
+            ) from error
+        return manifest
+
+    def write(self, folder: Path) -> None:
+        stored = json.dumps({"digest": self.digest, **asdict(self)})
+        write_atomically(folder / FILE_NAME, lambda part: part.write_text(stored + "\n", encoding="utf-8"))
+
+    @property
+    def digest(self) -> str:
+        return digest(self.key)
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(self.lengths)
+
+    @property
+    def texts(self) -> list[list[int]]:
+        """For each shard its texts, as positions in the sorted texts."""
+        order = sorted(range(len(self.lengths)), key=self.lengths.__getitem__, reverse=True)  # stable
+        ends = list(accumulate(shard.num_texts for shard in self.shards))
+        return [order[end - shard.num_texts : end] for shard, end in zip(self.shards, ends)]

@@ -1,0 +1,244 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The hidden states of a frozen backbone on the disk: computed once, read by every epoch and every head."""
+
+import copy
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.constants import HF_HOME
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import LARGE_INTEGER
+
+from ..errors import InputError
+from .cache_builder import CacheBuilder
+from .cache_key import digest, hash_texts, make_key, require_same_key
+from .cache_manifest import FILE_NAME, Manifest
+from .cache_shard import open_shard
+from .hidden_states import TOKENS_PER_BATCH, token_lengths
+
+
+DEFAULT_ROOT = Path(HF_HOME, "glot_hf", "hidden_states")
+TOKENS_PER_SHARD = 65_536
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class HiddenStateCache(Dataset):
+    """
+    A map-style dataset of `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], ["labels"]}`, in the stored dtype;
+    `(L, n, d)` where n layers are read. [`~glot_hf.data.hidden_states.HiddenStateCollator`] makes batches of its rows.
+
+    The disk holds every text once, without padding. The files are mapped into memory and rows are views of them, so
+    that a cache may be larger than memory. Labels are those of the examples, and not on the disk.
+
+    Args:
+        folder (`str` or path): of a finished cache; [`~HiddenStateCache.build`] makes one.
+        examples (`datasets.Dataset` or mapping of columns): `text`, and `text_pair` and `labels` where there are.
+
+    Raises:
+        InputError: the folder holds the states of other texts, or a file is missing or damaged; names the mend.
+    """
+
+    def __init__(self, folder: str | os.PathLike, examples: Mapping[str, Sequence] | Any):
+        self.folder = Path(folder)
+        self.manifest = Manifest.read(self.folder)
+        columns = _columns(examples)
+        texts = _distinct_texts(columns)
+        if hash_texts(texts) != self.manifest.key["texts"]:
+            raise InputError(
+                f"{str(folder)!r} holds the hidden states of other texts: name another folder, or let "
+                "HiddenStateCache.build find it"
+            )
+        positions = {text: position for position, text in enumerate(texts)}
+        self._rows = [  # (N, 1), of pairs (N, 2): positions in the sorted texts
+            torch.tensor([positions[text] for text in columns[name]], dtype=torch.long)
+            for name in ("text", "text_pair")
+            if name in columns
+        ]
+        self._labels = columns.get("labels")
+        self._find_texts()
+        self._open()
+
+    @classmethod
+    def build(
+        cls,
+        backbone: torch.nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        examples: Mapping[str, Sequence] | Any,
+        folder: str | os.PathLike | None = None,
+        root: str | os.PathLike | None = None,
+        revision: str | None = None,
+        layers: int | list[int] = -1,
+        max_length: int | None = None,
+        dtype: str | torch.dtype | None = None,
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+        tokens_per_shard: int = TOKENS_PER_SHARD,
+        show_progress: bool = False,
+    ) -> "HiddenStateCache":
+        """
+        Runs the backbone over what is not on the disk yet, and opens the cache.
+
+        What was interrupted goes on after the last whole shard. Several processes under accelerate share the work; on
+        several machines, the folder has to be one that all of them see.
+
+        Args:
+            backbone (`PreTrainedModel`): in eval mode.
+            examples (`datasets.Dataset` or mapping of columns): `text`, and `text_pair` and `labels` where there are.
+            folder (`str` or path, *optional*): of this cache; default: the one in `root` that the key names.
+            root (`str` or path, *optional*): of many caches; default `glot_hf/hidden_states` in `HF_HOME`.
+            revision (`str`, *optional*): the commit that the backbone is of, for the key.
+            layers (`int` or `list[int]`): as `backbone_layers` of [`GlotConfig`].
+            max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
+            dtype (`str` or `torch.dtype`, *optional*): float32, float16 or bfloat16; default the backbone's own.
+            tokens_per_batch (`int`): padded tokens that the backbone is given at once.
+            tokens_per_shard (`int`): of one file; an interruption loses at most so many.
+            show_progress (`bool`): show a progress bar.
+
+        Raises:
+            InputError: the folder holds other states (names what differs), cannot be written or has a damaged file,
+                or a state is not finite.
+            ValueError: the backbone is not in eval mode, or not all of its weights are in memory.
+        """
+        if backbone.training:
+            raise ValueError("the backbone is in training mode, where dropout changes its states: call its eval()")
+        for name, number in (("tokens_per_batch", tokens_per_batch), ("tokens_per_shard", tokens_per_shard)):
+            if number < 1:
+                raise InputError(f"{name} {number} is not positive: give 1 or more")
+        dtype = _stored_dtype(backbone.dtype if dtype is None else dtype)
+        if max_length is None and tokenizer.model_max_length < LARGE_INTEGER:  # else it has none
+            max_length = tokenizer.model_max_length
+        texts = _distinct_texts(_columns(examples))
+        key = make_key(backbone, tokenizer, texts, revision, layers, max_length, dtype, tokens_per_shard)
+        folder = Path(root or DEFAULT_ROOT, digest(key)[:16]) if folder is None else Path(folder)
+        if (folder / FILE_NAME).exists():
+            manifest = Manifest.read(folder)
+            require_same_key(manifest.key, key, str(folder))
+        else:
+            manifest = Manifest.plan(key, token_lengths(tokenizer, texts, max_length))
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                manifest.write(folder)
+            except OSError as error:
+                raise InputError(f"no hidden states can be written to {str(folder)!r}: {error}") from error
+        CacheBuilder(backbone, tokenizer, folder, manifest, texts, dtype, tokens_per_batch, show_progress).run()
+        return cls(folder, examples)
+
+    def __len__(self) -> int:
+        return len(self._rows[0])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        index = range(len(self))[index]
+        row = {name: self._states(rows[index]) for name, rows in zip(("hidden_states", "hidden_states_b"), self._rows)}
+        if self._labels is not None:
+            row["labels"] = self._labels[index]
+        return row
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row, of a pair together: to make batches of rows of similar length."""
+        return sum(self._lengths[rows] for rows in self._rows).tolist()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the stored states."""
+        return _DTYPES[self.manifest.key["stored_dtype"]]
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the states on the disk, of all texts."""
+        return sum(states.nbytes for states in self._shards)
+
+    def select(self, indices: Iterable[int]) -> "HiddenStateCache":
+        """These rows, of the same files."""
+        selection = copy.copy(self)
+        indices = list(indices)
+        selection._rows = [rows[indices] for rows in self._rows]
+        selection._labels = None if self._labels is None else [self._labels[index] for index in indices]
+        return selection
+
+    def _states(self, text: Tensor) -> Tensor:
+        start = self._starts[text]
+        return self._shards[self._shard_of[text]][start : start + self._lengths[text]]
+
+    def _find_texts(self) -> None:
+        """For each text its shard, and where in the shard it starts."""
+        self._lengths = torch.tensor(self.manifest.lengths, dtype=torch.long)
+        self._shard_of, self._starts = torch.empty_like(self._lengths), torch.empty_like(self._lengths)
+        for number, texts in enumerate(self.manifest.texts):
+            self._shard_of[texts] = number
+            self._starts[texts] = torch.tensor([0, *accumulate(self.manifest.lengths[text] for text in texts)][:-1])
+
+    def _open(self) -> None:
+        self._shards = []
+        for shard in self.manifest.shards:
+            try:
+                self._shards.append(open_shard(self.folder, shard, self.manifest))
+            except ValueError as error:
+                raise InputError(
+                    f"{str(self.folder / shard.file)!r} cannot be used: {error}; delete it, and the next "
+                    "HiddenStateCache.build makes it again"
+                ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_shards"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: the files are mapped there anew, not copied."""
+        self.__dict__.update(state)
+        self._open()
+
+
+def cache_splits(
+    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, splits: Mapping[str, Any], **options
+) -> dict[str, HiddenStateCache]:
+    """
+    One cache for the splits of a task, so that texts are stored once and how rows are divided does not matter.
+
+    Args:
+        splits (`dict`): examples by the name of their split, all with the same columns.
+        options: of [`HiddenStateCache.build`].
+
+    Returns:
+        `dict[str, HiddenStateCache]`: the rows of each split.
+    """
+    tables = [_columns(examples) for examples in splits.values()]
+    merged = {name: [cell for table in tables for cell in table[name]] for name in tables[0]}
+    cache = HiddenStateCache.build(backbone, tokenizer, merged, **options)
+    ends = accumulate(len(table["text"]) for table in tables)
+    return {
+        name: cache.select(range(end - len(table["text"]), end)) for name, table, end in zip(splits, tables, ends)
+    }
+
+
+def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:
+    """As lists, those that are read; a datasets.Dataset gives them as a mapping when sliced."""
+    table = examples if isinstance(examples, Mapping) else examples[:]
+    return {name: list(table[name]) for name in ("text", "text_pair", "labels") if name in table}
+
+
+def _distinct_texts(columns: dict[str, list]) -> list[str]:
+    """
+    Sorted: neither the order of the rows nor the side of a pair changes the cache.
+
+    Raises:
+        InputError: a text is not a string; names its row, counted from 1.
+    """
+    texts = set()
+    for name in ("text", "text_pair"):
+        for row, text in enumerate(columns.get(name, ()), start=1):
+            if not isinstance(text, str):
+                raise InputError(f"row {row}: {name!r} holds {text!r}, which is not text")
+            texts.add(text)
+    return sorted(texts)
+
+
+def _stored_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    dtype = _DTYPES.get(dtype, dtype)
+    if dtype not in _DTYPES.values():
+        raise InputError(f"hidden states cannot be stored in {dtype}: valid are {', '.join(_DTYPES)}")
+    return dtype

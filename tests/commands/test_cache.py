@@ -1,0 +1,204 @@
+"""`glot-hf cache`, and what the cache does to `train`."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from glot_hf.backbone_glot import run_backbone
+from glot_hf.commands.main import main
+from glot_hf.data.hidden_state_cache import HiddenStateCache
+from glot_hf.training import HeadTrainer
+
+
+FILMS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood", "--cache_dir", "states")
+PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--cache_dir", "states")
+
+
+@pytest.fixture
+def build(files, minilm_path):
+    return lambda *options: main(["cache", "build", "--backbone", minilm_path, *(options or FILMS)])
+
+
+@pytest.fixture
+def backbone_runs(monkeypatch):
+    """The number of texts in every run of a backbone: to fill a cache, or to answer live."""
+    runs = {"cache": [], "live": []}
+    for module, kind in (("glot_hf.data.hidden_states", "cache"), ("glot_hf.modeling_glot", "live")):
+        monkeypatch.setattr(
+            f"{module}.run_backbone",
+            lambda backbone, inputs, *rest, kind=kind, **more: runs[kind].append(len(inputs["input_ids"]))
+            or run_backbone(backbone, inputs, *rest, **more),
+        )
+    return runs
+
+
+def results(folder="head"):
+    with open(f"{folder}/all_results.json") as file:
+        return json.load(file)
+
+
+def the_cache(files):
+    (folder,) = (files / "states").iterdir()
+    return folder
+
+
+@pytest.mark.usefixtures("files")
+class TestTraining:
+    def test_the_backbone_runs_once_over_each_text_and_then_only_to_judge(self, files, train, backbone_runs, capsys):
+        assert train(*FILMS, "--max_steps", "20") == 0
+        assert sum(backbone_runs["cache"]) == 40 and sum(backbone_runs["live"]) == 4  # the tenth, at the end
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("hidden states"))
+        assert "40 distinct texts" in line and "kB in float32" in line and str(the_cache(files).name) in line
+        assert train(*FILMS, "--overwrite_output_dir", "--seed", "7") == 0
+        assert sum(backbone_runs["cache"]) == 40  # other rows are held out, of the same texts
+
+    def test_without_a_cache(self, files, train, backbone_runs):
+        assert train(*FILMS, "--no_cache") == 0
+        assert not (files / "states").exists() and not backbone_runs["cache"] and backbone_runs["live"]
+
+    @pytest.mark.parametrize("data", [FILMS, PAIRS])
+    def test_it_ends_with_the_head_of_a_run_without(self, train, data):
+        train(*data, "--output_dir", "cached", "--max_steps", "5")
+        train(*data, "--output_dir", "live", "--max_steps", "5", "--no_cache")
+        cached, live = (load_file(f"{name}/model.safetensors") for name in ("cached", "live"))
+        for name in live:
+            torch.testing.assert_close(cached[name], live[name], rtol=1e-3, atol=2e-4)
+        assert results("cached")["eval_loss"] == pytest.approx(results("live")["eval_loss"], abs=1e-3)
+        assert not any(name.startswith("cache_") for name in results("cached"))
+
+    @pytest.mark.parametrize(
+        ("data", "measure", "metric"),
+        [
+            (FILMS, "cache_changed_labels", "accuracy"),
+            (PAIRS, "cache_changed_labels", "accuracy"),
+            (("--train_file", "several.jsonl"), "cache_changed_labels", "f1_micro"),
+            (("--train_file", "scores.tsv"), "cache_largest_change", "mse"),
+        ],
+    )
+    def test_what_rounding_changes_is_said(self, train, data, measure, metric, capsys):
+        assert train(*data, "--cache_dtype", "float16", "--train_sampling_strategy", "group_by_length") == 0
+        found = results()
+        assert 0 <= found[measure] < 1 and f"cache_eval_{metric}" in found and f"eval_{metric}" in found
+        assert found["cache_eval_loss"] == pytest.approx(found["eval_loss"], abs=1e-2)
+        assert "The cache, in float16, gives" in capsys.readouterr().out
+
+    def test_labels_that_change_are_counted_row_by_row(self, train, monkeypatch):
+        """Also where batches are grouped by length, which must not shuffle what is compared."""
+        get_row = HiddenStateCache.__getitem__
+
+        def spoilt(cache, index):
+            row = get_row(cache, index)
+            return row | {"hidden_states": -row["hidden_states"] * 0.5} if len(cache) == 4 else row
+
+        monkeypatch.setattr(HiddenStateCache, "__getitem__", spoilt)
+        found, predict = [], HeadTrainer.predict
+        monkeypatch.setattr(HeadTrainer, "predict", lambda *a, **k: found.append(predict(*a, **k)) or found[-1])
+        options = ("--cache_dtype", "bfloat16", "--train_sampling_strategy", "group_by_length")
+        assert train(*FILMS, *options, "--max_steps", "20", "--learning_rate", "1e-2") == 0
+        live, cached = found
+        assert live.label_ids.tolist() == cached.label_ids.tolist()
+        changed = (live.predictions.argmax(-1) != cached.predictions.argmax(-1)).sum()
+        assert results()["cache_changed_labels"] == changed > 0
+
+    @pytest.mark.parametrize("data", [FILMS, PAIRS])
+    @pytest.mark.parametrize("strategy", ["group_by_length", "batch_rebalance"])
+    def test_batches_of_similar_length(self, train, data, strategy):
+        assert train(*data, "--train_sampling_strategy", strategy) == 0
+
+    def test_states_of_several_layers_and_workers(self, train):
+        assert train(*FILMS, "--backbone_layers", "1", "-1", "--dataloader_num_workers", "1") == 0
+
+
+class TestTheCommand:
+    def test_build_makes_what_train_reads(self, build, files, train, backbone_runs, capsys):
+        assert build() == 0
+        assert "hidden states of 40 distinct texts" in capsys.readouterr().out
+        assert train(*FILMS) == 0
+        assert sum(backbone_runs["cache"]) == 40 and len(list((files / "states").iterdir())) == 1
+
+    def test_info(self, build, files, capsys):
+        assert build() == build(*FILMS, "--cache_dtype", "float16", "--backbone_layers", "2") == 0
+        capsys.readouterr()
+        assert main(["cache", "info", "states"]) == 0
+        output = capsys.readouterr().out
+        assert "layers -1, in float32, texts cut at 128 tokens" in output and "layers 2, in float16" in output
+        assert "40 distinct texts" in output and "1 of 1 shards (complete)" in output and "2 caches" in output
+        for folder in (files / "states").iterdir():
+            (folder / "00000.safetensors").unlink()
+        assert main(["cache", "info", "states"]) == 0
+        assert "0 of 1 shards (interrupted" in capsys.readouterr().out
+
+    def test_verify(self, build, files, error_line, capsys):
+        assert build() == 0
+        assert main(["cache", "verify", str(the_cache(files))]) == 0
+        assert "all 1 shards are whole" in capsys.readouterr().out
+        shard = the_cache(files) / "00000.safetensors"
+        content = bytearray(shard.read_bytes())
+        content[-1] ^= 128
+        shard.write_bytes(content)
+        line = error_line(main(["cache", "verify", "states"]))
+        assert "1 shards are damaged or missing" in line and "delete what is damaged" in line
+        shard.unlink()
+        assert "it is missing" in error_line(main(["cache", "verify", "states"]))
+        assert build() == 0 == main(["cache", "verify", "states"])
+
+    def test_clear_deletes_caches_and_nothing_else(self, build, files, error_line, capsys):
+        assert build() == 0
+        (the_cache(files) / "mine.txt").write_text("kept")
+        (files / "other").mkdir()
+        (files / "other" / "manifest.json").write_text('{"name": "an extension"}')
+        assert "neither is nor holds a cache" in error_line(main(["cache", "clear", "other"]))
+        assert main(["cache", "clear", "states"]) == 0
+        assert "1 caches deleted" in capsys.readouterr().out
+        assert [path.name for path in the_cache(files).iterdir()] == ["mine.txt"]
+        assert (files / "other" / "manifest.json").exists()
+
+    def test_of_an_older_format(self, build, files, capsys):
+        assert build() == 0
+        manifest = the_cache(files) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 0'))
+        assert main(["cache", "info", "states"]) == 0
+        assert "is of format 0" in capsys.readouterr().out
+        assert main(["cache", "clear", "states"]) == 0 and not list((files / "states").iterdir())
+
+    def test_the_default_folder_may_not_be_there_yet(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr("glot_hf.data.hidden_state_cache.DEFAULT_ROOT", tmp_path / "none")
+        for action in ("info", "verify", "clear"):
+            assert main(["cache", action]) == 0
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("biuld",), "there is no action 'biuld': the actions are build, info, verify, clear"),
+            (("info", "nowhere"), "there is no folder 'nowhere'"),
+            (("verify", "."), "'.' neither is nor holds a cache"),
+            (("build", "--task", "cola"), "--backbone is missing"),
+            (("build", "--backbone", "x", "--train_file", "missing.csv"), "there is no file 'missing.csv'"),
+            (("build", "--backbone", "x", *FILMS, "--cache_dtype", "int8"), "invalid choice: 'int8'"),
+            (("build", "--backbone", "x", *FILMS, "--learning_rate", "1"), "there is no option '--learning_rate'"),
+        ],
+    )
+    def test_mistakes(self, files, error_line, options, message):
+        assert message in error_line(main(["cache", *options]))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--tokens_per_batch", "0"), "tokens_per_batch 0 is not positive"),
+            (("--cache_dir", "films.csv"), "no hidden states can be written to 'films.csv"),
+            (("--max_length", "5000"), "--max_length 5000 is not between 3 and 512"),
+            (("--backbone_layers", "99"), "hidden states 0 (its embeddings) to 6"),
+        ],
+    )
+    def test_mistakes_of_building(self, build, error_line, options, message):
+        assert message in error_line(build(*FILMS, *options))
+
+
+@pytest.mark.parametrize("action", ["build", "info", "verify", "clear"])
+def test_help(action, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["cache", action, "--help"])
+    assert end.value.code == 0 and f"glot-hf cache {action}" in capsys.readouterr().out
+    assert main(["cache"]) == 0 and action in capsys.readouterr().out
