@@ -4,6 +4,7 @@ Time and peak memory of forward and backward of a GLOT head over texts of many l
 (dense) and with a block of its rows at a time (blocked). Each measurement in a process of its own.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
