@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ..commands.arguments import BackboneArguments, DataArguments
@@ -171,7 +171,7 @@ class ReleasedLayout(Sequence[Row]):
         return self._num_rows
 
     def __getitem__(self, index: int) -> Row:
-        batch = load_file(self._files[index // BATCH_SIZE])
+        batch = load(self._files[index // BATCH_SIZE].read_bytes())  # all of it, as torch.load reads it
         return {name: tensor[index % BATCH_SIZE] for name, tensor in batch.items()}
 
 
