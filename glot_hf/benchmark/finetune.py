@@ -13,11 +13,11 @@ from typing import NamedTuple
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from ..commands.arguments import user_errors
 from ..configuration_glot import GlotConfig, hidden_size_of
+from ..errors import InputError
 from ..graph_glot import token_graph
 from ..markdown import format_table
 from ..modeling_glot import GlotForSequenceClassification
@@ -62,8 +62,7 @@ def run(arguments: Arguments) -> Report:
         InputError: the backbone cannot be loaded.
     """
     device = arguments.find_device()
-    with user_errors():
-        _backbone_config(arguments)  # before the processes that load it
+    _backbone_config(arguments)  # before the processes that load it
     names = side_names(arguments)
     peaks = {}
     for name in logging.tqdm(names, desc="Peak memory"):
@@ -157,8 +156,15 @@ def _head_name(size: int, how: str) -> str:
     return f"GLOT H={size}, {how}"
 
 
-def _backbone_config(arguments: Arguments):
-    return BertConfig() if arguments.backbone is None else AutoConfig.from_pretrained(arguments.backbone)
+def _backbone_config(arguments: Arguments) -> PreTrainedConfig:
+    if arguments.backbone is None:
+        return BertConfig()
+    try:
+        return AutoConfig.from_pretrained(arguments.backbone)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--backbone {arguments.backbone!r} cannot be loaded ({error}): name a repository or a folder"
+        ) from error
 
 
 def _classifier(arguments: Arguments) -> PreTrainedModel:

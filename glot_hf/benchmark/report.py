@@ -33,8 +33,8 @@ class BenchmarkArguments:
     def __post_init__(self):
         for name, value in asdict(self).items():
             numbers = value if isinstance(value, list) else [value]
-            if any(isinstance(number, (int, float)) and number < (name == "repeats") for number in numbers):
-                raise InputError(f"--{name} {value} is too small: give 1 or more")
+            if name != "seed" and any(isinstance(number, int) and number < 1 for number in numbers):
+                raise InputError(f"--{name} {value} is not positive: give 1 or more")
 
     def find_device(self) -> torch.device:
         """

@@ -10,6 +10,8 @@ All is counted in favour of the roofline, so that a ratio to it is not too small
 - no gradient of the frozen states: the first layer has none for its input, the readout only for the K * H columns;
 - products with attention vectors, the classifier, and outer products of two vectors are left out;
 - of the ways to do a product of each sentence (one by one, batched by length, batched with padding), the fastest counts.
+
+The token graph is symmetric and its product is counted whole: PyTorch has none that makes half of it.
 """
 
 from collections.abc import Callable
@@ -21,6 +23,9 @@ from torch import Tensor
 from .timing import Side
 
 
+TOKEN_GRAPH = "token graph"
+
+
 class Product(NamedTuple):
     """A product, its floating point operations, and the ways to do it; `in_forward` is False for those of gradients."""
 
@@ -29,18 +34,19 @@ class Product(NamedTuple):
     in_forward: bool
     ways: dict[str, Callable[[], Tensor]]
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether a head whose graph is cached can do without it."""
+        return self.name == TOKEN_GRAPH
+
 
 def required_products(
-    lengths: list[int],
-    input_size: int,
-    hidden_size: int,
-    num_layers: int,
-    device: torch.device,
+    lengths: list[int], input_size: int, hidden_size: int, num_layers: int, device: torch.device
 ) -> list[Product]:
     """Those of a batch of sentences of these lengths: N tokens, D = d + K * H, a readout of width max(128, D // 2)."""
     tokens, pooled = sum(lengths), input_size + num_layers * hidden_size
     width, graph_columns = max(128, pooled // 2), num_layers * hidden_size
-    products = [_of_each_sentence("token graph", "L", input_size, "L", True, lengths, device)]
+    products = [_of_each_sentence(TOKEN_GRAPH, "L", input_size, "L", True, lengths, device)]
     for layer in range(num_layers):
         size, name = (hidden_size if layer else input_size), f"layer {layer + 1}"
         products += [
