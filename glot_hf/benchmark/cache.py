@@ -1,7 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Bytes and tokens/s of `HiddenStateCache` against the layout of the released code (every sentence padded to max_length, in
-float32, one file a batch that is read again for every single row), and an epoch of training from disk against memory.
+Bytes and tokens/s of `HiddenStateCache` against the layout of the released code (every sentence padded to max_length,
+in float32, one file a batch that is read again for every single row), and an epoch of training from disk against
+memory.
 """
 
 import random
@@ -40,7 +41,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Arguments(DataArguments, BackboneArguments, BenchmarkArguments):
-    num_texts: int = field(default=2000, metadata={"help": "Generated texts, where neither a task nor a file is named."})
+    num_texts: int = field(default=2000, metadata={"help": "Generated texts, without a task or a file."})
     released_rows: int = field(
         default=128, metadata={"help": "Rows read from the released layout, which is slow; its bytes are scaled."}
     )
@@ -115,9 +116,9 @@ def _compare(
         for name, ratio in ratios.items()
     ]
     text = (
-        f"{num_rows:,} rows, {sum(lengths):,} tokens, medians of {arguments.repeats}; files just written, so in the page "
-        f"cache. Released layout: padded to {max_length}, its .pt files as safetensors; {len(released):,} rows written "
-        "and read, bytes scaled to all\n\n"
+        f"{num_rows:,} rows, {sum(lengths):,} tokens, medians of {arguments.repeats}; files just written, so in the "
+        f"page cache. Released layout: padded to {max_length}, its .pt files as safetensors; {len(released):,} rows "
+        "written and read, bytes scaled to all\n\n"
         + format_table(["side", "MiB", "smaller", "tokens/s read, random batches", "faster"], rows)
         + "\n\n"
         + format_table(["an epoch of training", "from disk, s", "from memory, s", "disk / memory"], epoch_rows)
@@ -140,7 +141,7 @@ def _compare(
 
 
 class ReleasedLayout(Sequence[Row]):
-    """The released code's way to store states, in safetensors instead of pickle: a file a batch, read for every row."""
+    """How the released code stores states, in safetensors instead of pickle: a file a batch, read for every row."""
 
     def __init__(self, files: list[Path], num_rows: int):
         self._files, self._num_rows = files, num_rows

@@ -68,18 +68,19 @@ def run(arguments: Arguments) -> Report:
     for name in logging.tqdm(names, desc="Peak memory"):
         peaks[name] = in_fresh_process(measure_peak, name, arguments)
     trainings = {name: build(name, arguments) for name in names}
-    seconds = interleave({name: Side(training.step) for name, training in trainings.items()}, arguments.repeats, device)
+    sides = {name: Side(training.step) for name, training in trainings.items()}
+    seconds = interleave(sides, arguments.repeats, device)
     median = medians(seconds)
     parameters = {name: training.trained_parameters for name, training in trainings.items()}
 
-    rows, sides = [], {}
+    rows, results = [], {}
     for name in names:
         ratios = {
             "parameters": parameters[LORA] / parameters[name],
             "memory": peaks[LORA] / peaks[name],
             "time": median[LORA] / median[name],
         }
-        sides[name] = {
+        results[name] = {
             "trained_parameters": parameters[name],
             "peak_bytes": peaks[name],
             "seconds": seconds[name],
@@ -103,7 +104,7 @@ def run(arguments: Arguments) -> Report:
         "peak memory, MiB": {name: [peaks[name] / 2**20] for name in names},
         "trained parameters, millions": {name: [parameters[name] / 1e6] for name in names},
     }
-    return Report(text, {"sides": sides}, draw_sides(panels, "", log=True))
+    return Report(text, {"sides": results}, draw_sides(panels, "", log=True))
 
 
 def measure_peak(name: str, arguments: Arguments) -> int:

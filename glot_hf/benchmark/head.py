@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-A training step (forward, backward, AdamW) and a forward pass of a GLOT head on random frozen states, all tokens valid and
-of ragged lengths: ours, a PyTorch Geometric head, the released code, and the roofline of the matrix products.
+A training step (forward, backward, AdamW) and a forward pass of a GLOT head on random frozen states, every token valid
+and of ragged lengths: ours, a PyTorch Geometric head, the released code, and the roofline of the matrix products.
 """
 
 import copy

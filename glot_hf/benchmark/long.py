@@ -58,8 +58,8 @@ def run(arguments: Arguments) -> Report:
     for result in measured:
         growth = result.get("growth", {})
         seconds, memory = result["median_seconds"], result["peak_bytes"]
-        cells = f"{seconds:,.3f}", times(growth.get("median_seconds")), mebibytes(memory), times(growth.get("peak_bytes"))
-        rows.append([result["side"], f"{result['length']:,}", *cells])
+        cells = f"{result['length']:,}", f"{seconds:,.3f}", times(growth.get("median_seconds")), mebibytes(memory)
+        rows.append([result["side"], *cells, times(growth.get("peak_bytes"))])
     rows.sort(key=lambda row: row[0])
     text = (
         f"Forward and backward of a GLOT head, one text, d={arguments.input_size}, H={arguments.gnn_hidden_size}, "

@@ -38,7 +38,7 @@ class PeakMemory:
     def __init__(self, device: torch.device):
         self._device = device
         if device.type == "cpu" and not (_PROCESS / "clear_refs").exists():
-            raise InputError("peak memory on a CPU is read from Linux's /proc: run this on Linux, or with --device cuda")
+            raise InputError("peak memory on a CPU is read from Linux's /proc: run on Linux, or with --device cuda")
         gc.collect()
         self.reset()
         self._start = self._peak()

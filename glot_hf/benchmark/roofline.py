@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-The matrix products that a step of a GLOT head (GAT layers, jumping knowledge "cat") cannot do without, each timed alone
-at its own shape: the sum of their times is what the hardware allows.
+The matrix products that a step of a GLOT head (GAT layers, jumping knowledge "cat") cannot do without, each timed
+alone at its own shape: the sum of their times is what the hardware allows.
 
 All is counted in favour of the roofline, so that a ratio to it is not too small:
 
@@ -9,7 +9,8 @@ All is counted in favour of the roofline, so that a ratio to it is not too small
   beforehand);
 - no gradient of the frozen states: the first layer has none for its input, the readout only for the K * H columns;
 - products with attention vectors, the classifier, and outer products of two vectors are left out;
-- of the ways to do a product of each sentence (one by one, batched by length, batched with padding), the fastest counts.
+- of the ways to do a product of each sentence (one by one, batched by length, batched with padding) and of those to
+  store the operands of the others (as they are, transposed), the fastest counts.
 
 The token graph is symmetric and its product is counted whole: PyTorch has none that makes half of it.
 """
@@ -27,7 +28,7 @@ TOKEN_GRAPH = "token graph"
 
 
 class Product(NamedTuple):
-    """A product, its floating point operations, and the ways to do it; `in_forward` is False for those of gradients."""
+    """A product, its floating point operations, whether it is of the forward pass, and the ways to do it."""
 
     name: str
     flops: int
