@@ -137,7 +137,7 @@ def _compare(
         "MiB": {name: [value / 2**20] for name, value in size.items()},
         "tokens/s, read": {name: [tokens[name] / value for value in reading[name]] for name in sides},
     }
-    return Report(text, results, draw_sides(panels, "", log=True))
+    return Report(text, results, draw_sides(panels, caches, log=True))
 
 
 class ReleasedLayout(Sequence[Row]):

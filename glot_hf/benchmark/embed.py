@@ -84,7 +84,7 @@ def run(arguments: Arguments) -> Report:
         "ratios": {"to default": median[default] / median[ours], "to best": median[best] / median[ours]},
     }
     rates = {name: [len(texts) / value for value in values] for name, values in seconds.items()}
-    return Report(text, results, draw_sides({"": rates}, "sentences/s", log=False))
+    return Report(text, results, draw_sides({"sentences/s": rates}, [ours], log=False))
 
 
 def _read_texts(arguments: Arguments) -> list[str]:

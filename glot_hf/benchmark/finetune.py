@@ -104,7 +104,7 @@ def run(arguments: Arguments) -> Report:
         "peak memory, MiB": {name: [peaks[name] / 2**20] for name in names},
         "trained parameters, millions": {name: [parameters[name] / 1e6] for name in names},
     }
-    return Report(text, {"sides": results}, draw_sides(panels, "", log=True))
+    return Report(text, {"sides": results}, draw_sides(panels, names[2:], log=True))
 
 
 def measure_peak(name: str, arguments: Arguments) -> int:

@@ -13,7 +13,7 @@ import torch
 
 from ..graph_glot import token_graph
 from ..markdown import format_table
-from .head_sides import CACHED, PYG, RELEASED, losses_of, make_heads, step_of
+from .head_sides import CACHED, OURS, PYG, RELEASED, losses_of, make_heads, step_of
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, milliseconds, times
 from .roofline import Product, as_sides, required_products, seconds_of
@@ -86,12 +86,12 @@ def run(arguments: Arguments) -> Report:
     tables = [_table(title, measured) for title, measured in measurements.items()]
     text = "\n\n".join(["\n- ".join([title, *notes]), *tables])
     panels = {
-        title: {name: [1000 * value for value in side["seconds"]] for name, side in measured["sides"].items()}
+        f"{title}, ms": {name: [1000 * value for value in side["seconds"]] for name, side in measured["sides"].items()}
         | {"roofline": [1000 * measured["roofline"]]}
         for title, measured in measurements.items()
     }
     results = {"notes": notes, "shapes": shapes, "measurements": measurements}
-    return Report(text, results, draw_sides(panels, "ms", log=True))
+    return Report(text, results, draw_sides(panels, (OURS, CACHED), log=True))
 
 
 def _measure(
