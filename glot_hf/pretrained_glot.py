@@ -3,11 +3,12 @@
 
 import copy
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
@@ -29,6 +30,10 @@ _BACKBONE_OPTIONS = (
     "torch_dtype",
 )
 _HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
+
+# Of `encode`. Tokens are kept as Python lists until their batch is due, so not those of all texts at once.
+_TEXTS_TOKENIZED_AT_ONCE = 8192
+_TOKENS_A_BATCH = {True: 1024, False: 16_384}  # on a CPU more is slower: activations leave its caches
 NO_BACKBONE = (
     "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
     "load it with `backbone=...` or load_backbone=True"
@@ -266,17 +271,18 @@ class GlotPreTrainedModel(PreTrainedModel):
         self,
         sentences: list[str],
         tokenizer,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         max_length: int | None = None,
         show_progress: bool = False,
     ) -> Tensor:
         """
-        Sentence vectors of texts, in their order. Batches are made of texts of similar length.
+        Sentence vectors of texts, in their order. Batches are made of texts of nearly as many tokens.
 
         Args:
             sentences (`list[str]`): the texts.
             tokenizer: the backbone's tokenizer.
-            batch_size (`int`): texts a batch.
+            batch_size (`int`, *optional*): texts a batch; default as many as make about 1,024 tokens on a CPU and
+                16,384 on an accelerator.
             max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
             show_progress (`bool`): show a progress bar.
 
@@ -292,21 +298,25 @@ class GlotPreTrainedModel(PreTrainedModel):
         base = self.base_model
         if base.backbone is None:
             raise ValueError(NO_BACKBONE)
-        order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]), reverse=True)
+        device = base.backbone.device
+        pad = DataCollatorWithPadding(tokenizer)
         vectors = torch.empty(len(sentences), self.config.hidden_size)
         was_training = self.training
         self.eval()
         try:
-            for start in logging.tqdm(range(0, len(order), batch_size), desc="Encoding", disable=not show_progress):
-                indices = order[start : start + batch_size]
-                batch = tokenizer(
-                    [sentences[index] for index in indices],
-                    padding=True,
-                    truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
-                    max_length=max_length,
-                    return_tensors="pt",
-                ).to(base.backbone.device)
-                vectors[indices] = base(**batch, return_dict=True).pooler_output.float().cpu()
+            with logging.tqdm(total=len(sentences), desc="Encoding", disable=not show_progress) as progress:
+                for start in range(0, len(sentences), _TEXTS_TOKENIZED_AT_ONCE):
+                    tokens = tokenizer(
+                        sentences[start : start + _TEXTS_TOKENIZED_AT_ONCE],
+                        truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
+                        max_length=max_length,
+                    )
+                    lengths = [len(ids) for ids in tokens["input_ids"]]
+                    for indices in _batches(lengths, batch_size, _TOKENS_A_BATCH[device.type == "cpu"]):
+                        batch = pad([{name: tokens[name][index] for name in tokens} for index in indices]).to(device)
+                        places = [start + index for index in indices]
+                        vectors[places] = base(**batch, return_dict=True).pooler_output.float().cpu()
+                        progress.update(len(indices))
         finally:
             self.train(was_training)
         if not vectors.isfinite().all():
@@ -315,6 +325,16 @@ class GlotPreTrainedModel(PreTrainedModel):
                 f"{base.backbone.dtype}; load it with dtype bfloat16 or float32"
             )
         return vectors
+
+
+def _batches(lengths: list[int], batch_size: int | None, max_tokens: int) -> Iterator[list[int]]:
+    """Indices of texts, the longest first: `batch_size` of them, or as many as padded have at most `max_tokens`."""
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index], reverse=True)
+    start = 0
+    while start < len(order):
+        size = batch_size or max(1, max_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
 
 
 def _where_from(name: str | None, revision: str | None, kwargs: dict[str, Any]) -> dict[str, Any]:

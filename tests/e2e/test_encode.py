@@ -5,7 +5,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, pretrained_glot
 
 
 WORDS = [f"w{index}" for index in range(60)]
@@ -37,7 +37,7 @@ def model(request):
 
 
 @pytest.mark.parametrize("padding_side", ["left", "right"])
-@pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 4, 100])
 def test_each_text_gets_its_vector_in_its_place(model, padding_side, batch_size):
     """Whatever the batches that they are sorted into."""
     expected = torch.cat([model(**tokenizer()(text, return_tensors="pt")).pooler_output for text in TEXTS])
@@ -45,6 +45,25 @@ def test_each_text_gets_its_vector_in_its_place(model, padding_side, batch_size)
     assert vectors.shape == (len(TEXTS), model.config.hidden_size)
     assert (vectors.dtype, vectors.device.type, vectors.requires_grad) == (torch.float32, "cpu", False)
     assert relative_error(vectors, expected) < 1e-5
+
+
+def test_texts_are_tokenized_in_parts(model, monkeypatch):
+    """So that many of them do not fill memory; a vector does not depend on it."""
+    expected = model.encode(TEXTS, tokenizer())
+    monkeypatch.setattr(pretrained_glot, "_TEXTS_TOKENIZED_AT_ONCE", 4)
+    assert relative_error(model.encode(TEXTS, tokenizer()), expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "lengths"),
+    [(None, [[20], [6, 6], [5, 2], [1]]), (2, [[20, 6], [6, 5], [2, 1]]), (100, [[20, 6, 6, 5, 2, 1]])],
+)
+def test_batches_hold_a_number_of_tokens_or_of_texts(batch_size, lengths):
+    """With padding; the longest first, so that too large a batch fails at once."""
+    texts = [5, 1, 6, 20, 2, 6]
+    batches = list(pretrained_glot._batches(texts, batch_size, max_tokens=12))
+    assert [[texts[index] for index in batch] for batch in batches] == lengths
+    assert sorted(sum(batches, [])) == list(range(6))
 
 
 def test_a_real_encoder(minilm_path, minilm_tokenizer):

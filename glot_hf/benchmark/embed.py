@@ -1,0 +1,101 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+Sentences/s of text in, vectors out: `GlotModel.encode` with a GLOT head, against sentence-transformers with mean
+pooling on the same backbone, texts and max_length, with its defaults and at its best of a few batch sizes.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+from ..commands.arguments import user_errors
+from ..commands.backbone import load_tokenizer
+from ..data.stress import matched_texts
+from ..errors import InputError
+from ..markdown import format_table
+from ..modeling_glot import GlotModel
+from .picture import draw_sides
+from .report import BenchmarkArguments, Report, times
+from .timing import Side, interleave, medians
+
+
+@dataclass
+class Arguments(BenchmarkArguments):
+    backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the backbone."})
+    texts: str | None = field(default=None, metadata={"help": "Texts, one a line; default: generated ones."})
+    num_texts: int = field(default=5000, metadata={"help": "Texts, the first of the file without duplicates."})
+    max_length: int = field(default=128, metadata={"help": "Longer texts are cut at this many tokens, by each side."})
+    gnn_hidden_size: int = field(default=128, metadata={"help": "H of the GLOT head."})
+    num_gnn_layers: int = field(default=2, metadata={"help": "K of the GLOT head."})
+    batch_sizes: list[int] = field(
+        default_factory=lambda: [8, 16, 64, 128],
+        metadata={"help": "Of sentence-transformers, beside its default, of which the best is taken too."},
+    )
+
+
+def run(arguments: Arguments) -> Report:
+    """
+    Raises:
+        InputError: the backbone or the texts cannot be read.
+    """
+    if arguments.backbone is None:
+        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
+    device = arguments.find_device()
+    texts = _read_texts(arguments)
+    torch.manual_seed(arguments.seed)
+    with user_errors():
+        head = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
+        model = GlotModel.from_backbone(arguments.backbone, **head).to(device)
+        tokenizer = load_tokenizer(arguments.backbone, None, {})
+        transformer = Transformer(arguments.backbone, max_seq_length=arguments.max_length)
+    pooling = Pooling(transformer.get_embedding_dimension(), "mean")
+    other = SentenceTransformer(modules=[transformer, pooling], device=str(device))
+
+    ours, default = "glot_hf, GLOT", "sentence-transformers, mean"
+    sides = {
+        ours: Side(lambda: model.encode(texts, tokenizer, max_length=arguments.max_length)),
+        default: Side(lambda: other.encode(texts)),
+    }
+    for size in arguments.batch_sizes:
+        sides[f"{default}, batch {size}"] = Side(lambda size=size: other.encode(texts, batch_size=size))
+    seconds = interleave(sides, arguments.repeats, device)
+    median = medians(seconds)
+    best = min((name for name in sides if name != ours), key=median.get)
+
+    lengths = [len(ids) for ids in tokenizer(texts, truncation=True, max_length=arguments.max_length)["input_ids"]]
+    rows = [
+        [name, f"{len(texts) / median[name]:,.0f}", *(times(median[base] / median[name]) for base in (default, best))]
+        for name in sides
+    ]
+    text = (
+        f"Text in, vectors out: {len(texts):,} distinct texts of {statistics.mean(lengths):.1f} tokens on average, "
+        f"tokenisation included, medians of {arguments.repeats}. The best of sentence-transformers: {best!r}.\n\n"
+        + format_table(["side", "sentences/s", "of its default", "of its best"], rows)
+    )
+    results = {
+        "shapes": {"texts": len(texts), "tokens": sum(lengths), "hidden_size": model.config.input_size},
+        "seconds": seconds,
+        "median_seconds": median,
+        "best": best,
+        "ratios": {"to default": median[default] / median[ours], "to best": median[best] / median[ours]},
+    }
+    rates = {name: [len(texts) / value for value in values] for name, values in seconds.items()}
+    return Report(text, results, draw_sides({"sentences/s": rates}, [ours], log=False))
+
+
+def _read_texts(arguments: Arguments) -> list[str]:
+    if arguments.texts is None:
+        texts = matched_texts(2 * arguments.num_texts, 0.5, arguments.seed)[0]
+    else:
+        try:
+            texts = Path(arguments.texts).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--texts {arguments.texts!r} cannot be read ({error}): name a text file") from error
+    texts = [text for text in dict.fromkeys(texts) if text.strip()][: arguments.num_texts]
+    if not texts:
+        raise InputError(f"--texts {arguments.texts!r} holds no text: give one a line")
+    return texts

@@ -1,0 +1,62 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Peak memory of a piece of work, in a process of its own."""
+
+import gc
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+
+
+_PROCESS = Path("/proc/self")
+
+
+def in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function of a module returns in a new process, where nothing that ran before has left memory behind."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start, (torch.get_num_threads(),)) as pool:
+        return pool.submit(function, *args).result()
+
+
+def _start(num_threads: int) -> None:
+    torch.set_num_threads(num_threads)
+
+
+class PeakMemory:
+    """
+    Bytes above those in use when this object was made: allocated tensors on CUDA, resident memory of the process on a
+    CPU (as Linux counts it, so what libraries and the allocator take is in it).
+
+    Raises:
+        InputError: the device is a CPU and the system is not Linux.
+    """
+
+    def __init__(self, device: torch.device):
+        self._device = device
+        if device.type == "cpu" and not (_PROCESS / "clear_refs").exists():
+            raise InputError("peak memory on a CPU is read from Linux's /proc: run on Linux, or with --device cuda")
+        gc.collect()
+        self.reset()
+        self._start = self._peak()
+
+    def reset(self) -> None:
+        """Forgets earlier peaks."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            (_PROCESS / "clear_refs").write_text("5")
+
+    def read(self) -> int:
+        """The highest use since the last reset, in bytes above the start."""
+        return self._peak() - self._start
+
+    def _peak(self) -> int:
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device)
+        lines = (_PROCESS / "status").read_text().splitlines()
+        kibibytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(kibibytes) * 1024

@@ -1,0 +1,119 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What all benchmarks share: options, and a report as a table, a JSON file and a picture."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+
+from ..errors import InputError
+from ..version import __version__
+
+
+_PACKAGES = ("torch", "transformers", "peft", "torch-geometric", "sentence-transformers", "safetensors")
+
+
+@dataclass
+class BenchmarkArguments:
+    """Options of every benchmark."""
+
+    output_dir: str = field(default="benchmark_output", metadata={"help": "Folder for the JSON file and the picture."})
+    device: str | None = field(
+        default=None, metadata={"help": "cpu or cuda; default: the accelerator, if there is one."}
+    )
+    repeats: int = field(default=5, metadata={"help": "Times each side is timed, after a warm-up."})
+    seed: int = field(default=0, metadata={"help": "Of weights and data."})
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            numbers = value if isinstance(value, list) else [value]
+            if name != "seed" and any(isinstance(number, int) and number < 1 for number in numbers):
+                raise InputError(f"--{name} {value} is not positive: give 1 or more")
+
+    def find_device(self) -> torch.device:
+        """
+        Raises:
+            InputError: there is no such device here, or none that a benchmark can measure.
+        """
+        available = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        device = torch.device(self.device or available or "cpu")
+        if device.type not in ("cpu", available.type if available is not None else "cpu"):
+            raise InputError(f"--device {self.device}: there is none here; leave it out, or give cpu")
+        return device
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """CPU model, cores, threads, memory in bytes, accelerator, and versions."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "device": str(device),
+        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "system": platform.platform(),
+        "versions": {"glot_hf": __version__, "python": platform.python_version()}
+        | {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _cpu_model() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass
+class Report:
+    """
+    What a benchmark found.
+
+    Args:
+        text (`str`): Markdown, printed.
+        results (`dict`): JSON values: shapes, every single measurement, medians, ratios.
+        figure (`Figure`): the picture.
+    """
+
+    text: str
+    results: dict[str, Any]
+    figure: Figure
+
+
+def write_report(name: str, report: Report, arguments: BenchmarkArguments, command: list[str]) -> None:
+    """Writes `benchmark_NAME.json` and `benchmark_NAME.png` to `output_dir`, and prints the text."""
+    machine = describe_machine(arguments.find_device())
+    folder = Path(arguments.output_dir)
+    record = {"benchmark": name, "command": command, "machine": machine, "settings": asdict(arguments)}
+    (folder / f"benchmark_{name}.json").write_text(
+        json.dumps(record | report.results, indent=2) + "\n", encoding="utf-8"
+    )
+    report.figure.savefig(folder / f"benchmark_{name}.png", dpi=150)
+    accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ""
+    print(f"{report.text}\n\n{machine['cpu']}, {machine['threads']} of {machine['cores']} cores{accelerator}")
+    print(f"Written: {folder / f'benchmark_{name}.json'}, {folder / f'benchmark_{name}.png'}")
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.1f}"
+
+
+def mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f}"
+
+
+def times(ratio: float | None) -> str:
+    """Such as "1.35x"; "-" where there is nothing to compare with."""
+    return "-" if ratio is None else f"{ratio:,.2f}x"
