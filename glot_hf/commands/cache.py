@@ -140,9 +140,7 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     from ..data.hidden_state_cache import DEFAULT_ROOT
 
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
-    parser.add_argument(
-        "folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}"
-    )
+    parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
     (rest,) = parser.parse(argv)
     if rest.folder is None:
         return find_caches(DEFAULT_ROOT) if DEFAULT_ROOT.is_dir() else []

@@ -210,9 +210,7 @@ def cache_splits(
     merged = {name: [cell for table in tables for cell in table[name]] for name in tables[0]}
     cache = HiddenStateCache.build(backbone, tokenizer, merged, **options)
     ends = accumulate(len(table["text"]) for table in tables)
-    return {
-        name: cache.select(range(end - len(table["text"]), end)) for name, table, end in zip(splits, tables, ends)
-    }
+    return {name: cache.select(range(end - len(table["text"]), end)) for name, table, end in zip(splits, tables, ends)}
 
 
 def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:

@@ -80,9 +80,7 @@ def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_leng
     """How many tokens each text has, cut as in [`run_over_texts`]."""
     chunks = (texts[start : start + 10_000] for start in range(0, len(texts), 10_000))  # memory for few at a time
     return [
-        len(ids)
-        for chunk in chunks
-        for ids in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]
+        len(ids) for chunk in chunks for ids in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]
     ]
 
 

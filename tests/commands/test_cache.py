@@ -28,8 +28,9 @@ def backbone_runs(monkeypatch):
     for module, kind in (("glot_hf.data.hidden_states", "cache"), ("glot_hf.modeling_glot", "live")):
         monkeypatch.setattr(
             f"{module}.run_backbone",
-            lambda backbone, inputs, *rest, kind=kind, **more: runs[kind].append(len(inputs["input_ids"]))
-            or run_backbone(backbone, inputs, *rest, **more),
+            lambda backbone, inputs, *rest, kind=kind, **more: (
+                runs[kind].append(len(inputs["input_ids"])) or run_backbone(backbone, inputs, *rest, **more)
+            ),
         )
     return runs
 

@@ -156,8 +156,9 @@ class TestAnInterruptedBuild:
         monkeypatch.setattr(
             tiny_bert,
             "forward",
-            lambda attention_mask, **rest: tokens.append(attention_mask.sum().item())
-            or forward(attention_mask=attention_mask, **rest),
+            lambda attention_mask, **rest: (
+                tokens.append(attention_mask.sum().item()) or forward(attention_mask=attention_mask, **rest)
+            ),
         )
         cache = build(tiny_bert, tokenizer, tmp_path)
         assert sum(tokens) == sum(shard.num_tokens for shard in cache.manifest.shards if shard.file in missing)
