@@ -7,7 +7,7 @@ memory.
 
 import random
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load, save_file
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..commands.arguments import BackboneArguments, DataArguments
-from ..commands.backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from ..commands.texts import training_examples
 from ..configuration_glot import GlotConfig
 from ..data import HiddenStateCache
 from ..data.hidden_states import HiddenStateCollator
 from ..data.stress import matched_texts
-from ..data.tasks import find_task
 from ..markdown import format_table
 from ..modeling_glot import GlotForSequenceClassification
 from .picture import draw_sides
@@ -40,7 +37,7 @@ Row = dict[str, Any]
 
 
 @dataclass
-class Arguments(DataArguments, BackboneArguments, BenchmarkArguments):
+class Arguments(BenchmarkArguments):
     num_texts: int = field(default=2000, metadata={"help": "Generated texts, without a task or a file."})
     released_rows: int = field(
         default=128, metadata={"help": "Rows read from the released layout, which is slow; its bytes are scaled."}
@@ -49,17 +46,21 @@ class Arguments(DataArguments, BackboneArguments, BenchmarkArguments):
     num_gnn_layers: int = field(default=2, metadata={"help": "K of the head."})
 
 
-def run(arguments: Arguments) -> Report:
+def run(
+    arguments: Arguments,
+    backbone: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: list[str] | None = None,
+) -> Report:
     """
-    Raises:
-        InputError: the backbone or the texts cannot be read.
+    Args:
+        texts (`list[str]`, *optional*): by default generated ones; cut at `tokenizer.model_max_length`.
     """
-    require_backbone(arguments)
-    backbone, tokenizer, _ = load_backbone_and_tokenizer(arguments, {})
     device = arguments.find_device()
-    backbone.to(device).eval()
-    texts, max_length = _read_texts(arguments)
-    set_max_length(tokenizer, max_length, backbone.config.get_text_config())
+    backbone.to(device)
+    max_length = tokenizer.model_max_length
+    if texts is None:
+        texts = matched_texts(arguments.num_texts, 0.5, arguments.seed)[0]
     examples = {"text": texts, "labels": [index % 2 for index in range(len(texts))]}
     with tempfile.TemporaryDirectory(dir=arguments.output_dir) as folder:
         caches = {
@@ -194,7 +195,7 @@ def read_epoch(dataset: Sequence[Row], seed: int) -> None:
         collate(rows)
 
 
-def _epoch(dataset: Sequence[Row], arguments: Arguments, device: torch.device):
+def _epoch(dataset: Sequence[Row], arguments: Arguments, device: torch.device) -> Callable[[], None]:
     """What trains a head on it for one more epoch each time it is called."""
     torch.manual_seed(arguments.seed)
     config = GlotConfig(
@@ -219,15 +220,3 @@ def _epoch(dataset: Sequence[Row], arguments: Arguments, device: torch.device):
 
 def _copied(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) else value
-
-
-def _read_texts(arguments: Arguments) -> tuple[list[str], int]:
-    """Training texts, those of pairs one after the other, and the number of tokens they are cut at."""
-    if arguments.task is None and arguments.train_file is None:
-        return matched_texts(arguments.num_texts, 0.5, arguments.seed)[0], arguments.max_length or 128
-    examples, *_ = training_examples(arguments, arguments.seed)
-    texts: Iterable[str] = examples["text"][:]
-    if "text_pair" in examples.column_names:
-        texts = [*texts, *examples["text_pair"][:]]
-    default = find_task(arguments.task).max_length if arguments.task is not None else 128
-    return list(texts), arguments.max_length or default

@@ -11,9 +11,8 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..commands.arguments import user_errors
-from ..commands.backbone import load_tokenizer
 from ..data.stress import matched_texts
 from ..errors import InputError
 from ..markdown import format_table
@@ -25,7 +24,6 @@ from .timing import Side, interleave, medians
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the backbone."})
     texts: str | None = field(default=None, metadata={"help": "Texts, one a line; default: generated ones."})
     num_texts: int = field(default=5000, metadata={"help": "Texts, the first of the file without duplicates."})
     max_length: int = field(default=128, metadata={"help": "Longer texts are cut at this many tokens, by each side."})
@@ -37,21 +35,20 @@ class Arguments(BenchmarkArguments):
     )
 
 
-def run(arguments: Arguments) -> Report:
+def run(arguments: Arguments, backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Report:
     """
     Raises:
-        InputError: the backbone or the texts cannot be read.
+        InputError: the texts cannot be read, or sentence-transformers cannot load the backbone.
     """
-    if arguments.backbone is None:
-        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
     device = arguments.find_device()
     texts = _read_texts(arguments)
     torch.manual_seed(arguments.seed)
-    with user_errors():
-        head = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
-        model = GlotModel.from_backbone(arguments.backbone, **head).to(device)
-        tokenizer = load_tokenizer(arguments.backbone, None, {})
-        transformer = Transformer(arguments.backbone, max_seq_length=arguments.max_length)
+    head = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
+    model = GlotModel.from_backbone(backbone, **head).to(device)
+    try:
+        transformer = Transformer(backbone.name_or_path, max_seq_length=arguments.max_length)
+    except (OSError, ValueError) as error:
+        raise InputError(f"sentence-transformers cannot load {backbone.name_or_path!r}: {error}") from error
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")
     other = SentenceTransformer(modules=[transformer, pooling], device=str(device))
 

@@ -25,7 +25,7 @@ class BenchmarkArguments:
 
     output_dir: str = field(default="benchmark_output", metadata={"help": "Folder for the JSON file and the picture."})
     device: str | None = field(
-        default=None, metadata={"help": "cpu or cuda; default: the accelerator, if there is one."}
+        default=None, metadata={"help": "cpu or cuda; default: cuda, where there is one."}
     )
     repeats: int = field(default=5, metadata={"help": "Times each side is timed, after a warm-up."})
     seed: int = field(default=0, metadata={"help": "Of weights and data."})
@@ -39,13 +39,13 @@ class BenchmarkArguments:
     def find_device(self) -> torch.device:
         """
         Raises:
-            InputError: there is no such device here, or none that a benchmark can measure.
+            InputError: there is no such device here, or none whose peak memory is known.
         """
-        available = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        device = torch.device(self.device or available or "cpu")
-        if device.type not in ("cpu", available.type if available is not None else "cpu"):
-            raise InputError(f"--device {self.device}: there is none here; leave it out, or give cpu")
-        return device
+        available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        device = {"cuda": "cuda:0", None: available[min(1, len(available) - 1)]}.get(self.device, self.device)
+        if device not in available:
+            raise InputError(f"--device {self.device!r} is not one of {', '.join(available)}")
+        return torch.device(device)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -92,18 +92,21 @@ class Report:
     figure: Figure
 
 
-def write_report(name: str, report: Report, arguments: BenchmarkArguments, command: list[str]) -> None:
-    """Writes `benchmark_NAME.json` and `benchmark_NAME.png` to `output_dir`, and prints the text."""
-    machine = describe_machine(arguments.find_device())
-    folder = Path(arguments.output_dir)
-    record = {"benchmark": name, "command": command, "machine": machine, "settings": asdict(arguments)}
-    (folder / f"benchmark_{name}.json").write_text(
-        json.dumps(record | report.results, indent=2) + "\n", encoding="utf-8"
-    )
-    report.figure.savefig(folder / f"benchmark_{name}.png", dpi=150)
+def write_report(record: dict[str, Any], report: Report, output_dir: str, device: torch.device) -> None:
+    """
+    Writes `benchmark_NAME.json` and `benchmark_NAME.png` to `output_dir`, and prints the text.
+
+    Args:
+        record (`dict`): JSON values: `benchmark` (its name), `command`, `settings`.
+    """
+    machine = describe_machine(device)
+    path = Path(output_dir, f"benchmark_{record['benchmark']}")
+    results = record | {"machine": machine} | report.results
+    path.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    report.figure.savefig(path.with_suffix(".png"), dpi=150)
     accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ""
     print(f"{report.text}\n\n{machine['cpu']}, {machine['threads']} of {machine['cores']} cores{accelerator}")
-    print(f"Written: {folder / f'benchmark_{name}.json'}, {folder / f'benchmark_{name}.png'}")
+    print(f"Written: {path}.json, {path}.png")
 
 
 def milliseconds(seconds: float) -> str:

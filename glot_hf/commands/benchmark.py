@@ -3,9 +3,12 @@
 
 import importlib
 import os
+from dataclasses import asdict
+from typing import Any
 
 from ..errors import InputError, require_extra
-from .arguments import CommandParser
+from .arguments import BackboneArguments, CommandParser, DataArguments
+from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 
 
 # What each measures, and the packages it cannot do without.
@@ -16,6 +19,8 @@ BENCHMARKS = {
     "cache": ("bytes and tokens/s of the hidden-state cache, against the released layout", ("datasets",)),
     "embed": ("sentences/s of encode with a GLOT head, against sentence-transformers", ("sentence_transformers",)),
 }
+# Of those that run a pretrained backbone over text.
+_SOURCES = {"cache": (BackboneArguments, DataArguments), "embed": (BackboneArguments,)}
 
 
 def run(argv: list[str]) -> None:
@@ -31,12 +36,46 @@ def run(argv: list[str]) -> None:
     from ..benchmark.report import write_report
 
     module = importlib.import_module(f"..benchmark.{name}", __package__)
-    parser = CommandParser(module.Arguments, prog=f"glot-hf benchmark {name}", description=module.__doc__)
-    (arguments,) = parser.parse(argv[1:])
-    arguments.find_device()
+    parser = CommandParser(
+        *_SOURCES.get(name, ()), module.Arguments, prog=f"glot-hf benchmark {name}", description=module.__doc__
+    )
+    *sources, arguments = parser.parse(argv[1:])
+    device = arguments.find_device()
+    inputs = _load(*sources, arguments=arguments) if sources else {}
     try:  # before the work, so that none is lost
         os.makedirs(arguments.output_dir, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
-    report = module.run(arguments)
-    write_report(name, report, arguments, ["glot-hf", "benchmark", *argv])
+    report = module.run(arguments, **inputs)
+    settings = {key: value for options in (*sources, arguments) for key, value in asdict(options).items()}
+    record = {"benchmark": name, "command": ["glot-hf", "benchmark", *argv], "settings": settings}
+    write_report(record, report, arguments.output_dir, device)
+
+
+def _load(source: BackboneArguments, data: DataArguments | None = None, *, arguments: Any) -> dict[str, Any]:
+    """A backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
+    require_backbone(source)
+    backbone, tokenizer, _ = load_backbone_and_tokenizer(source, {})
+    inputs = {"backbone": backbone, "tokenizer": tokenizer}
+    if data is None:
+        max_length = arguments.max_length
+    else:
+        inputs["texts"], max_length = _training_texts(data, arguments.seed)
+    set_max_length(tokenizer, max_length, backbone.config.get_text_config())
+    return inputs
+
+
+def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
+    """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
+    from ..data.tasks import find_task
+    from .texts import training_examples
+
+    default = find_task(data.task).max_length if data.task is not None else 128
+    max_length = data.max_length or default
+    if data.task is None and data.train_file is None:
+        return None, max_length
+    examples, *_ = training_examples(data, seed)
+    texts = list(examples["text"])
+    if "text_pair" in examples.column_names:
+        texts += examples["text_pair"]
+    return texts, max_length

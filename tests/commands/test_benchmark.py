@@ -17,7 +17,7 @@ def test_help_lists_the_benchmarks(capsys):
     [
         (["heads"], "the benchmarks are head, finetune, long, cache, embed"),
         (["head", "--repeats", "0"], "--repeats 0 is not positive"),
-        (["head", "--device", "cuda:77"], "--device cuda:77"),
+        (["head", "--device", "tpu"], "--device 'tpu' is not one of cpu"),
         (["head", "--released_repo", "nowhere"], "holds no main.py"),
         (["head", "--leng", "5"], "did you mean --length"),
         (["long", "--lengths", "64", "0"], "--lengths [64, 0] is not positive"),
