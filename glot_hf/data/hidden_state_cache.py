@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub.constants import HF_HOME
 from torch import Tensor
@@ -55,8 +56,8 @@ class HiddenStateCache(Dataset):
                 "HiddenStateCache.build find it"
             )
         positions = {text: position for position, text in enumerate(texts)}
-        self._rows = [  # (N, 1), of pairs (N, 2): positions in the sorted texts
-            torch.tensor([positions[text] for text in columns[name]], dtype=torch.long)
+        self._rows = [  # of the text, of the second text of pairs: (N,), positions in the sorted texts
+            np.array([positions[text] for text in columns[name]], dtype=np.int64)
             for name in ("text", "text_pair")
             if name in columns
         ]
@@ -161,17 +162,17 @@ class HiddenStateCache(Dataset):
         selection._labels = None if self._labels is None else [self._labels[index] for index in indices]
         return selection
 
-    def _states(self, text: Tensor) -> Tensor:
+    def _states(self, text: int) -> Tensor:
         start = self._starts[text]
         return self._shards[self._shard_of[text]][start : start + self._lengths[text]]
 
     def _find_texts(self) -> None:
         """For each text its shard, and where in the shard it starts."""
-        self._lengths = torch.tensor(self.manifest.lengths, dtype=torch.long)
-        self._shard_of, self._starts = torch.empty_like(self._lengths), torch.empty_like(self._lengths)
+        self._lengths = np.array(self.manifest.lengths, dtype=np.int64)
+        self._shard_of, self._starts = np.empty_like(self._lengths), np.empty_like(self._lengths)
         for number, texts in enumerate(self.manifest.texts):
             self._shard_of[texts] = number
-            self._starts[texts] = torch.tensor([0, *accumulate(self.manifest.lengths[text] for text in texts)][:-1])
+            self._starts[texts] = np.cumsum(self._lengths[texts]) - self._lengths[texts]
 
     def _open(self) -> None:
         self._shards = []

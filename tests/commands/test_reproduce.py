@@ -212,3 +212,14 @@ def test_other_settings_in_the_same_folder(reproduce, error_line):
     options = ["--poolings", "mean", "--seeds", "0", "--learning_rates", "1e-3"]
     assert reproduce(*options) == 0
     assert "another head_options" in error_line(reproduce(*options, "--tau", "0.5"))
+    assert "another cache_dtype" in error_line(reproduce(*options, "--cache_dtype", "float16"))
+
+
+def test_states_are_read_from_the_cache(reproduce, glue, trained):
+    options = ["--poolings", "mean", "--learning_rates", "1e-3", "--cache_dir", "states", "--cache_dtype", "float16"]
+    assert reproduce(*options, "--seeds", "0") == 0
+    assert trained[0]["rows"][0]["hidden_states"].dtype == torch.float16
+    (folder,) = (glue / "states").iterdir()
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    assert reproduce(*options, "--seeds", "0", "1") == 0
+    assert before == sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())

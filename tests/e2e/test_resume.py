@@ -6,23 +6,27 @@ import subprocess
 import sys
 import time
 
+import pytest
 
-def command(minilm_path, output_dir):
+
+def command(minilm_path, output_dir, options):
     return [
         *(sys.executable, "-m", "glot_hf.commands.main", "train", "--backbone", minilm_path),
         *("--train_file", "train.jsonl", "--output_dir", output_dir, "--gnn_hidden_size", "8"),
         *("--per_device_train_batch_size", "4", "--max_steps", "40", "--save_steps", "10", "--save_strategy", "steps"),
         *("--eval_strategy", "no", "--gnn_type", "gin"),  # batch norm: statistics have to resume too
+        *options,
     ]
 
 
-def test_kill_and_resume(tmp_path, minilm_path):
+@pytest.mark.parametrize("options", [("--cache_dir", "states"), ("--no_cache",)])
+def test_kill_and_resume(tmp_path, minilm_path, options):
     rows = [f'{{"text": "sentence number {i} {"good " * (i % 7)}", "label": {i % 2}}}\n' for i in range(64)]
     (tmp_path / "train.jsonl").write_text("".join(rows))
     run = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(command(minilm_path, "whole"), check=True, **run)
+    subprocess.run(command(minilm_path, "whole", options), check=True, **run)
 
-    process = subprocess.Popen(command(minilm_path, "killed"), **run)
+    process = subprocess.Popen(command(minilm_path, "killed", options), **run)
     checkpoint = tmp_path / "killed" / "checkpoint-20" / "trainer_state.json"
     while not checkpoint.exists():
         assert process.poll() is None, "the run ended before its second checkpoint"
@@ -31,6 +35,6 @@ def test_kill_and_resume(tmp_path, minilm_path):
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
 
-    subprocess.run([*command(minilm_path, "killed"), "--resume_from_checkpoint"], check=True, **run)
+    subprocess.run([*command(minilm_path, "killed", options), "--resume_from_checkpoint"], check=True, **run)
     whole, resumed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed"))
     assert whole == resumed
