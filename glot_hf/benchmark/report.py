@@ -24,9 +24,7 @@ class BenchmarkArguments:
     """Options of every benchmark."""
 
     output_dir: str = field(default="benchmark_output", metadata={"help": "Folder for the JSON file and the picture."})
-    device: str | None = field(
-        default=None, metadata={"help": "cpu or cuda; default: cuda, where there is one."}
-    )
+    device: str | None = field(default=None, metadata={"help": "cpu or cuda; default: cuda, where there is one."})
     repeats: int = field(default=5, metadata={"help": "Times each side is timed, after a warm-up."})
     seed: int = field(default=0, metadata={"help": "Of weights and data."})
 
