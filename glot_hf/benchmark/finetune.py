@@ -3,7 +3,7 @@
 Parameters, peak memory and time of a training step (forward, backward, AdamW): full fine-tuning, LoRA on all linear
 layers, and GLOT heads on the frozen backbone: with the backbone run each step, on cached hidden states, and with the
 token graph cached too. Peak memory is that of a process of its own which builds the side and its batch and makes two
-steps: weights, gradients, optimizer, activations and batch, above what the libraries take.
+steps: all tensors that live at once, of weights, gradients, optimizer, activations and batch.
 """
 
 from collections.abc import Callable
@@ -96,8 +96,8 @@ def run(arguments: Arguments) -> Report:
         f"A training step on {arguments.backbone or 'BERT base with random weights'}, B={arguments.batch_size}, "
         f"L={arguments.length}, K={arguments.num_gnn_layers}, LoRA r={arguments.lora_rank}; medians of "
         f"{arguments.repeats}. Cached states are random ones of the backbone's width. Peak memory: a process of its "
-        "own builds the side and its batch and makes two steps; weights, gradients, optimizer, activations and batch, "
-        "above what the libraries take\n\n" + format_table(header, rows)
+        "own builds the side and its batch and makes two steps; all tensors that live at once, of weights, gradients, "
+        "optimizer, activations and batch\n\n" + format_table(header, rows)
     )
     panels = {
         "time of a step, ms": {name: [1000 * value for value in seconds[name]] for name in names},

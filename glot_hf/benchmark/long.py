@@ -4,11 +4,14 @@ Time and peak memory of forward and backward of a GLOT head over texts of many l
 (dense) and with a block of its rows at a time (blocked). Each measurement in a process of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from transformers.utils import logging
 
 from ..configuration_glot import GlotConfig
@@ -48,7 +51,9 @@ def run(arguments: Arguments) -> Report:
             if side == DENSE and expected > arguments.max_memory * 2**30:
                 skipped.append(f"dense at {length:,} is skipped: it would need about {expected / 2**30:,.0f} GiB")
                 continue
-            result = in_fresh_process(measure, side, length, arguments)
+            peak = in_fresh_process(measure_peak, side, length, arguments)
+            result = {"side": side, "length": length, "peak_bytes": peak}
+            result |= in_fresh_process(measure_time, side, length, arguments)
             if before is not None:
                 result["growth"] = {
                     name: result[name] / before[name] for name in ("length", "median_seconds", "peak_bytes")
@@ -59,20 +64,42 @@ def run(arguments: Arguments) -> Report:
         growth = result.get("growth", {})
         seconds, memory = result["median_seconds"], result["peak_bytes"]
         cells = f"{result['length']:,}", f"{seconds:,.3f}", times(growth.get("median_seconds")), mebibytes(memory)
-        rows.append([result["side"], *cells, times(growth.get("peak_bytes"))])
+        resident = mebibytes(result["resident_bytes"])
+        rows.append([result["side"], *cells, times(growth.get("peak_bytes")), resident])
     rows.sort(key=lambda row: row[0])
     text = (
         f"Forward and backward of a GLOT head, one text, d={arguments.input_size}, H={arguments.gnn_hidden_size}, "
-        f"K={arguments.num_gnn_layers}, medians of {arguments.repeats}; growth from the length before; memory above "
-        "inputs and weights\n\n"
-        + format_table(["side", "tokens", "seconds", "growth", "peak memory, MiB", "growth"], rows)
+        f"K={arguments.num_gnn_layers}, medians of {arguments.repeats}; growth from the length before. Memory is "
+        "above inputs and weights: what live tensors take at most and, on a CPU, what the process has with what its "
+        "allocator keeps\n\n"
+        + format_table(["side", "tokens", "seconds", "growth", "peak memory, MiB", "growth", "resident"], rows)
         + "".join(f"\n- {line}" for line in skipped)
     )
     return Report(text, {"measurements": measured, "skipped": skipped}, _draw(measured))
 
 
-def measure(side: str, length: int, arguments: Arguments) -> dict[str, Any]:
-    """Times of forward and backward, and the bytes they take at most above inputs, weights and libraries."""
+def measure_time(side: str, length: int, arguments: Arguments) -> dict[str, Any]:
+    """Times of forward and backward, and the resident memory of the process above inputs and weights."""
+    work, device = _prepare(side, length, arguments)
+    memory = PeakMemory(device, exact=False)
+    seconds = interleave({side: Side(work)}, arguments.repeats, device)
+    return {
+        "seconds": seconds[side],
+        "median_seconds": medians(seconds)[side],
+        "resident_bytes": memory.read(),
+    }
+
+
+def measure_peak(side: str, length: int, arguments: Arguments) -> int:
+    """Bytes that the tensors of forward and backward take at most above inputs and weights."""
+    work, device = _prepare(side, length, arguments)
+    memory = PeakMemory(device)
+    work()
+    return memory.read()
+
+
+def _prepare(side: str, length: int, arguments: Arguments) -> tuple[Callable[[], None], torch.device]:
+    """Forward and backward of a head on one text."""
     device = arguments.find_device()
     torch.manual_seed(arguments.seed)
     config = GlotConfig(
@@ -83,26 +110,17 @@ def measure(side: str, length: int, arguments: Arguments) -> dict[str, Any]:
     )
     pooler = GlotPooler(config).to(device)
 
-    def forward_and_backward(states: torch.Tensor, mask: torch.Tensor) -> None:
+    def work(states: Tensor, mask: Tensor) -> None:
         # A graph that is given whole is used whole.
         graph = {"adjacency": token_graph(states, mask, config.similarity_threshold)} if side == DENSE else {}
         pooler.zero_grad()
         pooler(states, mask, **graph).sum().backward()
 
-    def inputs(length: int) -> list[torch.Tensor]:
+    def inputs(length: int) -> list[Tensor]:
         return [tensor.to(device) for tensor in random_states([length], arguments.input_size, arguments.seed)]
 
-    forward_and_backward(*inputs(32))  # libraries and gradients are in memory before it is counted
-    batch = inputs(length)
-    memory = PeakMemory(device)
-    seconds = interleave({side: Side(lambda: forward_and_backward(*batch))}, arguments.repeats, device)
-    return {
-        "side": side,
-        "length": length,
-        "seconds": seconds[side],
-        "median_seconds": medians(seconds)[side],
-        "peak_bytes": memory.read(),
-    }
+    work(*inputs(32))  # libraries and gradients are in memory before it is counted
+    return partial(work, *inputs(length)), device
 
 
 def _last(measured: list[dict[str, Any]], side: str) -> dict[str, Any] | None:

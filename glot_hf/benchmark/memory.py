@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Peak memory of a piece of work, in a process of its own."""
 
+import ctypes
 import gc
 import multiprocessing
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ..errors import InputError
 
 
 _PROCESS = Path("/proc/self")
+_M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
 
 
 def in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
@@ -28,17 +30,26 @@ def _start(num_threads: int) -> None:
 
 class PeakMemory:
     """
-    Bytes above those in use when this object was made: allocated tensors on CUDA, resident memory of the process on a
-    CPU (as Linux counts it, so what libraries and the allocator take is in it).
+    Bytes above those in use when this object was made: of allocated tensors on CUDA, resident memory of the process
+    on a CPU, as Linux counts it.
+
+    Args:
+        exact (`bool`): on a CPU too, what live tensors take at once. The C library's allocator keeps freed memory for
+            later, in pieces that a next tensor may not fit in; from here on, each allocation of 64 KiB or more has
+            pages of its own, which go back to the system when it is freed. That is slow: take no times after it.
 
     Raises:
-        InputError: the device is a CPU and the system is not Linux.
+        InputError: the device is a CPU and the system is not Linux with glibc.
     """
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device, exact: bool = True):
         self._device = device
-        if device.type == "cpu" and not (_PROCESS / "clear_refs").exists():
-            raise InputError("peak memory on a CPU is read from Linux's /proc: run on Linux, or with --device cuda")
+        if device.type == "cpu":
+            library = ctypes.CDLL(None)
+            if not (_PROCESS / "clear_refs").exists() or not hasattr(library, "mallopt"):
+                raise InputError("peak memory on a CPU needs Linux with glibc: run there, or with --device cuda")
+            if exact:
+                library.mallopt(_M_MMAP_THRESHOLD, 64 * 1024)
         gc.collect()
         self.reset()
         self._start = self._peak()

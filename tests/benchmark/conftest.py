@@ -1,4 +1,5 @@
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,4 +27,4 @@ def same_process(monkeypatch):
     """Starting a process takes seconds: what it would do is done in this one, where its memory cannot be told."""
     for module in ("finetune", "long"):
         monkeypatch.setattr(f"glot_hf.benchmark.{module}.in_fresh_process", lambda function, *args: function(*args))
-    monkeypatch.setattr("glot_hf.benchmark.memory.PeakMemory.read", lambda self: 2**20)
+        monkeypatch.setattr(f"glot_hf.benchmark.{module}.PeakMemory", Mock(return_value=Mock(read=lambda: 2**20)))

@@ -10,24 +10,37 @@ from glot_hf.benchmark.memory import PeakMemory, in_fresh_process
 SIZE = 64 * 2**20  # bytes
 
 
-def peak_of_two_tensors():
-    """One that is kept, one that is freed again, and a larger one before it is counted."""
-    device = torch.device("cpu")
-    torch.ones(4 * SIZE // 4)
-    memory = PeakMemory(device)
+def measure(exact):
+    """The process, and peaks: of a tensor kept and one freed; after that; after many freed with small ones between."""
+    torch.ones(SIZE)  # four times as large, before it is counted
+    memory = PeakMemory(torch.device("cpu"), exact)
     kept = torch.ones(SIZE // 4)
     torch.ones(SIZE // 4)
-    peak = memory.read()
+    two = memory.read()
     memory.reset()
-    return os.getpid(), peak, memory.read(), kept.sum().item()
+    one = memory.read()
+    del kept
+    torch.ones(2**20)  # freed, it makes glibc take smaller ones from its heap
+    tensors = [(torch.ones(2**18), torch.ones(64)) for _ in range(SIZE // 2**20)]
+    small = [last for _, last in tensors]
+    del tensors
+    memory.reset()
+    return os.getpid(), two, one, memory.read(), len(small)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_peak_of_a_process_of_its_own():
-    process, peak, rest, _ = in_fresh_process(peak_of_two_tensors)
+def test_the_peak_of_live_tensors_in_a_process_of_its_own():
+    process, two, one, none, _ = in_fresh_process(measure, True)
     assert process != os.getpid()
-    assert 1.9 * SIZE < peak < 2.2 * SIZE
-    assert 0.9 * SIZE < rest < 1.2 * SIZE
+    assert 1.9 * SIZE < two < 2.2 * SIZE
+    assert 0.9 * SIZE < one < 1.2 * SIZE
+    assert none < 0.1 * SIZE
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_resident_memory_holds_what_the_allocator_keeps():
+    assert in_fresh_process(measure, False)[3] > 0.9 * SIZE
 
 
 def fail():
