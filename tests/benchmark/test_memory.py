@@ -21,7 +21,7 @@ def measure(exact):
     one = memory.read()
     del kept
     torch.ones(2**20)  # freed, it makes glibc take smaller ones from its heap
-    tensors = [(torch.ones(2**18), torch.ones(64)) for _ in range(SIZE // 2**20)]
+    tensors = [(torch.ones(2**18), torch.ones(2**13)) for _ in range(SIZE // 2**20)]
     small = [last for _, last in tensors]
     del tensors
     memory.reset()
@@ -34,7 +34,7 @@ def test_the_peak_of_live_tensors_in_a_process_of_its_own():
     assert process != os.getpid()
     assert 1.9 * SIZE < two < 2.2 * SIZE
     assert 0.9 * SIZE < one < 1.2 * SIZE
-    assert none < 0.1 * SIZE
+    assert none < 0.2 * SIZE
 
 
 @pytest.mark.slow
