@@ -28,27 +28,27 @@ class SimilarTokens(Edges):
     zero vector always has its self edge. A zero vector has cosine 0 with every token, itself included.
 
     Args:
-        hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
-        mask (`Tensor` of shape `(B, L)`, bool): True where a token is valid.
+        tokens (`Tensor` of shape `(N, d)`, floating point): packed token states.
+        layout ([`TokenLayout`]): theirs.
         threshold (`float`): tau, in [-1, 1).
     """
 
-    def __init__(self, hidden_states: Tensor, mask: Tensor, threshold: float):
-        self.mask, self.threshold = mask, threshold
-        states = hidden_states.detach().float()  # (B, L, d)
-        largest = states.abs().amax(dim=-1)  # (B, L)
-        self.is_zero = largest == 0
+    def __init__(self, tokens: Tensor, layout: TokenLayout, threshold: float):
+        self.mask, self.threshold = layout.mask, threshold
+        tokens = tokens.detach().float()
+        largest = tokens.abs().amax(dim=-1, keepdim=True)  # (N, 1)
+        is_zero = largest == 0
         # Scaled first, so that no square leaves float32; a zero vector stays zero.
-        scaled = states / largest.masked_fill(self.is_zero, 1.0)[:, :, None]
-        norms = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # (B, L, 1), at least 1 or exactly 0
-        self.unit = scaled.div_(norms.masked_fill(self.is_zero[:, :, None], 1.0))  # (B, L, d)
+        scaled = tokens / largest.masked_fill(is_zero, 1.0)
+        norms = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # (N, 1), at least 1 or exactly 0
+        self.unit = layout.pad(scaled.div_(norms.masked_fill(is_zero, 1.0)))  # (B, L, d)
+        self.has_own_edge = layout.pad(~is_zero[:, 0])  # (B, L)
 
     def rows(self, start: int, stop: int) -> Tensor:
         with torch.autocast(device_type=self.unit.device.type, enabled=False):
             similarity = self.unit[:, start:stop] @ self.unit.transpose(1, 2)  # (B, R, L)
         joined = (similarity > self.threshold) & self.mask[:, start:stop, None] & self.mask[:, None, :]
-        has_own = (self.mask & ~self.is_zero)[:, None, :]
-        return joined | (diagonal_rows(start, stop, self.mask) & has_own)
+        return joined | (diagonal_rows(start, stop, self.mask) & self.has_own_edge[:, None, :])
 
 
 class NoOtherTokens(Edges):
@@ -72,8 +72,19 @@ class GivenEdges(Edges):
 
 
 def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
-    """The whole graph of [`SimilarTokens`]. `(B, L, d), (B, L)` -> `(B, L, L)` bool, symmetric."""
-    return _whole(SimilarTokens(hidden_states, mask, threshold), mask.shape[1])
+    """
+    The whole graph of [`SimilarTokens`], symmetric.
+
+    Args:
+        hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
+        mask (`Tensor` of shape `(B, L)`, bool): True where a token is valid.
+        threshold (`float`): tau, in [-1, 1).
+
+    Returns:
+        `Tensor` of shape `(B, L, L)`, bool: False wherever padding is involved.
+    """
+    layout = TokenLayout(mask)
+    return _whole(SimilarTokens(layout.pack(hidden_states), layout, threshold), mask.shape[1])
 
 
 def _whole(edges: Edges, length: int) -> Tensor:

@@ -58,7 +58,7 @@ class GlotPooling(nn.Module):
         if self.graph_type == "self":
             edges = NoOtherTokens(layout.mask)
         else:
-            edges = SimilarTokens(layout.pad(tokens), layout.mask, self.threshold)
+            edges = SimilarTokens(tokens, layout, self.threshold)
         if self.block_size is not None:
             return BlockedGraph(edges, layout, self.block_size)
         batch, length = layout.mask.shape
