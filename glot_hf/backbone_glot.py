@@ -3,6 +3,7 @@
 
 import inspect
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -89,6 +90,16 @@ def text_encoder(backbone: nn.Module) -> nn.Module:
     if getattr(backbone.config, "is_encoder_decoder", False) and hasattr(backbone, "get_encoder"):
         backbone = backbone.get_encoder()
     return backbone
+
+
+def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:
+    """Indices of texts, the longest first: `batch_size` of them, or as many as padded have at most `max_tokens`."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    start = 0
+    while start < len(order):
+        size = batch_size or max(1, max_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
 
 
 def is_trainable(backbone: nn.Module | None) -> bool:

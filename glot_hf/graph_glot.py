@@ -126,8 +126,7 @@ class TokenGraph(ABC):
         padded = self.layout.pad(tokens)  # (B, L, C)
 
         def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
-            edges = adjacency | diagonal if self_loops else adjacency
-            return edges.to(padded.dtype) @ padded  # (B, R, C)
+            return _neighbours(adjacency, diagonal, self_loops).to(padded.dtype) @ padded  # (B, R, C)
 
         return self.layout.pack(self.over_rows(rows))
 
@@ -135,8 +134,8 @@ class TokenGraph(ABC):
         """The number of each token's neighbours. `(N, 1)` float."""
 
         def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
-            edges = adjacency | diagonal if self_loops else adjacency
-            return edges.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
+            neighbours = _neighbours(adjacency, diagonal, self_loops)
+            return neighbours.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
 
         return self.layout.pack(self.over_rows(rows))
 
@@ -164,6 +163,10 @@ class TokenGraph(ABC):
             return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2)  # (B, R, heads * C)
 
         return self.layout.pack(self.over_rows(rows, self.layout.pad(target)))
+
+
+def _neighbours(adjacency: Tensor, diagonal: Tensor, self_loops: bool) -> Tensor:
+    return adjacency | diagonal if self_loops else adjacency
 
 
 class DenseGraph(TokenGraph):

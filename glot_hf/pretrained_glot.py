@@ -3,7 +3,6 @@
 
 import copy
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,7 +11,14 @@ from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedMo
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
-from .backbone_glot import has_optional_pooler, is_trainable, load_backbone, pin_revision, text_encoder
+from .backbone_glot import (
+    batches_by_length,
+    has_optional_pooler,
+    is_trainable,
+    load_backbone,
+    pin_revision,
+    text_encoder,
+)
 from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig, hidden_size_of
 from .pooling_glot import GlotPooler
 
@@ -312,7 +318,7 @@ class GlotPreTrainedModel(PreTrainedModel):
                         max_length=max_length,
                     )
                     lengths = [len(ids) for ids in tokens["input_ids"]]
-                    for indices in _batches(lengths, batch_size, _TOKENS_A_BATCH[device.type == "cpu"]):
+                    for indices in batches_by_length(lengths, _TOKENS_A_BATCH[device.type == "cpu"], batch_size):
                         batch = pad([{name: tokens[name][index] for name in tokens} for index in indices]).to(device)
                         places = [start + index for index in indices]
                         vectors[places] = base(**batch, return_dict=True).pooler_output.float().cpu()
@@ -325,16 +331,6 @@ class GlotPreTrainedModel(PreTrainedModel):
                 f"{base.backbone.dtype}; load it with dtype bfloat16 or float32"
             )
         return vectors
-
-
-def _batches(lengths: list[int], batch_size: int | None, max_tokens: int) -> Iterator[list[int]]:
-    """Indices of texts, the longest first: `batch_size` of them, or as many as padded have at most `max_tokens`."""
-    order = sorted(range(len(lengths)), key=lambda index: lengths[index], reverse=True)
-    start = 0
-    while start < len(order):
-        size = batch_size or max(1, max_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def _where_from(name: str | None, revision: str | None, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from ..backbone_glot import run_backbone
+from ..backbone_glot import batches_by_length, run_backbone
 from ..configuration_glot import hidden_size_of
 
 
@@ -43,7 +43,7 @@ def run_over_texts(
         return
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
     lengths = [len(ids) for ids in encoded["input_ids"]]
-    for indices in _batches(lengths, tokens_per_batch):
+    for indices in batches_by_length(lengths, tokens_per_batch):
         if lengths[indices[0]] == 0:
             # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
             shape = token_shape(backbone, layers)
@@ -55,19 +55,6 @@ def run_over_texts(
             states = run_backbone(backbone, dict(batch), layers).states.cpu()  # (B, L, d)
         for index, state, valid in zip(indices, states, batch["attention_mask"].bool().cpu()):
             yield index, state[valid]
-
-
-def _batches(lengths: list[int], tokens_per_batch: int) -> Iterator[list[int]]:
-    """Positions, the longest first; empty texts in batches of their own."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        longest = lengths[batch[0]] if batch else 0
-        if batch and ((len(batch) + 1) * longest > tokens_per_batch or (lengths[index] == 0) != (longest == 0)):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def token_shape(backbone: torch.nn.Module, layers: int | list[int]) -> tuple[int, ...]:

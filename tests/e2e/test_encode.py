@@ -6,6 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, pretrained_glot
+from glot_hf.backbone_glot import batches_by_length
 
 
 WORDS = [f"w{index}" for index in range(60)]
@@ -61,7 +62,7 @@ def test_texts_are_tokenized_in_parts(model, monkeypatch):
 def test_batches_hold_a_number_of_tokens_or_of_texts(batch_size, lengths):
     """With padding; the longest first, so that too large a batch fails at once."""
     texts = [5, 1, 6, 20, 2, 6]
-    batches = list(pretrained_glot._batches(texts, batch_size, max_tokens=12))
+    batches = list(batches_by_length(texts, max_tokens=12, batch_size=batch_size))
     assert [[texts[index] for index in batch] for batch in batches] == lengths
     assert sorted(sum(batches, [])) == list(range(6))
 
