@@ -11,6 +11,10 @@ from torch import Tensor
 from .packing_glot import TokenLayout
 
 
+# Between these, neither the norms of two vectors nor their product leave float32.
+_SMALLEST_NORM, _LARGEST_NORM = 1e-15, 1e15
+
+
 class Edges(ABC):
     """Which tokens are joined, of any block of rows. Its subclasses are the kinds of graph."""
 
@@ -36,18 +40,21 @@ class SimilarTokens(Edges):
     def __init__(self, tokens: Tensor, layout: TokenLayout, threshold: float):
         self.mask, self.threshold = layout.mask, threshold
         tokens = tokens.detach().float()
-        largest = tokens.abs().amax(dim=-1, keepdim=True)  # (N, 1)
-        is_zero = largest == 0
-        # Scaled first, so that no square leaves float32; a zero vector stays zero.
-        scaled = tokens / largest.masked_fill(is_zero, 1.0)
-        norms = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)  # (N, 1), at least 1 or exactly 0
-        self.unit = layout.pad(scaled.div_(norms.masked_fill(is_zero, 1.0)))  # (B, L, d)
-        self.has_own_edge = layout.pad(~is_zero[:, 0])  # (B, L)
+        norms = torch.linalg.vector_norm(tokens, dim=-1)  # (N,)
+        if torch.compiler.is_compiling() or not ((norms > _SMALLEST_NORM) & (norms < _LARGEST_NORM)).all():
+            # Scaled first, so that no square leaves float32; a zero vector stays zero.
+            largest = tokens.abs().amax(dim=-1, keepdim=True)  # (N, 1)
+            tokens = tokens / largest.masked_fill(largest == 0, 1.0)
+            norms = torch.linalg.vector_norm(tokens, dim=-1)  # (N,), at least 1 or exactly 0
+        self.states = layout.pad(tokens)  # (B, L, d)
+        self.has_own_edge = layout.pad(norms > 0)  # (B, L)
+        self.norms = layout.pad(norms.masked_fill(norms == 0, 1.0))  # (B, L)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        with torch.autocast(device_type=self.unit.device.type, enabled=False):
-            similarity = self.unit[:, start:stop] @ self.unit.transpose(1, 2)  # (B, R, L)
-        joined = (similarity > self.threshold) & self.mask[:, start:stop, None] & self.mask[:, None, :]
+        with torch.autocast(device_type=self.states.device.type, enabled=False):
+            products = self.states[:, start:stop] @ self.states.transpose(1, 2)  # (B, R, L): cosines, times both norms
+        least = self.threshold * self.norms[:, start:stop, None] * self.norms[:, None, :]
+        joined = (products > least) & self.mask[:, start:stop, None] & self.mask[:, None, :]
         return joined | (diagonal_rows(start, stop, self.mask) & self.has_own_edge[:, None, :])
 
 
@@ -99,36 +106,28 @@ def diagonal_rows(start: int, stop: int, mask: Tensor) -> Tensor:
 
 
 class TokenGraph(ABC):
-    """
-    What graph layers do over the token graphs of a batch, from packed tokens to packed tokens.
+    """What graph layers do over the token graphs of a batch, from packed tokens to packed tokens."""
 
-    Args:
-        edges ([`Edges`]): of the batch.
-        layout ([`TokenLayout`]): of the batch.
-    """
-
-    def __init__(self, edges: Edges, layout: TokenLayout):
-        self.edges, self.layout = edges, layout
+    layout: TokenLayout
 
     @abstractmethod
-    def over_rows(self, function: Callable[..., Tensor], *row_tensors: Tensor) -> Tensor:
+    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
         """
-        `function(adjacency (B, R, L) bool, diagonal (R, L) bool, *rows (B, R, ...)) -> (B, R, ...)` for all rows of
-        the graph, `(B, L, ...)`; `row_tensors` `(B, L, ...)` are divided as the rows are.
+        `function(adjacency (B, R, L) bool, diagonal (R, L) bool, *rows (B, R, ...), *columns (B, L, ...))`, which
+        gives `(B, R, ...)`, for all rows of all graphs; `rows`, `columns` and the result are packed, `(N, ...)`.
         """
 
+    @abstractmethod
     def adjacency(self) -> Tensor:
         """`(B, L, L)` bool."""
-        return self.over_rows(lambda adjacency, diagonal: adjacency)
 
     def sum(self, tokens: Tensor, self_loops: bool = False) -> Tensor:
         """Each token's neighbours summed up, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
-        padded = self.layout.pad(tokens)  # (B, L, C)
 
-        def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
-            return _neighbours(adjacency, diagonal, self_loops).to(padded.dtype) @ padded  # (B, R, C)
+        def rows(adjacency: Tensor, diagonal: Tensor, tokens: Tensor) -> Tensor:
+            return _neighbours(adjacency, diagonal, self_loops).to(tokens.dtype) @ tokens  # (B, R, C)
 
-        return self.layout.pack(self.over_rows(rows))
+        return self.over_rows(rows, [], [tokens])
 
     def degrees(self, self_loops: bool = False) -> Tensor:
         """The number of each token's neighbours. `(N, 1)` float."""
@@ -137,7 +136,7 @@ class TokenGraph(ABC):
             neighbours = _neighbours(adjacency, diagonal, self_loops)
             return neighbours.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
 
-        return self.layout.pack(self.over_rows(rows))
+        return self.over_rows(rows, [], [])
 
     def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
         r"""
@@ -150,19 +149,18 @@ class TokenGraph(ABC):
         Returns:
             `Tensor` of shape `(N, heads * C)`.
         """
-        values = self.layout.pad(values).transpose(1, 2)  # (B, heads, L, C)
-        source = self.layout.pad(source).transpose(1, 2)[:, :, None, :]  # (B, heads, 1, L)
 
-        def rows(adjacency: Tensor, diagonal: Tensor, target: Tensor) -> Tensor:
+        def rows(adjacency: Tensor, diagonal: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Tensor:
             # Every row has its own token, those of padding too, so that no softmax is empty. Where there is no edge,
             # the lowest number is added: many times faster than filling by a mask, here and backwards.
             is_edge = (adjacency | diagonal).to(source.dtype)[:, None]
             no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
-            logits = F.leaky_relu(target.transpose(1, 2)[:, :, :, None] + source, negative_slope)  # (B, heads, R, L)
+            target, source = target.transpose(1, 2)[:, :, :, None], source.transpose(1, 2)[:, :, None]
+            logits = F.leaky_relu(target + source, negative_slope)  # (B, heads, R, L)
             weights = logits.add_(no_edge).softmax(dim=-1)
-            return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2)  # (B, R, heads * C)
+            return (weights.to(values.dtype) @ values.transpose(1, 2)).transpose(1, 2).flatten(2)  # (B, R, heads * C)
 
-        return self.layout.pack(self.over_rows(rows, self.layout.pad(target)))
+        return self.over_rows(rows, [target], [source, values])
 
 
 def _neighbours(adjacency: Tensor, diagonal: Tensor, self_loops: bool) -> Tensor:
@@ -170,12 +168,48 @@ def _neighbours(adjacency: Tensor, diagonal: Tensor, self_loops: bool) -> Tensor
 
 
 class DenseGraph(TokenGraph):
-    """The graphs of a batch as one tensor, made when a layer first needs it."""
+    """
+    The graphs of a batch as one tensor, made when a layer first needs it.
 
-    _rows: tuple[Tensor, Tensor] | None = None
+    Args:
+        edges ([`Edges`]): of the batch.
+        layout ([`TokenLayout`]): of the batch.
+    """
 
-    def over_rows(self, function: Callable[..., Tensor], *row_tensors: Tensor) -> Tensor:
-        if self._rows is None:
-            length = self.layout.mask.shape[1]
-            self._rows = _whole(self.edges, length), diagonal_rows(0, length, self.layout.mask)
-        return function(*self._rows, *row_tensors)
+    def __init__(self, edges: Edges, layout: TokenLayout):
+        self.edges, self.layout = edges, layout
+        self._adjacency = None
+
+    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
+        adjacency = self.adjacency()
+        diagonal = diagonal_rows(0, adjacency.shape[1], self.layout.mask)
+        return self.layout.pack(function(adjacency, diagonal, *map(self.layout.pad, [*rows, *columns])))
+
+    def adjacency(self) -> Tensor:
+        if self._adjacency is None:
+            self._adjacency = _whole(self.edges, self.layout.mask.shape[1])
+        return self._adjacency
+
+
+class GroupedGraph(TokenGraph):
+    """
+    The graphs of a batch that is packed in groups of like length.
+
+    Args:
+        graphs (`list[TokenGraph]`): of each of the layout's groups.
+        layout ([`TokenLayout`]): of the batch.
+    """
+
+    def __init__(self, graphs: list[TokenGraph], layout: TokenLayout):
+        self.graphs, self.layout = graphs, layout
+
+    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
+        tokens = [self.layout.split(each) for each in (*rows, *columns)]
+        split = [[each[group] for each in tokens] for group in range(len(self.graphs))]
+        results = (
+            graph.over_rows(function, some[: len(rows)], some[len(rows) :]) for graph, some in zip(self.graphs, split)
+        )
+        return torch.cat(list(results))
+
+    def adjacency(self) -> Tensor:
+        return self.layout.join_pairs([graph.adjacency() for graph in self.graphs])

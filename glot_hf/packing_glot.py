@@ -4,13 +4,22 @@ Padded batches `(B, L, C)` and packed tokens `(N, C)`: what is done to each toke
 alone, so that padding costs nothing there.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+
+# Pairs of positions that a further group must save. On an accelerator, another launch costs more than their products.
+_WORTH_A_GROUP = {"cpu": 2**15, "accelerator": 2**24}
 
 
 class TokenLayout:
     """
     Where the tokens of a padded batch lie once they are packed, one sentence after the other.
+
+    What is done to a sentence as a whole still needs padding, to the longest. So sentences of very different lengths
+    are packed in `groups` of like length, the longest first, each a layout of its own.
 
     N is the number of valid tokens. While a model is compiled, exported or traced, N is `B * L` instead, padding
     included and zero at first: a shape that follows from the data would break the graph.
@@ -21,11 +30,27 @@ class TokenLayout:
 
     def __init__(self, mask: Tensor):
         self.mask = mask
+        self.groups = [self]
         self._index = None  # (N,), the place of each packed token in the padded batch; None where there is no gap
+        self._order = None  # (B,), the sentences as they are packed; None where that is their own order, one group
+        self._counts = []  # of the tokens of each group, as far as tokens are in groups
         self._keeps_padding = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        if not self._keeps_padding:
-            index = mask.flatten().nonzero().squeeze(1)
-            self._index = index if len(index) < mask.numel() else None
+        if self._keeps_padding:
+            return
+        lengths, order = mask.sum(dim=1).sort(descending=True, stable=True)
+        worth = _WORTH_A_GROUP["cpu" if mask.device.type == "cpu" else "accelerator"]
+        groups = _of_like_length(lengths.tolist(), mask.shape[1], worth)
+        if groups is not None:
+            self._order, self._counts = order, [sum(some) for some in groups]
+            positions = torch.arange(mask.shape[1], device=mask.device)
+            self.groups = [
+                TokenLayout(positions[: some[0]] < each[:, None])
+                for some, each in zip(groups, lengths.split([len(some) for some in groups]))
+            ]
+            sentence, position = mask[order].nonzero(as_tuple=True)
+            self._index = order[sentence] * mask.shape[1] + position
+        elif (index := mask.flatten().nonzero().squeeze(1)).shape[0] < mask.numel():
+            self._index = index
 
     @property
     def is_valid(self) -> Tensor:
@@ -51,3 +76,52 @@ class TokenLayout:
     def _without_padding(self, tokens: Tensor) -> Tensor:
         """Zeros in place of what padding holds; no product, which would keep its NaN. `(B * L, ...)`."""
         return tokens.masked_fill(~self.mask.flatten().view(-1, *[1] * (tokens.dim() - 1)), 0.0)
+
+    def split(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """`(N, ...)` -> the tokens of each of the `groups`."""
+        return (tokens,) if self._order is None else tokens.split(self._counts)
+
+    def over_sentences(self, function: Callable[..., Tensor], *tokens: Tensor) -> Tensor:
+        """
+        `function(*(B_g, L_g, ...)) -> (B_g, ...)` of each group, zero at padding, joined: `(N, ...)`s -> `(B, ...)`,
+        in the order of the batch.
+        """
+        split = zip(self.groups, *(self.split(each) for each in tokens))
+        results = [function(*(group.pad(each) for each in some)) for group, *some in split]
+        if self._order is None:
+            return results[0]
+        return torch.cat(results).index_select(0, self._order.argsort())
+
+    def split_pairs(self, pairs: Tensor) -> list[Tensor]:
+        """`(B, L, L)` -> those of each of the `groups`, `(B_g, L_g, L_g)`; padding may hold anything."""
+        if self._order is None:
+            return [pairs]
+        length = self.mask.shape[1]
+        places = (group.pad(some) for group, some in zip(self.groups, self.split(self._index)))
+        return [pairs.flatten(0, 1)[place[:, :, None], place[:, None, :] % length] for place in places]
+
+    def join_pairs(self, pairs: list[Tensor]) -> Tensor:
+        """The other way round, False at padding. `(B_g, L_g, L_g)` bool each -> `(B, L, L)`."""
+        if self._order is None:
+            return pairs[0]
+        length = self.mask.shape[1]
+        joined = self.mask.new_zeros(self.mask.numel(), length)
+        for group, some, each in zip(self.groups, self.split(self._index), pairs):
+            place = group.pad(some)  # (B_g, L_g)
+            sentence, row, column = each.nonzero(as_tuple=True)
+            joined[place[sentence, row], place[sentence, column] % length] = True
+        return joined.view(*self.mask.shape, length)
+
+
+def _of_like_length(lengths: list[int], padded: int, worth: int) -> list[list[int]] | None:
+    """Lengths in falling order, cut where that saves the most pairs. None: they may as well stay as they are."""
+    if not lengths:
+        return None
+    groups = _cut(lengths, worth)
+    return groups if len(groups) > 1 or len(lengths) * (padded**2 - lengths[0] ** 2) >= worth else None
+
+
+def _cut(lengths: list[int], worth: int) -> list[list[int]]:
+    saved = [(len(lengths) - cut) * (lengths[0] ** 2 - length**2) for cut, length in enumerate(lengths)]
+    cut = saved.index(max(saved))
+    return [lengths] if saved[cut] < worth else _cut(lengths[:cut], worth) + _cut(lengths[cut:], worth)

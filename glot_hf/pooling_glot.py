@@ -26,7 +26,7 @@ from .baselines_glot import (
 )
 from .blocked_glot import BlockedGraph
 from .configuration_glot import GlotConfig
-from .graph_glot import DenseGraph, GivenEdges, NoOtherTokens, SimilarTokens, TokenGraph
+from .graph_glot import DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
 from .packing_glot import TokenLayout
@@ -52,7 +52,14 @@ class GlotPooling(nn.Module):
         self.readout = Readout(config.pooled_size, config.readout_hidden_size)
 
     def make_graph(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
-        """Of the tokens `(N, d)`, or as given; in blocks of rows where that is asked for, or the whole is large."""
+        """Of the tokens `(N, d)`, or as given."""
+        given = [None] * len(layout.groups) if adjacency is None else layout.split_pairs(adjacency)
+        groups = zip(layout.split(tokens), layout.groups, given)
+        graphs = [self._graph_of_group(*group) for group in groups]
+        return graphs[0] if layout.groups == [layout] else GroupedGraph(graphs, layout)
+
+    def _graph_of_group(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
+        """In blocks of rows where that is asked for, or the whole is large."""
         if adjacency is not None:
             return DenseGraph(GivenEdges(adjacency, layout.mask), layout)
         if self.graph_type == "self":
@@ -71,7 +78,7 @@ class GlotPooling(nn.Module):
         """Tokens `(N, d)` -> token embeddings in parts `(N, D_i)`, side by side u."""
         outputs, hidden = [], tokens
         for layer in self.layers:
-            hidden = F.relu(layer(hidden, graph))  # (N, H)
+            hidden = F.relu(layer(hidden, graph), inplace=True)  # (N, H)
             outputs.append(hidden)
         if not outputs:
             return [tokens]

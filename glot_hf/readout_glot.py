@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .graph_glot import TokenGraph
@@ -45,9 +46,10 @@ class LinearOfParts(nn.Linear):
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         weights = self.weight.split([part.shape[-1] for part in parts], dim=1)
-        output = self.bias
-        for part, weight in zip(parts, weights):
-            output = torch.addmm(output, part, weight.t())  # and no gradient is computed for a part that needs none
+        output = F.linear(parts[0], weights[0], self.bias)  # no gradient is computed for a part that needs none
+        for part, weight in zip(parts[1:], weights[1:]):
+            # Added in place. Autocast, which leaves products in place alone, has chosen the dtype above.
+            output = output.addmm_(part.to(output.dtype), weight.t().to(output.dtype))
         return output
 
 
@@ -61,7 +63,9 @@ class Readout(nn.Module):
 
     def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
         """Token embeddings in parts, `(N, D_i)` each -> weights `(B, L)`, float32."""
-        scores = layout.pad(self.score(parts)).squeeze(-1).float()  # (B, L)
+        linear, _, score = self.score
+        hidden = linear(parts).tanh_()  # (N, hidden_size)
+        scores = layout.pad(score(hidden)).squeeze(-1).float()  # (B, L)
         # A finite fill: a sentence without a single valid token gets zero weights, not NaN.
         weights = scores.masked_fill(~layout.mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
         return weights * layout.mask
@@ -74,5 +78,8 @@ def uniform_weights(mask: Tensor) -> Tensor:
 
 def weighted_sum(tokens: Tensor, weights: Tensor, layout: TokenLayout) -> Tensor:
     """`(N, C), (B, L)` -> `(B, C)`."""
-    padded = layout.pad(tokens)  # (B, L, C)
-    return (weights.to(padded.dtype)[:, None] @ padded).squeeze(1)
+
+    def of_group(tokens: Tensor, weights: Tensor) -> Tensor:
+        return (weights[:, None] @ tokens).squeeze(1)  # (B_g, C)
+
+    return layout.over_sentences(of_group, tokens, layout.pack(weights).to(tokens.dtype))
