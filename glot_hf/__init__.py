@@ -8,7 +8,7 @@ from .modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOu
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .pretrained_glot import GlotPreTrainedModel
-from .version import __version__
+from .version_glot import __version__
 
 
 AutoConfig.register(GlotConfig.model_type, GlotConfig, exist_ok=True)

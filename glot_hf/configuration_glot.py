@@ -7,9 +7,17 @@ from dataclasses import fields
 from typing import Any, Literal
 
 import torch
-from huggingface_hub.dataclasses import strict, validated_field
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
-from transformers.utils import logging
+from transformers.utils.versions import require_version
+
+from .version_glot import __version__
+
+
+# First of all: what is imported next does not exist in older versions. As in setup.cfg.
+require_version("transformers>=5.4", "This GLOT head needs a newer transformers: pip install -U transformers")
+
+from huggingface_hub.dataclasses import strict, validated_field  # noqa: E402
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
+from transformers.utils import logging  # noqa: E402
 
 
 logger = logging.get_logger(__name__)
@@ -29,6 +37,7 @@ _PRETRAINED_CONFIG_KEYS = {
     "_output_attentions",
     "attn_implementation",
     "auto_map",
+    "custom_pipelines",
     "experts_implementation",
     "model_type",
     "name_or_path",
@@ -179,6 +188,7 @@ class GlotConfig(PreTrainedConfig):
     pair_mode: Literal["concat", "interaction", "cosine"] | None = _option(
         None, "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b)."
     )
+    glot_hf_version: str | None = _option(None, "The version of glot_hf that saved this; set when it is saved.")
 
     def __new__(cls, *args, **kwargs):
         # Looked at here because a field's default cannot be told from the same value given by the user later on.
@@ -235,6 +245,11 @@ class GlotConfig(PreTrainedConfig):
             setattr(config, key, value)
         config.validate()  # the options given here were assigned one by one
         return result
+
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """As usual, with glot_hf's version, beside that of transformers."""
+        self.glot_hf_version = __version__
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     @property
     def pooled_size(self) -> int | None:

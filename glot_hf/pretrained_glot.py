@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 import torch
+from huggingface_hub import CommitInfo, HfApi
 from torch import Tensor, nn
-from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedModel
+from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
@@ -19,7 +21,10 @@ from .backbone_glot import (
     pin_revision,
     text_encoder,
 )
+from .card_glot import Training
 from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig, hidden_size_of
+from .hub_glot import upload
+from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 
 
@@ -36,6 +41,19 @@ _BACKBONE_OPTIONS = (
     "torch_dtype",
 )
 _HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
+
+# Where the code that is saved with a head has its classes, as `trust_remote_code=True` looks them up.
+_AUTO_MAP = {
+    "AutoConfig": "configuration_glot.GlotConfig",
+    "AutoModel": "modeling_glot.GlotModel",
+    "AutoModelForSequenceClassification": "modeling_glot.GlotForSequenceClassification",
+}
+_PAIR_PIPELINES = {
+    "text-classification": {
+        "impl": f"pipeline_glot.{GlotTextClassificationPipeline.__name__}",
+        "pt": ["AutoModelForSequenceClassification"],
+    }
+}
 
 # Of `encode`. Tokens are kept as Python lists until their batch is due, so not those of all texts at once.
 _TEXTS_TOKENIZED_AT_ONCE = 8192
@@ -183,7 +201,10 @@ class GlotPreTrainedModel(PreTrainedModel):
         return loaded
 
     def save_pretrained(self, save_directory, *args, **kwargs):
-        """As usual. Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained."""
+        """
+        As usual, with the code of the head, so that `trust_remote_code=True` loads it where glot_hf is not installed.
+        Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained.
+        """
         backbone = self.base_model.backbone
         if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
             logger.warning_once(
@@ -193,10 +214,63 @@ class GlotPreTrainedModel(PreTrainedModel):
         if backbone is not None and self.config.backbone_in_checkpoint:
             backbone.config.dtype = backbone.dtype
             self.config.backbone_config = backbone.config
+        self.config.auto_map = dict(_AUTO_MAP)
+        if self.config.pair_mode is not None:
+            self.config.custom_pipelines = copy.deepcopy(_PAIR_PIPELINES)
         super().save_pretrained(save_directory, *args, **kwargs)
-        if kwargs.get("is_main_process", True) and not self.state_dict().keys() - self._keys_to_ignore_on_save:
+        if not kwargs.get("is_main_process", True):
+            return
+        custom_object_save(self, save_directory)
+        if not self.state_dict().keys() - self._keys_to_ignore_on_save:
             # A pooling without parameters: transformers writes no file then, and would not load without one.
             safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        backbone_id: str | None = None,
+        license: str | None = None,
+        training: Training | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str = "Upload GLOT head",
+        commit_description: str | None = None,
+    ) -> CommitInfo:
+        """
+        Publishes the head with its code, the tokenizer and a model card that is written from what is known, as one
+        commit.
+
+        Args:
+            repo_id (`str`): "owner/name"; made if there is none.
+            tokenizer (*optional*): default: the one beside the published backbone.
+            backbone_id (`str`, *optional*): where others find the backbone. Needed where it came from a local folder.
+            license (`str`, *optional*): the Hub's name of one; default: the backbone's, where its card names one.
+            training ([`~glot_hf.card_glot.Training`], *optional*): what the card shall say of the training.
+            private, token, revision, create_pr, commit_message, commit_description: as for any model.
+
+        Raises:
+            OSError: the backbone cannot be found under `backbone_id`.
+            ValueError: nobody else could find the backbone, or `backbone_id` is another one.
+            HfHubHTTPError: the Hub refuses, or fails; its repository is as it was.
+        """
+        return upload(
+            self,
+            repo_id,
+            tokenizer=tokenizer,
+            backbone_id=backbone_id,
+            license=license,
+            training=training or Training(),
+            api=HfApi(token=token),
+            private=private,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+            commit_description=commit_description,
+        )
 
     def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
         config = self.config
@@ -204,19 +278,33 @@ class GlotPreTrainedModel(PreTrainedModel):
             return  # a head made from `input_size` alone, for cached hidden states
         if backbone is None or isinstance(backbone, (str, os.PathLike)):
             recorded = config.backbone_load_kwargs or {}
-            if backbone is None:
-                name, revision = config.backbone_name_or_path, config.backbone_revision
-            else:  # which file of which commit is said of the recorded one alone
-                name, revision = os.fspath(backbone), None
+            name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
+            revision = config.backbone_revision if name == config.backbone_name_or_path else None
+            if backbone is not None:  # which file it is in is said of the recorded one alone
                 recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
             kwargs = {**recorded, **kwargs}
-            revision = kwargs.pop("revision", revision)
+            if "revision" in kwargs:
+                where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
+                revision = pin_revision(name, kwargs.pop("revision"), **where)
             backbone = load_backbone(name, revision, **kwargs)
+            self._warn_of_another(name, revision)
             for option, value in _where_from(name, revision, kwargs).items():
                 setattr(config, option, value)
+        else:
+            self._warn_of_another(getattr(backbone, "name_or_path", None), backbone.config._commit_hash)
         self.to(backbone.device)
         self.attach_backbone(text_encoder(backbone))
         self.eval()
+
+    def _warn_of_another(self, name: str | None, commit: str | None) -> None:
+        """Of a backbone that fits, but whose weights are not those that the head was trained on."""
+        config = self.config
+        if name == config.backbone_name_or_path and None not in (commit, config.backbone_revision):
+            if commit != config.backbone_revision:
+                logger.warning(
+                    f"This head was trained on commit {config.backbone_revision} of {name!r}, and runs on commit "
+                    f"{commit}: its answers may differ from what its author reports"
+                )
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """

@@ -24,7 +24,7 @@ from .data.tasks import Task
 from .experiments import SELECTION_SEED, Rows, Variant, choose_rate, hold_out, is_dead, train_on_states
 from .reproduce_report import Results
 from .training import count_parameters
-from .version import __version__
+from .version_glot import __version__
 
 
 # The released code: Adam without decay of the rate or the weights, and without clipping; the heads of its README.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from huggingface_hub import CommitInfo
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import PredictionOutput
@@ -131,7 +132,10 @@ class DeadHeadCallback(TrainerCallback):
 
 
 class HeadTrainer(Trainer):
-    """A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`]."""
+    """
+    A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], and which publishes a head
+    without what lies beside it.
+    """
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -143,6 +147,36 @@ class HeadTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # group_by_length would shuffle them, but predictions are read and compared by their row.
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
+    def push_to_hub(
+        self,
+        commit_message: str = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **options,
+    ) -> CommitInfo | None:
+        """
+        Publishes the head by [`~GlotPreTrainedModel.push_to_hub`], which takes the `options`, and not the output_dir
+        with all that a stock Trainer uploads. Processes but the first do nothing, and get None.
+        """
+        if self.hub_model_id is None:
+            self.init_hf_repo(token=token, private=private)
+        if not self.is_world_process_zero():
+            return None
+        return self.model.push_to_hub(
+            self.hub_model_id,
+            tokenizer=self.processing_class,
+            private=self.args.hub_private_repo if private is None else private,
+            token=token or self.args.hub_token,
+            revision=revision or self.args.hub_revision,
+            commit_message=commit_message,
+            **options,
+        )
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        pass  # a head is published when it is trained
 
 
 class _HeadCollator:

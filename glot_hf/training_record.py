@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from .errors import InputError
-from .version import __version__
+from .version_glot import __version__
 
 
 FILE_NAME = "training_record.json"
@@ -28,6 +28,7 @@ class TrainingRecord:
         max_length (`int`): tokens a text was cut at.
         text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
         task (`str`): as in `--task`; None for the user's own data.
+        hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
 
@@ -38,6 +39,7 @@ class TrainingRecord:
     text_pair_column: str | None = None
     label_column: str | None = None
     task: str | None = None
+    hardware: str | None = None
     versions: dict[str, str] = dataclasses.field(
         default_factory=lambda: {
             "glot_hf": __version__,

@@ -1,10 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What all benchmarks share: options, and a report as a table, a JSON file and a picture."""
 
-import importlib.metadata
 import json
-import os
-import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from ..version import __version__
-
-
-_PACKAGES = ("torch", "transformers", "peft", "torch-geometric", "sentence-transformers", "safetensors")
+from ..machine import describe_machine
 
 
 @dataclass
@@ -44,34 +38,6 @@ class BenchmarkArguments:
         if device not in available:
             raise InputError(f"--device {self.device!r} is not one of {', '.join(available)}")
         return torch.device(device)
-
-
-def describe_machine(device: torch.device) -> dict[str, Any]:
-    """CPU model, cores, threads, memory in bytes, accelerator, and versions."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "device": str(device),
-        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "system": platform.platform(),
-        "versions": {"glot_hf": __version__, "python": platform.python_version()}
-        | {name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _cpu_model() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 @dataclass

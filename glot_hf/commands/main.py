@@ -8,7 +8,7 @@ import sys
 from huggingface_hub.errors import StrictDataclassError
 
 from ..errors import InputError
-from ..version import __version__
+from ..version_glot import __version__
 
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",
+    "publish": "a head, its code and a model card to the Hub",
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
     "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",
     "benchmark": "time and memory against other ways, and against what the hardware allows",

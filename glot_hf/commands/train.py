@@ -6,6 +6,7 @@ import os
 from dataclasses import fields
 from typing import Any
 
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import PreTrainedConfig
 
 from ..errors import InputError, require_extra
@@ -63,6 +64,8 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
+    from ..hub import training_of
+    from ..machine import name_of_hardware
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
@@ -79,6 +82,11 @@ def train(
     checkpoint = find_checkpoint(arguments)
     if checkpoint is None and not arguments.overwrite_output_dir:
         _require_unused(arguments.output_dir)
+    if arguments.push_to_hub and os.path.isdir(backbone.backbone) and not options["backbone_in_checkpoint"]:
+        raise InputError(
+            f"--push_to_hub: nobody else has the backbone {backbone.backbone!r}, a local folder; train without it, "
+            f"then glot-hf publish {arguments.output_dir} REPO --backbone_id OWNER/NAME"
+        )
     try:
         os.makedirs(arguments.output_dir, exist_ok=True)
     except OSError as error:
@@ -150,7 +158,14 @@ def train(
     if trainer.is_world_process_zero():
         model.save_pretrained(arguments.output_dir)  # trainer.save_model would add training_args.bin, no safe format
         tokenizer.save_pretrained(arguments.output_dir)
-        record = TrainingRecord(command=command, seed=arguments.seed, max_length=max_length, task=data.task, **columns)
+        record = TrainingRecord(
+            command=command,
+            seed=arguments.seed,
+            max_length=max_length,
+            task=data.task,
+            hardware=name_of_hardware(arguments.device),
+            **columns,
+        )
         record.save(arguments.output_dir)
         trainer.log_metrics("all", results)
         trainer.save_metrics("all", results, combined=False)
@@ -161,6 +176,12 @@ def train(
             scores = [f"{name} {results[name]:.4f}" if name in results else f"no {name}" for name in metrics]
             print(f"\n{task.name}: {', '.join(scores)}")
         _say_how_to_load(arguments.output_dir, is_pair)
+    if arguments.push_to_hub:
+        with user_errors(HfHubHTTPError):
+            training = training_of(arguments.output_dir, model.config.backbone_name_or_path)
+            commit = trainer.push_to_hub(training=training)
+        if commit is not None:
+            print(f"\n{commit.repo_url} is at commit {commit.oid}")
     return results
 
 

@@ -1,0 +1,230 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The model card of a head, written from what is known of it: nobody types it."""
+
+import shlex
+from dataclasses import dataclass, field
+
+import transformers
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from .configuration_glot import GlotConfig
+from .version_glot import __version__
+
+
+# As metrics of `glot-hf train` are called: as the Hub's are called, and as a reader would call them.
+_METRICS = {
+    "matthews_correlation": ("matthews_correlation", "Matthews correlation"),
+    "f1": ("f1", "F1"),
+    "f1_micro": ("f1", "F1 (micro)"),
+    "f1_macro": ("f1", "F1 (macro)"),
+    "accuracy": ("accuracy", "Accuracy"),
+    "spearman": ("spearmanr", "Spearman correlation"),
+    "pearson": ("pearsonr", "Pearson correlation"),
+    "mse": ("mse", "Mean squared error"),
+}
+_PAPER = "https://arxiv.org/abs/2603.03389"
+
+_PREAMBLE = """\
+# {title}
+
+A [GLOT]({paper}) sentence head on {backbone}: the token states of the frozen backbone become a graph of similar
+tokens, a small graph network runs over it, and an attention readout makes one vector of a text. This repository holds
+the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
+
+## How to load
+
+```python
+{usage}
+```
+
+Where `pip install glot-hf` and `import glot_hf` come first, `trust_remote_code=True` is not needed. The head never
+passes this trust on to its backbone.
+"""
+_RESULTS = """
+## Results
+
+On the {split} rows of {dataset}, by `glot-hf train`, one run{seed}:
+
+| | |
+|---|---:|
+{rows}
+"""
+_TRAINING = """
+## Training
+
+```bash
+{command}
+```
+
+{facts}
+"""
+_LIMITS = """
+## Limits
+
+- The backbone was not trained: what it does not know, in which languages and about what, the head cannot add, and its
+  biases are the head's.
+{more_limits}
+- Whoever uses the head should measure it on texts of their own first.
+
+## Citation
+
+The method is that of *GLOT* ([arXiv 2603.03389]({paper}), ICLR 2026); this head was made with glot_hf.
+"""
+
+_USAGE = {
+    "classifier": """\
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
+classify(["a text", "another"])""",
+    "pair classifier": """\
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
+classify([{{"text": "one text", "text_pair": "and another"}}])""",
+    "vectors": """\
+from transformers import AutoModel, AutoTokenizer
+
+model = AutoModel.from_pretrained("{repo_id}", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained("{repo_id}")
+vectors = model.encode(["a text", "another"], tokenizer)  # (2, {hidden_size})""",
+    "head alone": """\
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained("{repo_id}", trust_remote_code=True)
+vectors = model(hidden_states=states, attention_mask=mask).pooler_output  # (B, {hidden_size})""",
+}
+
+
+@dataclass
+class Training:
+    """
+    What is known of how a head was trained; all may be missing.
+
+    Args:
+        command (`list[str]`): without paths of the machine.
+        seed (`int`): of Trainer.
+        max_length (`int`): tokens a text was cut at.
+        dataset (`str`): its name, for a reader.
+        dataset_id (`str`): on the Hub.
+        dataset_config (`str`): on the Hub.
+        hardware (`str`): of the machine.
+        versions (`dict[str, str]`): of libraries.
+        results (`dict[str, float]`): metrics as `glot-hf train` names them, "eval_accuracy".
+    """
+
+    command: list[str] = field(default_factory=list)
+    seed: int | None = None
+    max_length: int | None = None
+    dataset: str | None = None
+    dataset_id: str | None = None
+    dataset_config: str | None = None
+    hardware: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    results: dict[str, float] = field(default_factory=dict)
+
+
+def make_card(
+    config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
+) -> ModelCard:
+    """
+    Args:
+        config ([`GlotConfig`]): of the head, its backbone as others find it.
+        license (`str`): the Hub's name of one.
+    """
+    scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
+    data = ModelCardData(
+        base_model=config.backbone_name_or_path,
+        library_name="transformers",
+        license=license,
+        pipeline_tag="text-classification" if is_classifier else "feature-extraction",
+        tags=["glot", "frozen-backbone", "sentence-embeddings", *(["sentence-pairs"] if config.pair_mode else [])],
+        datasets=[training.dataset_id] if training.dataset_id else None,
+        metrics=sorted({_METRICS[name][0] for name in scores}) or None,
+        model_name=repo_id.split("/")[-1] if scores else None,
+        eval_results=[
+            EvalResult(
+                task_type="text-classification",
+                dataset_type=training.dataset_id or "private",
+                dataset_name=training.dataset or "private",
+                dataset_config=training.dataset_config,
+                dataset_split="validation",
+                metric_type=_METRICS[name][0],
+                metric_name=_METRICS[name][1],
+                metric_value=round(value, 6),
+            )
+            for name, value in scores.items()
+        ]
+        or None,
+    )
+    return ModelCard(
+        f"---\n{data.to_yaml()}\n---\n\n{_body(config, repo_id, head_parameters, is_classifier, training, scores)}"
+    )
+
+
+def _body(
+    config: GlotConfig,
+    repo_id: str,
+    head_parameters: int,
+    is_classifier: bool,
+    training: Training,
+    scores: dict[str, float],
+) -> str:
+    name = config.backbone_name_or_path
+    if config.backbone_in_checkpoint:
+        backbone, where = (
+            f"a backbone of type {config.backbone_config.model_type}",
+            "the backbone's weights are beside it.",
+        )
+    elif name is None:
+        backbone, where = f"hidden states of width {config.input_size}", "it has no backbone, and takes hidden states."
+    else:
+        backbone = f"[{name}](https://huggingface.co/{name})"
+        commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
+        where = f"the backbone comes from its own{commit}."
+    kind = "vectors" if name or config.backbone_in_checkpoint else "head alone"
+    if is_classifier:
+        kind = "pair classifier" if config.pair_mode else "classifier"
+    body = _PREAMBLE.format(
+        title=repo_id.split("/")[-1],
+        paper=_PAPER,
+        backbone=backbone,
+        head_parameters=head_parameters,
+        where_the_backbone_is=where,
+        usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
+    )
+    if scores:
+        rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]
+        seed = "" if training.seed is None else f" (seed {training.seed})"
+        dataset = training.dataset or "its data set"
+        body += _RESULTS.format(split="validation", dataset=dataset, seed=seed, rows="\n".join(rows))
+    facts = _facts(config, training, is_classifier)
+    if training.command:
+        body += _TRAINING.format(command=shlex.join(training.command), facts="\n".join(facts))
+    else:
+        body += "\n## Head\n\n" + "\n".join(facts) + "\n"
+    cut = f"at {training.max_length} tokens" if training.max_length else "where the tokenizer cuts it"
+    more = [f"- A longer text is cut {cut}."]
+    if scores:
+        more.append("- The numbers are of one run on one data set: other seeds and other texts give others.")
+    return body + _LIMITS.format(more_limits="\n".join(more), paper=_PAPER)
+
+
+def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
+    head = f"pooling `{config.pooling}`"
+    if config.pooling == "glot":
+        head += (
+            f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
+            f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
+        )
+    if config.pair_mode:
+        head += f", pairs compared by `{config.pair_mode}`"
+    facts = [f"- Head: {head}; sentence vectors of width {config.hidden_size}."]
+    if is_classifier and config.pair_mode != "cosine":
+        labels = ", ".join(f"`{label}`" for _, label in sorted(config.id2label.items()))
+        facts.append(f"- Labels: {labels}." if config.problem_type != "regression" else "- Label: a score.")
+    if training.hardware:
+        facts.append(f"- Hardware: {training.hardware}.")
+    versions = training.versions or {"glot_hf": __version__, "transformers": transformers.__version__}
+    facts.append(f"- Versions: {', '.join(f'{package} {version}' for package, version in versions.items())}.")
+    return facts

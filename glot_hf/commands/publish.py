@@ -1,0 +1,44 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf publish DIR REPO`: a head, its code, its tokenizer and a model card to the Hub."""
+
+from dataclasses import dataclass, field
+
+from huggingface_hub.errors import HfHubHTTPError
+
+from ..errors import InputError
+from .arguments import CommandParser, user_errors
+
+
+@dataclass
+class PublishArguments:
+    private: bool = field(default=False, metadata={"help": "Make the repository private, if it is new."})
+    backbone_id: str | None = field(
+        default=None, metadata={"help": "Where others find the backbone, if it was trained on a local folder."}
+    )
+    license: str | None = field(
+        default=None, metadata={"help": "The Hub's name of one, such as apache-2.0; default: the backbone's."}
+    )
+    revision: str | None = field(default=None, metadata={"help": "Branch to commit to; default: main."})
+    commit_message: str = field(default="Upload GLOT head", metadata={"help": "Of the commit."})
+
+
+def run(argv: list[str]) -> None:
+    parser = CommandParser(PublishArguments, prog="glot-hf publish", description=__doc__)
+    parser.add_argument("model", help="folder that `glot-hf train` or save_pretrained wrote")
+    parser.add_argument("repo", help="repository on the Hub, OWNER/NAME")
+    arguments, rest = parser.parse(argv)
+    from ..hub import publish
+
+    with user_errors(HfHubHTTPError):
+        commit = publish(
+            rest.model,
+            rest.repo,
+            license=arguments.license,
+            backbone_id=arguments.backbone_id,
+            private=arguments.private or None,
+            revision=arguments.revision,
+            commit_message=arguments.commit_message,
+        )
+    if not commit.oid:
+        raise InputError("the Hub has not said which commit it made: look at the repository before you go on")
+    print(f"{commit.repo_url} is at commit {commit.oid}")

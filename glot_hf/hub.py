@@ -1,0 +1,104 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Publishing what `glot-hf train` wrote."""
+
+import json
+import os
+from pathlib import Path
+
+from huggingface_hub import CommitInfo
+from transformers import AutoTokenizer
+
+from .card_glot import Training
+from .configuration_glot import GlotConfig
+from .errors import InputError
+from .modeling_glot import GlotForSequenceClassification, GlotModel
+from .training_record import TrainingRecord
+
+
+# Options that take a path whatever it looks like, and never the name of a repository.
+_PATH_OPTIONS = {"output_dir", "data_dir", "cache_dir", "logging_dir", "resume_from_checkpoint"}
+
+
+def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None, **options) -> CommitInfo:
+    """
+    Publishes the head in a folder, with a card that says how it was trained, where `glot-hf train` did.
+
+    Args:
+        folder (`str` or path): of a [`GlotModel`] or [`GlotForSequenceClassification`] and its tokenizer.
+        repo_id (`str`): "owner/name"; made if there is none.
+        license (`str`, *optional*): the Hub's name of one; default: the backbone's.
+        options: of [`~GlotPreTrainedModel.push_to_hub`].
+
+    Raises:
+        InputError: the folder holds no head.
+        OSError, ValueError, HfHubHTTPError: see `push_to_hub`.
+    """
+    folder = os.fspath(folder)
+    if not os.path.isfile(os.path.join(folder, "config.json")):
+        raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
+    config = GlotConfig.from_pretrained(folder)
+    model_class = next(
+        (each for each in (GlotForSequenceClassification, GlotModel) if each.__name__ in (config.architectures or ())),
+        None,
+    )
+    if model_class is None:
+        raise InputError(f"{folder!r} is of {config.architectures}, not of a GlotModel or its classifier")
+    options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
+    model = model_class.from_pretrained(folder, **options_of_loading)
+    has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
+    tokenizer = AutoTokenizer.from_pretrained(folder) if has_tokenizer else None
+    training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
+    return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
+
+
+def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
+    """What a folder's training_record.json and all_results.json say; nothing, where they are not there."""
+    try:
+        record = TrainingRecord.load(folder)
+    except InputError:
+        return Training()
+    from .data.tasks import find_task  # needs the extra `train`, as the folder did
+
+    results = Path(folder, "all_results.json")
+    command = shareable_command(record.command, backbone)
+    dataset = {"dataset": _value_of(command, "train_file")}
+    if record.task is not None:
+        name, *config = find_task(record.task).hub or ("nyu-mll/glue", record.task)
+        dataset = {"dataset": record.task, "dataset_id": name, "dataset_config": next(iter(config), None)}
+    return Training(
+        command=command,
+        seed=record.seed,
+        max_length=record.max_length,
+        hardware=record.hardware,
+        versions=record.versions,
+        results=json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
+        **dataset,
+    )
+
+
+def shareable_command(command: list[str], backbone: str | None) -> list[str]:
+    """A command line without the paths of this machine: their last part alone, and the backbone's published name."""
+    shared, option = [], None
+    for part in command:
+        name, equals, value = part.partition("=")
+        if part.startswith("--"):
+            option = name.removeprefix("--").replace("-", "_")
+            shared.append(f"{name}={_without_folders(option, value, backbone)}" if equals else part)
+        else:
+            shared.append(_without_folders(option, part, backbone))
+    return shared
+
+
+def _without_folders(option: str | None, value: str, backbone: str | None) -> str:
+    if option == "backbone":
+        return backbone or os.path.basename(os.path.normpath(value))
+    is_path = option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith("~") or os.path.exists(value)
+    return os.path.basename(os.path.normpath(value)) if is_path and value else value
+
+
+def _value_of(command: list[str], option: str) -> str | None:
+    for position, part in enumerate(command):
+        name, equals, value = part.partition("=")
+        if name.removeprefix("--").replace("-", "_") == option:
+            return value if equals else command[position + 1]
+    return None
