@@ -1,17 +1,27 @@
 """The Hub of the tests, against the clients that know the real one: huggingface_hub's and transformers' own."""
 
+import hashlib
 import json
+import socket
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, snapshot_download
+from huggingface_hub import (
+    HfApi,
+    HfFileSystem,
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    snapshot_download,
+)
 from huggingface_hub.errors import (
-    EntryNotFoundError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -82,10 +92,21 @@ def test_what_the_hub_tells_of_a_repository(hub_here, folder, pushed):
     assert {entry.path for entry in api.list_repo_tree(REPO)} == top
     assert [entry.path for entry in api.list_repo_tree(REPO, "more")] == ["more/model.safetensors"]
     assert [entry.path for entry in api.get_paths_info(REPO, ["more", "none"])] == ["more"]
-    local = hub_here.files(REPO)[".gitattributes"]
-    (folder / ".gitattributes").write_bytes(local)
+    (folder / ".gitattributes").write_bytes(hub_here.files(REPO)[".gitattributes"])
     verified = api.verify_repo_checksums(REPO, local_dir=folder)
     assert (verified.checked_count, verified.mismatches, verified.missing_paths) == (5, [], [])
+
+
+def test_large_files_lie_elsewhere(hub_here, folder, pushed):
+    weights = (folder / "model.safetensors").read_bytes()
+    metadata = get_hf_file_metadata(hf_hub_url(REPO, "model.safetensors", revision="main"))
+    assert (metadata.commit_hash, metadata.size) == (pushed, len(weights))
+    assert metadata.etag == hashlib.sha256(weights).hexdigest()
+    assert not metadata.location.startswith(hub_here.url)
+    assert httpx.get(metadata.location).content == weights
+    assert httpx.get(metadata.location, headers={"Authorization": f"Bearer {hub_here.token}"}).status_code == 400
+    assert httpx.put(metadata.location, content=b"other").status_code == 400
+    assert hub_here.files(REPO)["model.safetensors"] == weights
 
 
 def test_parts_of_files(hub_here, folder, pushed):
@@ -123,9 +144,9 @@ def test_branches_tags_and_deletions(hub_here, folder, pushed):
     assert {ref.name: ref.target_commit for ref in refs.tags} == {"v1": pushed}
     assert set(hub_here.files(REPO, "trial/1")) == {".gitattributes", "README.md", "model.safetensors"}
     assert hf_hub_download(REPO, "config.json", revision="v1") == hf_hub_download(REPO, "config.json")
-    with pytest.raises(EntryNotFoundError):
+    with pytest.raises(RemoteEntryNotFoundError):
         hf_hub_download(REPO, "config.json", revision="trial/1")
-    with pytest.raises(EntryNotFoundError):
+    with pytest.raises(RemoteEntryNotFoundError):
         api.delete_file("none.json", REPO)
     for again in (lambda: api.create_branch(REPO, branch="trial/1"), lambda: api.create_tag(REPO, tag="v1")):
         with pytest.raises(HfHubHTTPError, match="409"):
@@ -163,7 +184,7 @@ def test_what_is_not_there(hub_here, pushed):
         HfApi().model_info("none")
     with pytest.raises(RevisionNotFoundError):
         hf_hub_download(REPO, "config.json", revision="0" * 40)
-    with pytest.raises(EntryNotFoundError):
+    with pytest.raises(RemoteEntryNotFoundError):
         hf_hub_download(REPO, "none.json")
     with pytest.raises(OSError, match="is not a valid git identifier"):
         AutoConfig.from_pretrained(REPO, revision="none")
@@ -212,6 +233,20 @@ def test_a_push_that_breaks_off_leaves_the_repository_as_it_was(hub_here, folder
     assert set(hub_here.files(REPO)) == {".gitattributes"}
     api.upload_folder(repo_id=REPO, folder_path=folder)
     assert set(hub_here.files(REPO)) - set(contents(folder)) == {".gitattributes"}
+
+
+def test_a_commit_whose_client_dies_is_not_made(hub_here, pushed):
+    lines = [{"key": "header", "value": {"summary": "half"}}, {"key": "deletedFile", "value": {"path": "README.md"}}]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    head = f"POST /api/models/{REPO}/commit/main HTTP/1.1\r\nAuthorization: Bearer {hub_here.token}\r\n"
+    url = httpx.URL(hub_here.url)
+    for missing, commits in ((1, 2), (0, 3)):
+        with socket.create_connection((url.host, url.port)) as connection:
+            connection.sendall(f"{head}Content-Length: {len(body) + missing}\r\n\r\n{body}".encode())
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1024):
+                pass
+        assert len(hub_here.commits(REPO)) == commits
 
 
 def test_an_upload_that_breaks_off_once_is_repeated(hub_here, folder, no_waiting):
