@@ -30,6 +30,8 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel
 from transformers.utils.hub import cached_file, is_offline_mode
 
+import glot_hf
+
 
 REPO = "tester/model"
 
@@ -287,9 +289,9 @@ def test_only_those_processes_that_are_pointed_at_it_see_the_hub(hub):
 
 
 def test_a_process_without_glot_hf(hub):
-    find = "from importlib.util import find_spec; print(find_spec('glot_hf') is None)"
-    assert hub.run_python(find) == "False\n"
-    assert hub.run_python(find, without_glot_hf=True) == "True\n"
+    find = "from importlib.util import find_spec; print(getattr(find_spec('glot_hf'), 'origin', None))"
+    assert hub.run_python(find).strip() == glot_hf.__file__
+    assert hub.run_python(find, without_glot_hf=True).strip() == "None"
     for statement in ("import glot_hf", "import glot_hf.errors", "from glot_hf import GlotModel"):
         with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
             hub.run_python(statement, without_glot_hf=True)

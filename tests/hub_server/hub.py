@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from http.server import ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 from hub_server.endpoints import TOKEN, Endpoints
@@ -31,7 +32,9 @@ class Hub:
         self._endpoints = Endpoints()
         self.url = self._endpoints.url = self._start(self._endpoints.respond)
         self._endpoints.storage_url = self._start(self._endpoints.respond_storage)
+        same_glot_hf = str(Path(find_spec("glot_hf").origin).parents[1])  # as this process, also where not installed
         self.environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, [same_glot_hf, os.environ.get("PYTHONPATH")])),
             "HF_ENDPOINT": self.url,
             "HF_TOKEN": self.token,
             "HF_HOME": str(home),
