@@ -29,7 +29,7 @@ RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfol
 # These can name a kernel on the Hub, which is code: they are taken from the caller and never from a config.json.
 _NEVER_FROM_A_FILE = {"_attn_implementation", "attn_implementation", "experts_implementation"}
 
-# Keys that `PreTrainedConfig` itself consumes without declaring them as fields.
+# Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and glot_hf's version.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
     "_commit_hash",
@@ -39,6 +39,7 @@ _PRETRAINED_CONFIG_KEYS = {
     "auto_map",
     "custom_pipelines",
     "experts_implementation",
+    "glot_hf_version",
     "model_type",
     "name_or_path",
     "num_labels",
@@ -188,7 +189,6 @@ class GlotConfig(PreTrainedConfig):
     pair_mode: Literal["concat", "interaction", "cosine"] | None = _option(
         None, "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b)."
     )
-    glot_hf_version: str | None = _option(None, "The version of glot_hf that saved this; set when it is saved.")
 
     def __new__(cls, *args, **kwargs):
         # Looked at here because a field's default cannot be told from the same value given by the user later on.

@@ -285,26 +285,29 @@ class GlotPreTrainedModel(PreTrainedModel):
             kwargs = {**recorded, **kwargs}
             if "revision" in kwargs:
                 where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
-                revision = pin_revision(name, kwargs.pop("revision"), **where)
+                asked = kwargs.pop("revision")
+                revision = pin_revision(name, asked, **where) or asked
             backbone = load_backbone(name, revision, **kwargs)
             self._warn_of_another(name, revision)
             for option, value in _where_from(name, revision, kwargs).items():
                 setattr(config, option, value)
         else:
-            self._warn_of_another(getattr(backbone, "name_or_path", None), backbone.config._commit_hash)
+            self._warn_of_another(
+                getattr(backbone, "name_or_path", None), getattr(backbone.config, "_commit_hash", None)
+            )
         self.to(backbone.device)
         self.attach_backbone(text_encoder(backbone))
         self.eval()
 
     def _warn_of_another(self, name: str | None, commit: str | None) -> None:
         """Of a backbone that fits, but whose weights are not those that the head was trained on."""
-        config = self.config
-        if name == config.backbone_name_or_path and None not in (commit, config.backbone_revision):
-            if commit != config.backbone_revision:
-                logger.warning(
-                    f"This head was trained on commit {config.backbone_revision} of {name!r}, and runs on commit "
-                    f"{commit}: its answers may differ from what its author reports"
-                )
+        recorded = self.config.backbone_revision
+        is_known = name == self.config.backbone_name_or_path and None not in (commit, recorded)
+        if is_known and commit != recorded:
+            logger.warning(
+                f"This head was trained on commit {recorded} of {name!r}, and runs on commit {commit}: its answers "
+                "may differ from what its author reports"
+            )
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """

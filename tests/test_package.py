@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers.dynamic_module_utils import get_relative_import_files
 
 import glot_hf
+from glot_hf import modeling_glot
 
 
 PACKAGE = Path(glot_hf.__file__).parent
@@ -30,6 +32,12 @@ def test_importing_it_needs_no_extra():
     extras += ["sentence_transformers", "torch_geometric"]
     script = f"import sys; sys.modules.update(dict.fromkeys({extras})); import glot_hf, glot_hf.commands.main"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_all_travelling_files_are_saved_with_a_head():
+    """transformers copies what modeling_glot imports, by and by, into one folder."""
+    saved = {modeling_glot.__file__, *get_relative_import_files(modeling_glot.__file__)}
+    assert set(map(str, TRAVELLING)) == saved
 
 
 @pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)

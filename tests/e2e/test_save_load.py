@@ -44,7 +44,8 @@ class TestHeadOnly:
         assert set(saved_tensors(tmp_path)) == head | {"classifier.weight", "classifier.bias"}
         parameters = sum(tensor.numel() for name, tensor in model.state_dict().items() if ".backbone." not in name)
         assert (tmp_path / "model.safetensors").stat().st_size <= 4 * parameters + 2**16
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+        names = {path.name for path in tmp_path.iterdir() if not path.name.endswith("_glot.py")}  # its code
+        assert names == {"config.json", "model.safetensors"}
 
     def test_base_model(self, model, tmp_path):
         model.glot.save_pretrained(tmp_path)
@@ -106,10 +107,9 @@ class TestHeadOnly:
         for file in ("config.json", "model.safetensors"):
             assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
         assert torch.equal(logits(model), before)
-        # The first notes the class, as for every model.
-        assert model.config.to_dict() == configuration | {"architectures": ["GlotForSequenceClassification"]} | {
-            "dtype": model.config.to_dict()["dtype"]
-        }
+        # The first notes the class, as for every model, where its code is, and the version.
+        noted = ("architectures", "auto_map", "dtype", "glot_hf_version")
+        assert model.config.to_dict() == configuration | {name: model.config.to_dict()[name] for name in noted}
         loaded = GlotForSequenceClassification.from_pretrained(tmp_path / "second")
         loaded.save_pretrained(tmp_path / "third")
         assert torch.equal(logits(GlotForSequenceClassification.from_pretrained(tmp_path / "third")), before)
@@ -172,7 +172,9 @@ class TestAnotherBackbone:
         config.save_pretrained(head_path)
         GlotForSequenceClassification.from_pretrained(head_path)
         GlotForSequenceClassification.from_pretrained(head_path, backbone=backbone_path)
-        assert [call.get("revision") for call in backbone_calls] == ["0123abc", None]
+        other = shutil.copytree(backbone_path, f"{backbone_path}_copied")
+        GlotForSequenceClassification.from_pretrained(head_path, backbone=other)
+        assert [call.get("revision") for call in backbone_calls] == ["0123abc", "0123abc", None]
 
     def test_another_revision(self, head_path, backbone_path, backbone_calls):
         for backbone in (None, backbone_path):
