@@ -28,7 +28,8 @@ def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArgument
     Raises:
         InputError: the backbone has no layer of a name in `--lora_target_modules`, or has adapters already.
     """
-    if arguments.trains_backbone and has_adapters(model.glot.backbone):
+    backbone = model.glot.backbone
+    if arguments.trains_backbone and has_adapters(backbone):
         raise InputError(
             "the backbone has adapters already: merge them into it (peft's merge_and_unload) before it is trained"
         )
@@ -42,6 +43,15 @@ def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArgument
         arguments.lora_dropout or 0.0,
         arguments.lora_target_modules or "all-linear",
     )
+    for target in arguments.lora_target_modules or ():  # peft finds it enough that one of them is there
+        if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):
+            linear = {
+                name.rpartition(".")[2] for name, part in backbone.named_modules() if isinstance(part, nn.Linear)
+            }
+            raise InputError(
+                f"--lora_target_modules: the backbone has no layer {target!r}: its linear layers are "
+                f"{', '.join(sorted(linear))}"
+            )
     with user_errors():
         return get_peft_model(model, config)
 

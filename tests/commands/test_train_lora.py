@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -42,6 +43,10 @@ def logits(model):
         return model.eval()(**batch).logits
 
 
+def read(file):
+    return json.loads(Path(file).read_text(encoding="utf-8"))
+
+
 def load(folder):
     return AutoModelForSequenceClassification.from_pretrained(folder)
 
@@ -49,7 +54,7 @@ def load(folder):
 def test_an_adapters_folder(tune, capsys):
     assert tune("--lora_r", "4") == 0
     output = capsys.readouterr().out
-    results = json.loads(open("head/all_results.json").read())
+    results = read("head/all_results.json")
     head, trained, frozen = (results[f"{name}_parameters"] for name in ("head", "backbone_trained", "backbone"))
     assert f"trains {head:,} head and {trained:,} LoRA parameters on {frozen:,} frozen ones" in output
     assert "no cache, as hidden states change in every step" in output
@@ -58,7 +63,7 @@ def test_an_adapters_folder(tune, capsys):
     stored = load_file("head/adapter_model.safetensors")
     assert sum(tensor.numel() for tensor in stored.values()) == head + trained
     assert os.path.getsize("head/adapter_model.safetensors") <= 4 * (head + trained) + 2**15
-    config = json.loads(open("head/adapter_config.json").read())
+    config = read("head/adapter_config.json")
     assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (4, 8, 0.0)
     names = set(os.listdir("head"))
     assert {"base", "tokenizer.json", "training_record.json"} <= names
@@ -72,7 +77,7 @@ def test_it_comes_back_by_every_way(tune, capsys):
     assert torch.equal(logits(PeftModel.from_pretrained(load("head/base"), "head")), expected)
     assert not torch.allclose(logits(load("head/base")), expected, atol=1e-3)
     assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_file", "scores.json"]) == 0
-    results, scores = (json.loads(open(name).read()) for name in ("head/all_results.json", "scores.json"))
+    results, scores = (read(name) for name in ("head/all_results.json", "scores.json"))
     assert scores["eval_loss"] == pytest.approx(results["eval_loss"], abs=1e-6)
     shutil.move("head", "moved")
     capsys.readouterr()
@@ -96,13 +101,13 @@ def test_merged(tune):
 
 
 def test_full_finetuning(tune, capsys):
-    assert tune("--full_finetuning", "--gradient_checkpointing") == 0
+    assert tune("--full_finetuning", "--activation_checkpointing") == 0
     assert "trains " in (output := capsys.readouterr().out) and " backbone parameters; no cache" in output
     before, after = AutoModel.from_pretrained("tiny"), load("head").glot.backbone
     weight = "encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(before.state_dict()[weight], after.state_dict()[weight])
     assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_file", "scores.json"]) == 0
-    results, scores = (json.loads(open(name).read()) for name in ("head/all_results.json", "scores.json"))
+    results, scores = (read(name) for name in ("head/all_results.json", "scores.json"))
     assert scores["eval_loss"] == pytest.approx(results["eval_loss"], abs=1e-6)
 
 
@@ -159,7 +164,10 @@ def test_a_head_on_an_adapter(tune):
         (("--lora_r", "0"), "--lora_r 0 is not positive"),
         (("--lora_r", "4", "--lora_alpha", "-1"), "--lora_alpha -1 is not positive"),
         (("--lora_r", "4", "--lora_dropout", "1"), "--lora_dropout 1.0 is not a probability"),
-        (("--lora_r", "4", "--lora_target_modules", "nope"), "nope"),
+        (
+            ("--lora_r", "4", "--lora_target_modules", "query", "nope"),
+            "'nope': its linear layers are dense, key, query",
+        ),
         (("--lora_r", "4", "--full_finetuning"), "give one"),
         (("--lora_alpha", "8"), "--lora_alpha is about LoRA adapters: ask for them with --lora_r"),
         (("--lora_merge",), "--lora_merge is about LoRA adapters"),

@@ -87,6 +87,19 @@ class TestLoraBesideTheHead:
         assert any(".lora_B." in name for name in trained)
         assert [name for name, parameter in trained.items() if parameter.grad is None] == []
 
+    def test_activation_checkpointing_changes_nothing(self, head_path, tmp_path):
+        results = []
+        for checkpointing in (False, True):
+            tuned = get_peft_model(GlotForSequenceClassification.from_pretrained(head_path), lora_config(4))
+            torch.manual_seed(0)
+            for name, parameter in tuned.named_parameters():
+                if ".lora_A." in name:
+                    torch.nn.init.normal_(parameter)
+            train(tuned, tmp_path, activation_checkpointing=checkpointing)
+            results.append(tensors(tuned))
+        for name in results[0]:
+            torch.testing.assert_close(results[0][name], results[1][name], atol=1e-6, rtol=1e-5)
+
     def test_the_file_holds_adapters_and_head_alone(self, tuned, tmp_path):
         file = tmp_path / "adapter" / "adapter_model.safetensors"
         parts = ("lora_A", "lora_B", "glot.head.", "classifier.")
@@ -148,8 +161,8 @@ def test_full_finetuning_with_gradient_checkpointing(model, tmp_path):
     unfreeze_backbone(model)
     calls = []
     layers = next(module for module in model.glot.backbone.modules() if isinstance(module, torch.nn.ModuleList))
-    layers[0].register_forward_hook(lambda *_: calls.append(1))
-    train(model, tmp_path, gradient_checkpointing=True, max_steps=2)
+    next(layers[0].children()).register_forward_pre_hook(lambda *_: calls.append(1))
+    train(model, tmp_path, activation_checkpointing=True, max_steps=2)
     assert len(calls) == 4  # once more for each backward pass
     names = changed(before, tensors(model))
     assert any(name.startswith("glot.backbone.") for name in names)
@@ -159,9 +172,9 @@ def test_full_finetuning_with_gradient_checkpointing(model, tmp_path):
     assert torch.equal(logits(loaded), logits(model))
 
 
-def lora_tuned(backbone):
+def lora_tuned(backbone, target_modules="all-linear"):
     """LoRA with weights that are not zero, as if trained."""
-    tuned = get_peft_model(backbone, LoraConfig(r=4, target_modules="all-linear"))
+    tuned = get_peft_model(backbone, LoraConfig(r=4, target_modules=target_modules))
     torch.manual_seed(1)
     for name, parameter in tuned.named_parameters():
         if ".lora_B." in name:
@@ -176,7 +189,6 @@ class TestHeadOnATunedBackbone:
         return str(tmp_path / "adapter")
 
     def test_by_the_adapters_folder(self, adapter_path, backbone_path, tmp_path):
-        torch.manual_seed(0)
         model = GlotForSequenceClassification.from_backbone(adapter_path, **SMALL)
         tuned = PeftModel.from_pretrained(AutoModel.from_pretrained(backbone_path), adapter_path)
         with torch.no_grad():
@@ -199,12 +211,13 @@ class TestHeadOnATunedBackbone:
         assert changed(before, tensors(model))
         assert all(parameter.grad is None for parameter in model.glot.backbone.parameters())
 
-    def test_a_live_peft_model(self, backbone_path, adapter_path, tmp_path):
+    def test_a_live_peft_model(self, backbone_path, tmp_path):
         tuned = lora_tuned(AutoModel.from_pretrained(backbone_path))
         model = GlotForSequenceClassification.from_backbone(tuned, **SMALL)
         with pytest.raises(ValueError, match="set model.config.backbone_name_or_path to their folder"):
             model.save_pretrained(tmp_path / "head")
-        model.config.backbone_name_or_path = adapter_path
+        tuned.save_pretrained(tmp_path / "adapter")
+        model.config.backbone_name_or_path = str(tmp_path / "adapter")
         model.save_pretrained(tmp_path / "head")
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
         assert torch.equal(logits(loaded), logits(model))
@@ -233,7 +246,7 @@ class TestHeadOnATunedBackbone:
         """Its adapter's names have one part more than the encoder's."""
         BertForSequenceClassification(tiny_bert.config).save_pretrained(tmp_path / "backbone")
         classifier = BertForSequenceClassification.from_pretrained(tmp_path / "backbone")
-        tuned = lora_tuned(classifier)
+        tuned = lora_tuned(classifier, ["query", "dense"])
         tuned.save_pretrained(tmp_path / "adapter")
         with torch.no_grad():
             expected = tuned(input_ids=IDS, attention_mask=MASK, output_hidden_states=True).hidden_states[-1]
