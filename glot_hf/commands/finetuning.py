@@ -8,6 +8,7 @@ from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from ..backbone_glot import has_adapters
 from ..errors import InputError
@@ -45,9 +46,8 @@ def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArgument
     )
     for target in arguments.lora_target_modules or ():  # peft finds it enough that one of them is there
         if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):
-            linear = {
-                name.rpartition(".")[2] for name, part in backbone.named_modules() if isinstance(part, nn.Linear)
-            }
+            layers = (name for name, part in backbone.named_modules() if isinstance(part, (nn.Linear, Conv1D)))
+            linear = {name.rpartition(".")[2] for name in layers}
             raise InputError(
                 f"--lora_target_modules: the backbone has no layer {target!r}: its linear layers are "
                 f"{', '.join(sorted(linear))}"
@@ -95,8 +95,10 @@ def find_head_config(network: nn.Module, checkpoint: str) -> str:
 def save_base(network: PeftModel, folder: str) -> None:
     """Writes the model that the adapters in `folder` are of, without its backbone; their configuration names it."""
     base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
-    GlotForSequenceClassification(copy.deepcopy(network.get_base_model().config)).save_pretrained(base)
+    config = network.get_base_model().config
+    GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
     network.peft_config["default"].base_model_name_or_path = base
+    config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
 
 
 def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> None:
@@ -115,6 +117,6 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
 
 def load_adapter(folder: str) -> GlotForSequenceClassification:
     """A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now."""
-    model = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER))
-    model.load_adapter(folder)
-    return model
+    base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER))
+    # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
+    return PeftModel.from_pretrained(base, folder).get_base_model().eval()
