@@ -236,6 +236,20 @@ class GlotPreTrainedModel(PreTrainedModel):
         self.attach_backbone(text_encoder(backbone))
         self.eval()
 
+    def load_adapter(self, *args, **kwargs):
+        """
+        As usual: peft adapters of the backbone, and the head that they were trained with.
+
+        Raises:
+            ValueError: there is no backbone, or not yet.
+        """
+        if self.base_model.backbone is None:
+            raise ValueError(
+                "An adapter has layers in the backbone, and this model has none: load it with its backbone, from a "
+                "folder that does not hold both the head's config.json and the adapter's adapter_config.json"
+            )
+        return super().load_adapter(*args, **kwargs)
+
     def _require_adapters_saved(self) -> None:
         if hasattr(self, "peft_config"):
             raise ValueError(

@@ -120,6 +120,13 @@ class TestLoraBesideTheHead:
         again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again")
         assert torch.equal(logits(again), expected)
 
+    def test_without_a_backbone_it_is_refused(self, tuned, tmp_path):
+        with pytest.raises(ValueError, match="load it with its backbone"):
+            AutoModelForSequenceClassification.from_pretrained(tmp_path / "adapter", load_backbone=False)
+        tuned.save_pretrained(tmp_path / "head")
+        with pytest.raises(ValueError, match="from a folder that does not hold both"):
+            AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
+
     def test_merged_and_saved_whole(self, tuned, tmp_path):
         """Peft's own merge is the oracle."""
         expected = logits(tuned)
