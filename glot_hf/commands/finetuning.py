@@ -104,7 +104,7 @@ def save_base(network: PeftModel, folder: str) -> None:
 def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> None:
     """Writes the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model."""
     # Files of another kind, of an earlier run, would be loaded together with these.
-    for pattern in ("config.json", "model*.safetensors*", "adapter_*"):
+    for pattern in ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors"):
         for path in Path(folder).glob(pattern):
             path.unlink()
     if arguments.lora_merge:
