@@ -78,8 +78,13 @@ def text_encoder(backbone: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: this is not a model.
-        ValueError: it is a GLOT head.
+        ValueError: it is a GLOT head, or has adapters that are not in its layers.
     """
+    if hasattr(backbone, "get_base_model"):  # a PeftModel, whose adapters are in the layers of the model inside
+        if backbone.active_peft_config.is_prompt_learning:
+            kind = backbone.active_peft_config.peft_type.value
+            raise ValueError(f"a backbone cannot have a {kind} adapter: use one in its layers, such as LoRA")
+        backbone = backbone.get_base_model()
     model_type = getattr(getattr(backbone, "config", None), "model_type", None)
     if model_type is None:
         raise TypeError(f"a backbone is a repository, a folder or a transformers model, not {type(backbone).__name__}")
@@ -105,6 +110,11 @@ def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | Non
 def is_trainable(backbone: nn.Module | None) -> bool:
     """Whether any of its parameters asks for a gradient now."""
     return backbone is not None and any(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def has_adapters(backbone: nn.Module | None) -> bool:
+    """Whether peft has put adapters into its layers, each of which then holds the layer that it adapts."""
+    return backbone is not None and any(hasattr(module, "base_layer") for module in backbone.modules())
 
 
 def run_backbone(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 # (released name, our name); the released score layer is a Sequential, as is ours.
-_COMMON = [(r"score_layer\.", "pooling.readout.score.")]
+_COMMON = [(r"score_layer\.", "pooling.readout.score_layer.")]
 _GRAPH_LAYERS = {
     "gat": [(r"convs\.(\d+)\.(lin\.weight|lin_edge\.weight|att_src|att_dst|att_edge|bias)", r"pooling.layers.\1.\2")],
     "gcn": [(r"convs\.(\d+)\.(lin\.weight|bias)", r"pooling.layers.\1.\2")],

@@ -15,6 +15,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
 from .backbone_glot import (
     batches_by_length,
+    has_adapters,
     has_optional_pooler,
     is_trainable,
     load_backbone,
@@ -91,7 +92,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         Args:
             name_or_model (`str`, path or `PreTrainedModel`): repository, folder, or a model that is already loaded (it
                 is used as it is, so several heads can share it). Of a model with a task head or a decoder, the text
-                encoder is used.
+                encoder is used. A peft adapter's repository or folder, or a `PeftModel`, brings its base and adapter.
             revision (`str`, *optional*): branch, tag or commit of the repository; the commit is recorded.
             backbone_kwargs (`dict`, *optional*): for `AutoModel.from_pretrained`: dtype, device_map, gguf_file,
                 attn_implementation, trust_remote_code, ... Only `RECORDED_BACKBONE_KWARGS` are recorded with the head.
@@ -120,7 +121,8 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = load_backbone(name, revision, **kwargs)
         else:
             backbone = text_encoder(name_or_model)
-            name = getattr(backbone, "name_or_path", None) or None
+            # Its adapters' own place is not known to a live model, and its name is that of the base without them.
+            name = None if has_adapters(backbone) else getattr(backbone, "name_or_path", None) or None
             kwargs["dtype"] = backbone.dtype
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
@@ -173,6 +175,9 @@ class GlotPreTrainedModel(PreTrainedModel):
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
         else:
             recorded = config
+        # AutoModel was given an adapter: the head is its base, and its layers are in the backbone, which comes last.
+        adapter_kwargs = kwargs.pop("adapter_kwargs", None) or {}
+        adapter = adapter_kwargs.pop("_adapter_model_path", None)
         if recorded.backbone_in_checkpoint:
             if backbone is not None or not load_backbone:
                 raise ValueError(
@@ -187,6 +192,8 @@ class GlotPreTrainedModel(PreTrainedModel):
                 for parameter in model.base_model.backbone.parameters():
                     parameter.data = parameter.data.to(saved_dtype)
             model.config.backbone_config.dtype = model.base_model.backbone.dtype
+            if adapter is not None:
+                model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
             return loaded
 
         options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
@@ -198,14 +205,21 @@ class GlotPreTrainedModel(PreTrainedModel):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if load_backbone:
             model._find_backbone(backbone, {**options, **backbone_kwargs})
+        if adapter is not None:
+            model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
         return loaded
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """
         As usual, with the code of the head, so that `trust_remote_code=True` loads it where glot_hf is not installed.
         Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained.
+
+        Raises:
+            ValueError: the backbone has adapters that would be lost.
         """
         backbone = self.base_model.backbone
+        if not self._hf_peft_config_loaded:  # else it is the adapter that is saved, and no head
+            self._require_adapters_saved()
         if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
             logger.warning_once(
                 "The backbone is not frozen, but its weights are not saved with the head: set "
@@ -291,10 +305,11 @@ class GlotPreTrainedModel(PreTrainedModel):
             self._warn_of_another(name, revision)
             for option, value in _where_from(name, revision, kwargs).items():
                 setattr(config, option, value)
+        elif has_adapters(text_encoder(backbone)):
+            config.backbone_name_or_path = config.backbone_revision = None  # what is recorded may be without them
         else:
-            self._warn_of_another(
-                getattr(backbone, "name_or_path", None), getattr(backbone.config, "_commit_hash", None)
-            )
+            commit = getattr(backbone.config, "_commit_hash", None)  # transformers 5.23 no longer keeps it
+            self._warn_of_another(getattr(backbone, "name_or_path", None), commit)
         self.to(backbone.device)
         self.attach_backbone(text_encoder(backbone))
         self.eval()
@@ -307,6 +322,40 @@ class GlotPreTrainedModel(PreTrainedModel):
             logger.warning(
                 f"This head was trained on commit {recorded} of {name!r}, and runs on commit {commit}: its answers "
                 "may differ from what its author reports"
+            )
+
+    def load_adapter(self, *args, **kwargs):
+        """
+        As usual: peft adapters of the backbone, and the head that they were trained with.
+
+        Raises:
+            ValueError: there is no backbone, or not yet.
+        """
+        if self.base_model.backbone is None:
+            raise ValueError(
+                "An adapter has layers in the backbone, and this model has none: load it with its backbone, from a "
+                "folder that does not hold both the head's config.json and the adapter's adapter_config.json"
+            )
+        return super().load_adapter(*args, **kwargs)
+
+    def _require_adapters_saved(self) -> None:
+        if hasattr(self, "peft_config"):
+            raise ValueError(
+                "This model is inside a PeftModel: save that, which writes head and adapters, or call its "
+                "merge_and_unload() and set config.backbone_in_checkpoint = True to save one whole model"
+            )
+        if not has_adapters(self.base_model.backbone):
+            return
+        if self.config.backbone_in_checkpoint:
+            raise ValueError(
+                "The backbone has adapters, which backbone_in_checkpoint=True cannot hold: merge them into it "
+                "(merge_and_unload) before the head is made"
+            )
+        if self.config.backbone_name_or_path is None:
+            raise ValueError(
+                "The backbone has adapters, which are not saved with the head and would not be found again: save them "
+                "by the PeftModel's save_pretrained and set model.config.backbone_name_or_path to their folder or "
+                "repository, or merge them (merge_and_unload) and set config.backbone_in_checkpoint = True"
             )
 
     def attach_backbone(self, backbone: nn.Module) -> None:

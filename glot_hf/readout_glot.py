@@ -59,11 +59,12 @@ class Readout(nn.Module):
     def __init__(self, size: int, hidden_size: int | None = None):
         super().__init__()
         hidden_size = hidden_size or max(128, size // 2)  # the released default
-        self.score = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
+        # The released name. Not `score`, which peft takes for a classifier and wraps.
+        self.score_layer = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
 
     def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
         """Token embeddings in parts, `(N, D_i)` each -> weights `(B, L)`, float32."""
-        linear, _, score = self.score
+        linear, _, score = self.score_layer
         hidden = linear(parts).tanh_()  # (N, hidden_size)
         scores = layout.pad(score(hidden)).squeeze(-1).float()  # (B, L)
         # A finite fill: a sentence without a single valid token gets zero weights, not NaN.

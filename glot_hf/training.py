@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,11 +75,22 @@ class GlotTrainingArguments(TrainingArguments):
         super().__post_init__()
 
 
-def count_parameters(model: GlotPreTrainedModel) -> tuple[int, int]:
-    """Parameters that are trained, and parameters of the backbone that are not."""
+class ParameterCount(NamedTuple):
+    head: int  # trained ones
+    backbone_trained: int  # of LoRA adapters, or its own
+    backbone_frozen: int
+
+
+def count_parameters(model: GlotPreTrainedModel) -> ParameterCount:
+    """How many of them are trained, and where."""
     backbone = model.base_model.backbone
-    frozen = sum(p.numel() for p in backbone.parameters() if not p.requires_grad) if backbone is not None else 0
-    return sum(p.numel() for p in model.parameters() if p.requires_grad), frozen
+    of_backbone = list(backbone.parameters()) if backbone is not None else []
+    trained = sum(p.numel() for p in of_backbone if p.requires_grad)
+    return ParameterCount(
+        head=sum(p.numel() for p in model.parameters() if p.requires_grad) - trained,
+        backbone_trained=trained,
+        backbone_frozen=sum(p.numel() for p in of_backbone if not p.requires_grad),
+    )
 
 
 def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:

@@ -189,7 +189,7 @@ class TestFrozen:
     def test_no_parameter_of_the_backbone_asks_for_a_gradient(self, model):
         trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         assert trainable == {name for name, _ in model.named_parameters() if ".backbone." not in name}
-        assert "classifier.weight" in trainable and "glot.head.pooling.readout.score.0.weight" in trainable
+        assert "classifier.weight" in trainable and "glot.head.pooling.readout.score_layer.0.weight" in trainable
 
     def test_stays_in_eval(self, model):
         for mode in (True, False, True):

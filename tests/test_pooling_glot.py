@@ -145,7 +145,7 @@ class TestSpecialCasesOfThePaper:
     @pytest.mark.parametrize("name", WITH_READOUT)
     def test_constant_scores_are_mean_pooling(self, name):
         pooler = head(**{**HEADS[name], "projection_size": None})
-        torch.nn.init.zeros_(pooler.pooling.readout.score[2].weight)
+        torch.nn.init.zeros_(pooler.pooling.readout.score_layer[2].weight)
         details = pooler(torch.randn(3, 5, SIZE), LEFT, return_details=True)
         mask = LEFT[:, :, None].float()
         torch.testing.assert_close(details.vector, (details.token_embeddings * mask).sum(1) / mask.sum(1))
@@ -154,7 +154,7 @@ class TestSpecialCasesOfThePaper:
     def test_one_hot_scores_are_cls_pooling(self, jumping_knowledge):
         pooler = head(jumping_knowledge=jumping_knowledge, num_gnn_layers=2 if jumping_knowledge == "cat" else 0)
         with torch.no_grad():  # the score reads the first number of a token, and nothing else
-            for layer in (pooler.pooling.readout.score[0], pooler.pooling.readout.score[2]):
+            for layer in (pooler.pooling.readout.score_layer[0], pooler.pooling.readout.score_layer[2]):
                 layer.weight.zero_()
                 layer.weight[0, 0] = 1e4
                 layer.bias.zero_()
@@ -209,9 +209,10 @@ class TestDetails:
     @pytest.mark.parametrize("size, hidden_size", [(6, 128), (256, 128), (600, 300)])
     def test_width_of_the_readout(self, size, hidden_size):
         """The released default, max(128, D // 2), unless it is given."""
-        assert head(input_size=size, num_gnn_layers=0).pooling.readout.score[0].out_features == hidden_size
+        assert head(input_size=size, num_gnn_layers=0).pooling.readout.score_layer[0].out_features == hidden_size
         assert (
-            head(input_size=size, pooling="adapool", readout_hidden_size=7).pooling.readout.score[0].out_features == 7
+            head(input_size=size, pooling="adapool", readout_hidden_size=7).pooling.readout.score_layer[0].out_features
+            == 7
         )
 
     def test_edges_reach_the_vector(self):

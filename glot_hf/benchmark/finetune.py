@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from ..configuration_glot import GlotConfig, hidden_size_of
 from ..errors import InputError
+from ..finetuning import lora_config
 from ..graph_glot import token_graph
 from ..markdown import format_table
 from ..modeling_glot import GlotForSequenceClassification
@@ -126,8 +127,7 @@ def build(name: str, arguments: Arguments) -> Training:
     if name == FULL:
         return _on_text(_classifier(arguments), arguments, device)
     if name == LORA:
-        lora = LoraConfig(task_type="SEQ_CLS", r=arguments.lora_rank, target_modules="all-linear")
-        return _on_text(get_peft_model(_classifier(arguments), lora), arguments, device)
+        return _on_text(get_peft_model(_classifier(arguments), lora_config(arguments.lora_rank)), arguments, device)
     how, options = next(
         (how, {"gnn_hidden_size": size, "num_gnn_layers": arguments.num_gnn_layers, "num_labels": 2})
         for how in (LIVE, CACHED, GRAPH)

@@ -89,6 +89,71 @@ class TrainingCacheArguments(CacheArguments):
     )
 
 
+@dataclass
+class FinetuningArguments:
+    """What of the backbone trains beside the head: nothing by default."""
+
+    full_finetuning: bool = field(
+        default=False,
+        metadata={
+            "help": "Train all of the backbone too; it is saved with the head. Give a --learning_rate of a tenth of "
+            "the default or less, such as 2e-5: what suits a new head ruins trained weights."
+        },
+    )
+    lora_r: int | None = field(
+        default=None, metadata={"help": "Train LoRA adapters of this rank on the backbone, beside the head."}
+    )
+    lora_alpha: int | None = field(
+        default=None,
+        metadata={"help": "Adapters are scaled by lora_alpha / lora_r; default: 2 * lora_r, which suits any rank."},
+    )
+    lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before the adapters; default: 0."})
+    lora_target_modules: list[str] | None = field(
+        default=None,
+        metadata={"help": "Names of the layers that get adapters, such as query value; default: all linear ones."},
+    )
+    lora_merge: bool = field(
+        default=False,
+        metadata={"help": "Save one whole model, adapters merged into its backbone, instead of adapters."},
+    )
+
+    @property
+    def trains_backbone(self) -> bool:
+        return self.full_finetuning or self.lora_r is not None
+
+    def require_possible(self, head: dict[str, Any], typed: set[str]) -> None:
+        """
+        Args:
+            head (`dict`): as from [`head_options`].
+            typed (`set[str]`): as from [`typed_options`].
+
+        Raises:
+            InputError: a value cannot train, or options exclude each other.
+        """
+        if self.full_finetuning and self.lora_r is not None:
+            raise InputError("--full_finetuning trains all of the backbone and --lora_r adapters on it: give one")
+        for name in ("lora_alpha", "lora_dropout", "lora_target_modules", "lora_merge"):
+            if self.lora_r is None and getattr(self, name) not in (None, False):
+                raise InputError(f"--{name} is about LoRA adapters: ask for them with --lora_r, such as --lora_r 16")
+        for name in ("lora_r", "lora_alpha"):
+            if getattr(self, name) is not None:
+                require_positive(getattr(self, name), f"--{name}")
+        if not 0 <= (self.lora_dropout or 0) < 1:
+            raise InputError(f"--lora_dropout {self.lora_dropout} is not a probability: give 0 or more, below 1")
+        for name in ("cache", "cache_dir", "cache_dtype", "tokens_per_batch"):
+            if self.trains_backbone and name in typed:
+                raise InputError(
+                    f"--{name} is about hidden states that stay the same, but --full_finetuning and --lora_r change "
+                    "them in every step: leave it out"
+                )
+        if self.lora_r is not None and head["backbone_in_checkpoint"] and not self.lora_merge:
+            raise InputError("--lora_r saves adapters without a backbone: for one whole model, add --lora_merge")
+        if "quantization_config" in (head["backbone_load_kwargs"] or {}):
+            for name in ("full_finetuning", "lora_merge"):
+                if getattr(self, name):
+                    raise InputError(f"--{name} needs a backbone that is not quantized: give --lora_r alone")
+
+
 # Configuration fields that have flags of their own, or that no flag could hold.
 _NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
 # Fields whose type argparse does not know: what to parse instead.
@@ -140,11 +205,11 @@ def head_options(arguments: Any) -> dict[str, Any]:
 
 def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
     """Of [`head_options`], those that were typed."""
-    typed = {GlotConfig.attribute_map.get(name, name) for name in _typed(argv)}
+    typed = {GlotConfig.attribute_map.get(name, name) for name in typed_options(argv)}
     return {name: value for name, value in head_options(arguments).items() if name in typed}
 
 
-def _typed(argv: list[str]) -> set[str]:
+def typed_options(argv: list[str]) -> set[str]:
     """The names of the options in a command line; HfArgumentParser takes dashes for underscores."""
     return {part.split("=")[0].removeprefix("--").replace("-", "_") for part in argv if part.startswith("--")}
 
@@ -188,7 +253,7 @@ class CommandParser(HfArgumentParser):
             hint = f"did you mean {close[0]}?" if close else "--help lists the options"
             raise InputError(f"there is no option {rest[0]!r}: {hint}")
         for alias, name in GlotConfig.attribute_map.items():
-            if {alias, name} <= _typed(argv):
+            if {alias, name} <= typed_options(argv):
                 raise InputError(f"--{alias} and --{name} are two names of one option: give one of them")
         return tuple(parsed)
 

@@ -1,9 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf train`: text in, a head out."""
+"""`glot-hf train`: text in, a head out; with options, a tuned backbone too."""
 
 import math
 import os
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import HfHubHTTPError
@@ -14,10 +15,12 @@ from .arguments import (
     BackboneArguments,
     CommandParser,
     DataArguments,
+    FinetuningArguments,
     HeadArguments,
     TrainingCacheArguments,
     head_options,
     require_positive,
+    typed_options,
     user_errors,
 )
 from .backbone import load_tokenizer, require_backbone, set_max_length
@@ -31,28 +34,34 @@ def run(argv: list[str]) -> None:
         BackboneArguments,
         DataArguments,
         HeadArguments,
+        FinetuningArguments,
         TrainingCacheArguments,
         GlotTrainingArguments,
         prog="glot-hf train",
         description=__doc__,
     )
-    backbone, data, head, cache, arguments = parser.parse(argv)
+    backbone, data, head, finetuning, cache, arguments = parser.parse(argv)
     require_backbone(backbone)
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    train(backbone, data, head_options(head), cache, arguments, command=["glot-hf", "train", *argv])
+    options = head_options(head)
+    finetuning.require_possible(options, typed_options(argv))
+    cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
+    train(backbone, data, options, finetuning, cache, arguments, command=["glot-hf", "train", *argv])
 
 
 def train(
     backbone: BackboneArguments,
     data: DataArguments,
     options: dict[str, Any],
+    finetuning: FinetuningArguments,
     cache: TrainingCacheArguments,
     arguments: Any,
     command: list[str],
 ) -> dict[str, float]:
     """
-    Trains a head and writes it, its tokenizer, all_results.json and training_record.json to `arguments.output_dir`.
+    Trains a head, and what is asked for of its backbone, and writes them, the tokenizer, all_results.json and
+    training_record.json to `arguments.output_dir`.
 
     Returns:
         `dict[str, float]`: what all_results.json holds.
@@ -76,6 +85,7 @@ def train(
         make_trainer,
     )
     from ..training_record import TrainingRecord
+    from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
 
@@ -116,30 +126,33 @@ def train(
         )
         tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
+    network = unfreeze(model, finetuning)
     if checkpoint is not None:
-        _require_same_head(model.config, checkpoint)
-    trained, frozen = count_parameters(model)
+        _require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
+    count = count_parameters(model)
     is_main = arguments.process_index == 0
     if is_main:
-        print(f"trains {trained:,} head parameters on {frozen:,} frozen backbone parameters ({trained / frozen:.2%})")
+        print(describe_training(count, finetuning))
         print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
 
     splits = {"train": train_examples, **evaluations}
     with user_errors():  # an option that only Trainer finds wrong
         evaluations = {prefix: tokenize(examples, tokenizer, max_length) for prefix, examples in evaluations.items()}
         if cache.cache:
-            network = model.glot.backbone
-            if network.device.type == "cpu":
-                network.to(arguments.device)  # where Trainer will want it
+            encoder = model.glot.backbone
+            if encoder.device.type == "cpu":
+                encoder.to(arguments.device)  # where Trainer will want it
             where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
-            rows = cached_rows(network, tokenizer, splits, cache, max_length=max_length, **where)
+            rows = cached_rows(encoder, tokenizer, splits, cache, max_length=max_length, **where)
             if is_main:
                 print(f"{describe(rows['train'])} (--no_cache goes without)")
         else:
             rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
-        trainer = make_trainer(model, tokenizer, arguments, rows["train"], rows["eval"])
-    if checkpoint is None and trainer.is_world_process_zero():
+        trainer = make_trainer(network, tokenizer, arguments, rows["train"], rows["eval"])
+    if checkpoint is None and is_main:
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
+    if finetuning.lora_r is not None and is_main:
+        save_base(network, arguments.output_dir)
     results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
@@ -154,9 +167,14 @@ def train(
     if cache.cache and rows["eval"].dtype != model.glot.backbone.dtype:
         cached = trainer.predict(rows["eval"], metric_key_prefix="eval")
         results |= cache_disagreement(live, cached, labels.problem_type)
-    results |= {"head_parameters": trained, "backbone_parameters": frozen}
-    if trainer.is_world_process_zero():
-        model.save_pretrained(arguments.output_dir)  # trainer.save_model would add training_args.bin, no safe format
+    results |= {
+        "head_parameters": count.head,
+        "backbone_parameters": count.backbone_frozen,
+        "backbone_trained_parameters": count.backbone_trained,
+    }
+    if is_main:
+        # Not trainer.save_model, which would add training_args.bin, no safe format.
+        save_trained(network, finetuning, arguments.output_dir)
         tokenizer.save_pretrained(arguments.output_dir)
         record = TrainingRecord(
             command=command,
@@ -195,9 +213,9 @@ def _require_cosines(labels: Any, scores: list[float]) -> None:
         )
 
 
-def _require_same_head(config: Any, checkpoint: str) -> None:
+def _require_same_head(config: Any, checkpoint: str, folder: str) -> None:
     with user_errors():
-        stored = type(config).from_pretrained(checkpoint)
+        stored = type(config).from_pretrained(folder)
     inherited = {field.name for field in fields(PreTrainedConfig)} | {"backbone_config"}
     names = [field.name for field in fields(config) if field.name not in inherited]
     changed = [name for name in (*names, "num_labels") if getattr(config, name) != getattr(stored, name)]
@@ -210,7 +228,8 @@ def _require_same_head(config: Any, checkpoint: str) -> None:
 
 def _require_unused(folder: str) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    found = next((name for name in sorted(names) if name == "config.json" or name.startswith("checkpoint-")), None)
+    saved = ("config.json", "adapter_config.json")
+    found = next((name for name in sorted(names) if name in saved or name.startswith("checkpoint-")), None)
     if found is not None:
         raise InputError(
             f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
@@ -234,9 +253,9 @@ def _say_disagreement(results: dict[str, float], count: int, dtype: str) -> None
 
 def _say_how_to_load(folder: str, is_pair: bool) -> None:
     pair = ' --text_pair "..."' if is_pair else ""
-    size = os.path.getsize(os.path.join(folder, "model.safetensors"))
+    size = sum(path.stat().st_size for path in Path(folder).glob("*model*.safetensors"))
     print(
-        f"\nThe head is in {folder} ({size / 1024:,.0f} KiB). In Python:\n\n"
+        f"\nWhat was trained is in {folder} ({size / 1024:,.0f} KiB). In Python:\n\n"
         "    import glot_hf\n"
         "    from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
         f"    model = AutoModelForSequenceClassification.from_pretrained({folder!r})\n"

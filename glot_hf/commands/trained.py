@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A folder that `glot-hf train` wrote, opened for use."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from ..modeling_glot import GlotForSequenceClassification
 from ..training import GlotTrainingArguments, make_trainer
 from ..training_record import TrainingRecord
 from .arguments import user_errors
+from .finetuning import ADAPTER_CONFIG, load_adapter
 
 
 @dataclass
@@ -57,5 +59,6 @@ def load_trained(folder: str) -> TrainedHead:
     """
     record = TrainingRecord.load(folder)
     with user_errors(RuntimeError, SafetensorError):
-        model = GlotForSequenceClassification.from_pretrained(folder)
+        is_adapter = os.path.isfile(os.path.join(folder, ADAPTER_CONFIG))
+        model = load_adapter(folder) if is_adapter else GlotForSequenceClassification.from_pretrained(folder)
         return TrainedHead(model, AutoTokenizer.from_pretrained(folder), record)

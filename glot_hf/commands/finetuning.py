@@ -1,0 +1,122 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""A backbone that trains too: from options to the network that Trainer trains, and from that to files."""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from ..backbone_glot import has_adapters
+from ..errors import InputError
+from ..finetuning import lora_config, unfreeze_backbone
+from ..modeling_glot import GlotForSequenceClassification
+from ..training import ParameterCount
+from .arguments import FinetuningArguments, user_errors
+
+
+ADAPTER_CONFIG = "adapter_config.json"
+BASE_FOLDER = "base"  # of an adapter, in its folder: the head's configuration, and weights that the adapter replaces
+
+
+def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArguments) -> nn.Module:
+    """
+    The network to train: the model with all of its backbone or none of it unfrozen, or a `PeftModel` around it.
+
+    Raises:
+        InputError: the backbone has no layer of a name in `--lora_target_modules`, or has adapters already.
+    """
+    backbone = model.glot.backbone
+    if arguments.trains_backbone and has_adapters(backbone):
+        raise InputError(
+            "the backbone has adapters already: merge them into it (peft's merge_and_unload) before it is trained"
+        )
+    if arguments.full_finetuning:
+        unfreeze_backbone(model)
+    if arguments.lora_r is None:
+        return model
+    config = lora_config(
+        arguments.lora_r,
+        arguments.lora_alpha,
+        arguments.lora_dropout or 0.0,
+        arguments.lora_target_modules or "all-linear",
+    )
+    for target in arguments.lora_target_modules or ():  # peft finds it enough that one of them is there
+        if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):
+            layers = (name for name, part in backbone.named_modules() if isinstance(part, (nn.Linear, Conv1D)))
+            linear = {name.rpartition(".")[2] for name in layers}
+            raise InputError(
+                f"--lora_target_modules: the backbone has no layer {target!r}: its linear layers are "
+                f"{', '.join(sorted(linear))}"
+            )
+    with user_errors():
+        return get_peft_model(model, config)
+
+
+def describe_training(count: ParameterCount, arguments: FinetuningArguments) -> str:
+    """What trains, and how much of it."""
+    head, trained, frozen = count
+    if arguments.full_finetuning:
+        what = f"trains {head:,} head and {trained:,} backbone parameters"
+    elif arguments.lora_r is None:
+        return f"trains {head:,} head parameters on {frozen:,} frozen backbone parameters ({head / frozen:.2%})"
+    else:
+        share = (head + trained) / frozen
+        what = f"trains {head:,} head and {trained:,} LoRA parameters on {frozen:,} frozen ones ({share:.2%})"
+    return f"{what}; no cache, as hidden states change in every step"
+
+
+def find_head_config(network: nn.Module, checkpoint: str) -> str:
+    """
+    The folder with the configuration of the head that a checkpoint is of.
+
+    Raises:
+        InputError: the checkpoint has LoRA adapters and the network has none, or others, or the other way round.
+    """
+    if not os.path.isfile(os.path.join(checkpoint, ADAPTER_CONFIG)):
+        if isinstance(network, PeftModel):
+            raise InputError(f"{checkpoint!r} is of a run without LoRA: resume without --lora_r, or start anew")
+        return checkpoint
+    if not isinstance(network, PeftModel):
+        raise InputError(f"{checkpoint!r} is of a run with LoRA: resume with the --lora_r it was trained with")
+    stored, wanted = LoraConfig.from_pretrained(checkpoint), network.peft_config["default"]
+    for name in ("r", "lora_alpha", "lora_dropout", "target_modules"):
+        if getattr(stored, name) != getattr(wanted, name):
+            raise InputError(
+                f"{checkpoint!r} is of adapters with another {name} ({getattr(stored, name)}, not "
+                f"{getattr(wanted, name)}): resume with the options it was trained with"
+            )
+    return stored.base_model_name_or_path
+
+
+def save_base(network: PeftModel, folder: str) -> None:
+    """Writes the model that the adapters in `folder` are of, without its backbone; their configuration names it."""
+    base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
+    config = network.get_base_model().config
+    GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
+    network.peft_config["default"].base_model_name_or_path = base
+    config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
+
+
+def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> None:
+    """Writes the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model."""
+    # Files of another kind, of an earlier run, would be loaded together with these.
+    for pattern in ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors"):
+        for path in Path(folder).glob(pattern):
+            path.unlink()
+    if arguments.lora_merge:
+        network = network.merge_and_unload()
+        network.config.backbone_in_checkpoint = True
+    if not isinstance(network, PeftModel):
+        shutil.rmtree(os.path.join(folder, BASE_FOLDER), ignore_errors=True)
+    network.save_pretrained(folder)
+
+
+def load_adapter(folder: str) -> GlotForSequenceClassification:
+    """A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now."""
+    base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER))
+    # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
+    return PeftModel.from_pretrained(base, folder).get_base_model().eval()

@@ -1,0 +1,40 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""A backbone that trains together with its head: all of it, or LoRA adapters on its linear layers."""
+
+from peft import LoraConfig
+
+from .pretrained_glot import GlotPreTrainedModel
+
+
+def lora_config(
+    r: int, alpha: int | None = None, dropout: float = 0.0, target_modules: str | list[str] = "all-linear"
+) -> LoraConfig:
+    """
+    LoRA on the backbone of a [`GlotForSequenceClassification`], for `peft.get_peft_model`. The head is trained and
+    saved whole, beside the adapters.
+
+    Args:
+        r (`int`): rank of the adapters.
+        alpha (`int`, *optional*): they are scaled by `alpha / r`; default `2 * r`, so that one learning rate suits
+            every rank.
+        dropout (`float`): before the adapters, in training.
+        target_modules (`str` or `list[str]`): names of layers, as peft takes them; those of the head never match.
+
+    Raises:
+        ValueError: `r` is not positive.
+    """
+    return LoraConfig(
+        task_type="SEQ_CLS",  # brings `classifier` into modules_to_save
+        r=r,
+        lora_alpha=2 * r if alpha is None else alpha,
+        lora_dropout=dropout,
+        target_modules=target_modules,
+        modules_to_save=["glot.head", "similarity_projection"],
+    )
+
+
+def unfreeze_backbone(model: GlotPreTrainedModel) -> None:
+    """All of the backbone trains from now on, and is saved with the head."""
+    model.base_model.backbone.requires_grad_(True)
+    model.config.backbone_in_checkpoint = True
+    model.train()
