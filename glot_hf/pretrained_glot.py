@@ -11,16 +11,10 @@ from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedMo
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
-from .backbone_glot import (
-    batches_by_length,
-    has_optional_pooler,
-    is_trainable,
-    load_backbone,
-    pin_revision,
-    text_encoder,
-)
+from .backbone_glot import batches_by_length, device_of, has_optional_pooler, is_trainable, load_backbone, pin_revision
 from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig, hidden_size_of
 from .pooling_glot import GlotPooler
+from .text_encoder_glot import text_encoder
 
 
 logger = logging.get_logger(__name__)
@@ -102,7 +96,7 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = load_backbone(name, revision, **kwargs)
         else:
             backbone = text_encoder(name_or_model)
-            name = getattr(backbone, "name_or_path", None) or None
+            name = getattr(name_or_model, "name_or_path", None) or None  # a part of a model has no name of its own
             kwargs["dtype"] = backbone.dtype
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
@@ -214,13 +208,13 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = load_backbone(name, revision, **kwargs)
             for option, value in _where_from(name, revision, kwargs).items():
                 setattr(config, option, value)
-        self.to(backbone.device)
         self.attach_backbone(text_encoder(backbone))
         self.eval()
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """
-        Freezes a backbone and runs this head on it.
+        Freezes a backbone and runs this head on it. The head moves to the backbone's device: where it is spread over
+        several, to the first.
 
         Raises:
             ValueError: its architecture or hidden size is not what the head was made for.
@@ -237,8 +231,13 @@ class GlotPreTrainedModel(PreTrainedModel):
                 f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
                 f"{size}: pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
             )
+        self.base_model.backbone = None  # one that was there before stays where it is
+        self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()
         self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
+        device_map = getattr(backbone, "hf_device_map", None) or {}
+        if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
+            self.hf_device_map = accelerators  # Trainer and accelerate then leave it where it is
 
     @property
     def dtype(self) -> torch.dtype:
@@ -304,7 +303,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         base = self.base_model
         if base.backbone is None:
             raise ValueError(NO_BACKBONE)
-        device = base.backbone.device
+        device = device_of(base.backbone)
         pad = DataCollatorWithPadding(tokenizer)
         vectors = torch.empty(len(sentences), self.config.hidden_size)
         was_training = self.training

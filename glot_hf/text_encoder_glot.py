@@ -1,0 +1,60 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Which part of a model makes token states of a text."""
+
+from torch import nn
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+
+
+def text_encoder(model: nn.Module) -> nn.Module:
+    """
+    The part of a model that makes token states: without its task head, without the decoder if it has both, and of a
+    model that also sees or hears, the part that reads text.
+
+    Raises:
+        TypeError: this is not a model.
+        ValueError: it is a GLOT head, or a model that does not read text.
+    """
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type is None:
+        raise TypeError(f"a backbone is a repository, a folder or a transformers model, not {type(model).__name__}")
+    if model_type == "glot":
+        raise ValueError("this is a GLOT head and not a backbone: load it with from_pretrained")
+    if isinstance(model, PreTrainedModel):
+        model = model.base_model
+    if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
+        model = model.get_encoder()
+    if (modalities := _modalities(model)) != {"text"}:
+        part = model.get_decoder() if "text" in modalities else model  # its language_model or text_model
+        if part is model:
+            raise _not_of_text(model_type, modalities)
+        return text_encoder(part)
+    if getattr(model, "attention_type", None) == "block_sparse":
+        # BigBird leaves its sparse attention for good at the first short text, so what it says of a long one would
+        # depend on what it has read before.
+        model.set_attention_type("original_full")
+    return model
+
+
+def refuse_other_modalities(config: PreTrainedConfig) -> None:
+    """
+    Raises:
+        ValueError: models of this configuration do not read text. Known before their weights are downloaded.
+    """
+    model_class = AutoModel._model_mapping.get(type(config), ())
+    for candidate in model_class if isinstance(model_class, tuple) else (model_class,):
+        if "text" not in (modalities := _modalities(candidate)):
+            raise _not_of_text(config.model_type, modalities)
+        if config.is_encoder_decoder and candidate.main_input_name != "input_ids":
+            raise _not_of_text(config.model_type, modalities - {"text"})  # which only its decoder writes
+
+
+def _modalities(model: nn.Module | type) -> set[str]:
+    declared = getattr(model, "input_modalities", "text")
+    return {declared} if isinstance(declared, str) else set(declared)
+
+
+def _not_of_text(model_type: str, modalities: set[str]) -> ValueError:
+    return ValueError(
+        f"a {model_type!r} model reads {' and '.join(sorted(modalities))}, and no part of it text alone, which a GLOT "
+        "head is about: choose a text model, such as bert-base-uncased, as the backbone"
+    )
