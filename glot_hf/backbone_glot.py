@@ -14,12 +14,12 @@ from transformers.utils.hub import extract_commit_hash
 
 from .backbone_forward_glot import BackboneStates, forward_backbone, forward_parameters
 from .padding_glot import EqualLengths, LeftPadding
-from .text_encoder_glot import refuse_other_modalities, text_encoder
+from .text_encoder_glot import refuse_other_inputs, text_encoder
 
 
 # Padding reaches the tokens of these in spite of the mask: by a convolution, by what is pooled from neighbours, or by
 # landmarks and buckets that are laid over the whole row.
-_SEES_PADDING = {"canine", "convbert", "funnel", "mra", "nystromformer", "reformer", "yoso"}
+_SEES_PADDING = {"canine", "convbert", "funnel", "mra", "nystromformer", "yoso"}
 
 
 def pin_revision(
@@ -79,7 +79,7 @@ def _refuse_by_configuration(name_or_path: str, revision: str | None, kwargs: di
         )
     except (OSError, ValueError):
         return  # loading the weights comes next and reports what is wrong
-    refuse_other_modalities(config)
+    refuse_other_inputs(config)
 
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:

@@ -98,6 +98,9 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = text_encoder(name_or_model)
             name = getattr(name_or_model, "name_or_path", None) or None  # a part of a model has no name of its own
             kwargs["dtype"] = backbone.dtype
+            quantizer = getattr(name_or_model, "hf_quantizer", None)
+            if quantizer is not None and not quantizer.pre_quantized:  # else its folder says so
+                kwargs["quantization_config"] = quantizer.quantization_config
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
         backbone_config.name_or_path = ""  # said once, in backbone_name_or_path

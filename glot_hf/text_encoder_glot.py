@@ -20,9 +20,12 @@ def text_encoder(model: nn.Module) -> nn.Module:
     if model_type == "glot":
         raise ValueError("this is a GLOT head and not a backbone: load it with from_pretrained")
     if isinstance(model, PreTrainedModel):
+        refuse_other_inputs(model.config, type(model))
         model = model.base_model
     if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
         model = model.get_encoder()
+    if not hasattr(model, "config"):
+        raise ValueError(f"the encoder of a {model_type!r} model cannot be run alone: choose another backbone")
     if (modalities := _modalities(model)) != {"text"}:
         part = model.get_decoder() if "text" in modalities else model  # its language_model or text_model
         if part is model:
@@ -35,17 +38,23 @@ def text_encoder(model: nn.Module) -> nn.Module:
     return model
 
 
-def refuse_other_modalities(config: PreTrainedConfig) -> None:
+def refuse_other_inputs(config: PreTrainedConfig, model_class: type | tuple | None = None) -> None:
     """
     Raises:
-        ValueError: models of this configuration do not read text. Known before their weights are downloaded.
+        ValueError: a model of this configuration is not one that makes states of a text: told before its weights are
+            downloaded.
     """
-    model_class = AutoModel._model_mapping.get(type(config), ())
+    model_class = model_class or AutoModel._model_mapping.get(type(config), ())
     for candidate in model_class if isinstance(model_class, tuple) else (model_class,):
         if "text" not in (modalities := _modalities(candidate)):
             raise _not_of_text(config.model_type, modalities)
-        if config.is_encoder_decoder and candidate.main_input_name != "input_ids":
-            raise _not_of_text(config.model_type, modalities - {"text"})  # which only its decoder writes
+        if (name := getattr(candidate, "main_input_name", "input_ids")) != "input_ids":
+            raise _not_of_text(config.model_type, {name})
+    if "lsh" in (getattr(config, "attn_layers", None) or ()):
+        raise ValueError(
+            f"a {config.model_type!r} model with lsh attention hashes at random, so it says something else of a text "
+            "each time: choose another backbone"
+        )
 
 
 def _modalities(model: nn.Module | type) -> set[str]:
@@ -53,8 +62,8 @@ def _modalities(model: nn.Module | type) -> set[str]:
     return {declared} if isinstance(declared, str) else set(declared)
 
 
-def _not_of_text(model_type: str, modalities: set[str]) -> ValueError:
+def _not_of_text(model_type: str, inputs: set[str]) -> ValueError:
     return ValueError(
-        f"a {model_type!r} model reads {' and '.join(sorted(modalities))}, and no part of it text alone, which a GLOT "
-        "head is about: choose a text model, such as bert-base-uncased, as the backbone"
+        f"a {model_type!r} model reads {' and '.join(sorted(inputs))}, and no part of it text alone, which is what a "
+        "GLOT head is for: choose a text model, such as bert-base-uncased, as the backbone"
     )

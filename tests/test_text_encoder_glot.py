@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.backbone_glot import load_backbone
+from glot_hf.backbone_glot import load_backbone, run_backbone
 from glot_hf.text_encoder_glot import text_encoder
 
 
@@ -50,6 +50,7 @@ OF_SEVERAL = {  # models that also see: their sizes, and what reads the text
 }
 T5_GEMMA = {"encoder": DECODER, "decoder": DECODER | {"cross_attention_hidden_size": 32}}
 REFUSED = {  # models that read no text
+    "regnet": {"embedding_size": 8, "hidden_sizes": [8], "depths": [1], "groups_width": 4},
     "vit": VISION,
     "wav2vec2": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48},
     "whisper": {"d_model": 96, "encoder_layers": 1, "decoder_layers": 1},
@@ -76,6 +77,20 @@ def test_of_an_encoder_and_decoder():
     assert text_encoder(with_head) is with_head.encoder
     ids = torch.ones(1, 3, dtype=torch.long)
     assert text_encoder(T5EncoderModel(config))(input_ids=ids).last_hidden_state.shape == (1, 3, 32)
+
+
+@pytest.mark.parametrize("model_type", ["big_bird", "bigbird_pegasus"])
+def test_sparse_attention_that_is_left_at_the_first_short_text(model_type):
+    """A long text gets the same states before a short one and after it."""
+    sizes = {"block_size": 2, "num_random_blocks": 1, "attention_type": "block_sparse", "max_position_embeddings": 64}
+    both = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 4}
+    torch.manual_seed(0)
+    backbone = text_encoder(random_model(model_type, {**(TEXT if model_type == "big_bird" else both), **sizes}))
+    long_text = torch.randint(3, 60, (1, 40))
+    with torch.no_grad():
+        before = run_backbone(backbone, {"input_ids": long_text}).states
+        run_backbone(backbone, {"input_ids": IDS})
+        assert torch.equal(run_backbone(backbone, {"input_ids": long_text}).states, before)
 
 
 @pytest.mark.parametrize("model_type", OF_SEVERAL)
@@ -139,6 +154,17 @@ class TestRefused:
         sizes = {**TEXT, "input_size": 8, "patch_size": 4, "coordinate_size": 4, "shape_size": 4}
         with pytest.raises(ValueError, match="'layoutlmv3' model reads image and text, and no part of it text alone"):
             text_encoder(random_model("layoutlmv3", sizes))
+
+    def test_an_encoder_that_cannot_be_run_alone(self):
+        sizes = {"d_model": 32, "langs": ["en", "de"], "src_vocab_size": 9, "tgt_vocab_size": 9}
+        with pytest.raises(ValueError, match="encoder of a 'fsmt' model cannot be run alone"):
+            text_encoder(random_model("fsmt", sizes))
+
+    def test_a_model_that_hashes_at_random(self, tmp_path):
+        config = AutoConfig.for_model("reformer", attn_layers=["local", "lsh"])
+        config.save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match="'reformer' model with lsh attention hashes at random"):
+            load_backbone(str(tmp_path))
 
     def test_not_a_model(self):
         with pytest.raises(TypeError, match="not Linear"):

@@ -36,7 +36,7 @@ ENCODERS = {
     "electra": {},
     "eurobert": {},
     "fnet": {},
-    "funnel": {"block_sizes": [1, 1]},
+    "funnel": {"architectures": ["FunnelModel"], "block_sizes": [1, 1], "block_repeats": [1, 1]},
     "longformer": {},
     "modernbert": {"global_attn_every_n_layers": 2},
     "mpnet": {},
@@ -112,7 +112,8 @@ def batch(backbone):
     """The same three sentences, padded on the right and on the left."""
     generator = torch.Generator().manual_seed(0)
     pad = getattr(backbone.config, "pad_token_id", None) or 0
-    rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, 1, 5)]
+    shortest = {"canine": 4, "funnel": 2}.get(backbone.config.model_type, 1)  # what they take themselves
+    rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, shortest, 5)]
     sides = {}
     for side in ("right", "left"):
         ids, mask = torch.full((3, 9), pad), torch.zeros(3, 9, dtype=torch.long)
