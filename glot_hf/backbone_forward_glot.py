@@ -18,10 +18,10 @@ class BackboneStates(NamedTuple):
 
 
 def forward_parameters(backbone: nn.Module) -> Mapping[str, inspect.Parameter]:
-    """What the backbone's forward takes, by name."""
+    """What the forward of the backbone's class takes, by name: an instance may have hooks around its own."""
     if hasattr(backbone, "get_base_model"):  # peft's own forward passes on whatever it is given
         backbone = backbone.get_base_model()
-    return inspect.signature(backbone.forward).parameters
+    return inspect.signature(type(backbone).forward).parameters
 
 
 def forward_backbone(

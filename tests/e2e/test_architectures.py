@@ -112,7 +112,7 @@ def batch(backbone):
     """The same three sentences, padded on the right and on the left."""
     generator = torch.Generator().manual_seed(0)
     pad = getattr(backbone.config, "pad_token_id", None) or 0
-    shortest = {"canine": 4, "funnel": 2}.get(backbone.config.model_type, 1)  # what they take themselves
+    shortest = {"canine": 4, "funnel": 3}.get(backbone.config.model_type, 1)  # what they take themselves
     rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, shortest, 5)]
     sides = {}
     for side in ("right", "left"):
