@@ -3,22 +3,23 @@
 
 import inspect
 import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 from transformers.utils.hub import extract_commit_hash
 
+from .backbone_forward_glot import BackboneStates, forward_backbone, forward_parameters
+from .padding_glot import EqualLengths, LeftPadding
+from .text_encoder_glot import refuse_other_inputs, text_encoder
 
-class BackboneStates(NamedTuple):
-    """What a backbone makes of a batch."""
 
-    states: Tensor  # (B, L, d); (B, L, n, d) where n layers are read
-    hidden_states: tuple[Tensor, ...] | None  # each (B, L, d)
-    attentions: tuple[Tensor, ...] | None  # each (B, heads, L, L)
+# Padding reaches the tokens of these in spite of the mask: by a convolution, by what is pooled from neighbours, or by
+# landmarks and buckets that are laid over the whole row.
+_SEES_PADDING = {"canine", "convbert", "funnel", "mra", "nystromformer", "yoso"}
 
 
 def pin_revision(
@@ -48,8 +49,10 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
 
     Raises:
         OSError: the backbone cannot be found or loaded.
+        ValueError: it does not read text; where its configuration says so, its weights are not downloaded.
     """
     kwargs.setdefault("trust_remote_code", False)
+    _refuse_by_configuration(name_or_path, revision, kwargs)
     try:
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
     except (OSError, ValueError) as error:
@@ -65,36 +68,25 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     return backbone
 
 
+def _refuse_by_configuration(name_or_path: str, revision: str | None, kwargs: dict[str, Any]) -> None:
+    """Before gigabytes are downloaded, what can be told without."""
+    if "gguf_file" in kwargs:
+        return  # always of a language model, and its configuration is in the large file
+    where = ("cache_dir", "code_revision", "local_files_only", "subfolder", "token", "trust_remote_code")
+    try:
+        config = kwargs.get("config") or AutoConfig.from_pretrained(
+            name_or_path, revision=revision, **{key: kwargs[key] for key in where if key in kwargs}
+        )
+    except (OSError, ValueError):
+        return  # loading the weights comes next and reports what is wrong
+    refuse_other_inputs(config)
+
+
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """A backbone with random weights, ready for those of a checkpoint. Never runs code from a repository."""
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
     optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))
-
-
-def text_encoder(backbone: nn.Module) -> nn.Module:
-    """
-    The part of a model that makes token states: without its task head, and without the decoder if it has both.
-
-    Raises:
-        TypeError: this is not a model.
-        ValueError: it is a GLOT head, or has adapters that are not in its layers.
-    """
-    if hasattr(backbone, "get_base_model"):  # a PeftModel, whose adapters are in the layers of the model inside
-        if backbone.active_peft_config.is_prompt_learning:
-            kind = backbone.active_peft_config.peft_type.value
-            raise ValueError(f"a backbone cannot have a {kind} adapter: use one in its layers, such as LoRA")
-        backbone = backbone.get_base_model()
-    model_type = getattr(getattr(backbone, "config", None), "model_type", None)
-    if model_type is None:
-        raise TypeError(f"a backbone is a repository, a folder or a transformers model, not {type(backbone).__name__}")
-    if model_type == "glot":
-        raise ValueError("this is a GLOT head and not a backbone: load it with from_pretrained")
-    if isinstance(backbone, PreTrainedModel):
-        backbone = backbone.base_model
-    if getattr(backbone.config, "is_encoder_decoder", False) and hasattr(backbone, "get_encoder"):
-        backbone = backbone.get_encoder()
-    return backbone
 
 
 def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:
@@ -117,6 +109,12 @@ def has_adapters(backbone: nn.Module | None) -> bool:
     return backbone is not None and any(hasattr(module, "base_layer") for module in backbone.modules())
 
 
+def device_of(backbone: nn.Module) -> torch.device:
+    """Where its inputs go: the device of its first parameter, but of one that is offloaded, which lies nowhere."""
+    devices = (parameter.device for parameter in backbone.parameters())
+    return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+
+
 def run_backbone(
     backbone: nn.Module,
     inputs: dict[str, Tensor | None],
@@ -127,84 +125,79 @@ def run_backbone(
     """
     Token states of the `layers` of a backbone.
 
-    Where no `position_ids` are given, left-padded rows are shifted to right padding on the way in and back on the way
-    out: absolute positions then start at a row's first token, as they do without padding. A backbone that is frozen as
-    a whole is run without recording gradients.
+    A text's states are those that it has alone. Where no `position_ids` are given, left-padded rows are shifted to
+    right padding on the way in and back on the way out: absolute positions then start at a row's first token, as they
+    do without padding. A backbone that takes no attention mask, or does not keep to it, is run on rows of equal
+    length, one length after the other and without padding, where its states are zeros. A backbone that is frozen as a
+    whole is run without recording gradients.
 
     Args:
         inputs: `input_ids` or `inputs_embeds`, `attention_mask`, `token_type_ids`, `position_ids`; None is left out.
 
     Raises:
-        ValueError: the backbone does not have one of the `layers`.
+        ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
     """
-    mask = inputs.get("attention_mask")
-    shift = None
-    can_shift = mask is not None and mask.dim() == 2 and inputs.get("position_ids") is None
-    # When traced, always: a branch on data cannot be exported.
-    if can_shift and (torch.compiler.is_compiling() or not mask[:, 0].all()):
-        shift = _LeftPadding(mask)
     inputs = {name: tensor for name, tensor in inputs.items() if tensor is not None}
-    if shift is not None:
-        inputs = {name: shift.to_right(tensor) for name, tensor in inputs.items()}
-
-    flags: dict[str, Any] = {"return_dict": True}
-    if layers != -1:
-        flags["output_hidden_states"] = True
-    elif output_hidden_states:
-        flags["output_hidden_states"] = output_hidden_states  # recent models also take a list of layers
-    if output_attentions:
-        flags["output_attentions"] = True
-    if "use_cache" in inspect.signature(backbone.forward).parameters:
-        flags["use_cache"] = False  # a decoder would keep keys and values that nothing reads
-
     with torch.set_grad_enabled(torch.is_grad_enabled() and is_trainable(backbone)):
-        outputs = backbone(**inputs, **flags)
+        if "attention_mask" not in inputs:
+            return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
+        run = _run_without_padding if sees_padding(backbone) else _run_padded_on_the_right
+        return run(backbone, inputs, layers, output_hidden_states, output_attentions)
 
-    hidden_states = outputs.hidden_states if output_hidden_states else None
-    attentions = outputs.attentions if output_attentions else None
-    states = outputs.last_hidden_state if layers == -1 else _select_layers(outputs.hidden_states, layers)
-    if shift is not None:
-        states = shift.to_left(states)
-        # A layer that was not asked for is None.
-        hidden_states = hidden_states and tuple(
-            state if state is None else shift.to_left(state) for state in hidden_states
+
+def sees_padding(backbone: nn.Module) -> bool:
+    """Whether padding changes the states of tokens: there is no attention mask, or it does not keep padding out."""
+    return backbone.config.model_type in _SEES_PADDING or "attention_mask" not in forward_parameters(backbone)
+
+
+def _run_padded_on_the_right(backbone: nn.Module, inputs: dict[str, Tensor], *wanted) -> BackboneStates:
+    mask = inputs["attention_mask"]
+    can_shift = mask.dim() == 2 and "position_ids" not in inputs
+    # When traced, always: a branch on data cannot be exported.
+    if not can_shift or not (torch.compiler.is_compiling() or not mask[:, 0].all()):
+        return forward_backbone(backbone, inputs, *wanted)
+    shift = LeftPadding(mask)
+    inputs = {name: shift.to_right(tensor) for name, tensor in inputs.items()}
+    states, hidden_states, attentions = forward_backbone(backbone, inputs, *wanted)
+    return BackboneStates(
+        shift.to_left(states),
+        _each(shift.to_left, hidden_states),
+        _each(lambda attention: shift.to_left(shift.to_left(attention, dim=2), dim=3), attentions),
+    )
+
+
+def _run_without_padding(
+    backbone: nn.Module,
+    inputs: dict[str, Tensor],
+    layers: int | list[int],
+    output_hidden_states: bool | list[int],
+    output_attentions: bool,
+) -> BackboneStates:
+    inputs = dict(inputs)
+    mask = inputs.pop("attention_mask")
+    if mask.all():
+        return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
+    if output_attentions:
+        raise ValueError(
+            f"a {backbone.config.model_type!r} backbone, which sees padding, is run on texts of one length at a time: "
+            "pass no padding to get its attentions"
         )
-        attentions = attentions and tuple(shift.to_left(shift.to_left(a, dim=2), dim=3) for a in attentions)
-    return BackboneStates(states, hidden_states, attentions)
-
-
-class _LeftPadding:
-    """Rolls each row of a batch by the number of padded positions before its first token, and back."""
-
-    def __init__(self, mask: Tensor):
-        padded = (mask.cumsum(dim=1) == 0).sum(dim=1, keepdim=True)  # (B, 1)
-        positions = torch.arange(mask.shape[1], device=mask.device)  # (L,)
-        self._right = (positions + padded) % mask.shape[1]  # (B, L)
-        self._left = (positions - padded) % mask.shape[1]  # (B, L)
-
-    def to_right(self, tensor: Tensor) -> Tensor:
-        return self._take(tensor, self._right, dim=1)
-
-    def to_left(self, tensor: Tensor, dim: int = 1) -> Tensor:
-        return self._take(tensor, self._left, dim)
-
-    @staticmethod
-    def _take(tensor: Tensor, index: Tensor, dim: int) -> Tensor:
-        shape = [1] * tensor.dim()
-        shape[0], shape[dim] = index.shape
-        return torch.take_along_dim(tensor, index.to(tensor.device).view(shape), dim=dim)
-
-
-def _select_layers(hidden_states: tuple[Tensor, ...], layers: int | list[int]) -> Tensor:
-    for layer in [layers] if isinstance(layers, int) else layers:
-        if not -len(hidden_states) <= layer < len(hidden_states):
-            raise ValueError(
-                f"backbone_layers={layers}: the backbone has hidden states 0 (its embeddings) to "
-                f"{len(hidden_states) - 1}, or -{len(hidden_states)} to -1 from the end"
+    states = hidden_states = None
+    for group in EqualLengths.groups(mask):
+        rows = {name: group.take(tensor) for name, tensor in inputs.items()}
+        run = forward_backbone(backbone, rows, layers, output_hidden_states)
+        states = group.put(run.states, states)
+        if run.hidden_states is not None:
+            others = hidden_states or [None] * len(run.hidden_states)
+            hidden_states = tuple(
+                state if state is None else group.put(state, among) for state, among in zip(run.hidden_states, others)
             )
-    if isinstance(layers, int):
-        return hidden_states[layers]
-    return torch.stack([hidden_states[layer] for layer in layers], dim=2)  # (B, L, n, d)
+    return BackboneStates(states, hidden_states, None)
+
+
+def _each(function: Callable[[Tensor], Tensor], tensors: tuple[Tensor, ...] | None) -> tuple[Tensor, ...] | None:
+    # A layer that was not asked for is None.
+    return tensors and tuple(tensor if tensor is None else function(tensor) for tensor in tensors)
 
 
 def has_optional_pooler(model_class: type | tuple) -> bool:

@@ -16,7 +16,7 @@ from .version_glot import __version__
 require_version("transformers>=5.4", "This GLOT head needs a newer transformers: pip install -U transformers")
 
 from huggingface_hub.dataclasses import strict, validated_field  # noqa: E402
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
+from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 
@@ -334,6 +334,11 @@ class GlotConfig(PreTrainedConfig):
         """Part of `@strict`-powered validation."""
         if self.backbone_in_checkpoint and self.backbone_config is None:
             raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
+        if self.backbone_in_checkpoint and type(self.backbone_config) not in MODEL_MAPPING:
+            raise ValueError(
+                f"backbone_in_checkpoint=True needs a backbone that transformers builds from its configuration, which "
+                f"{self.backbone_config.model_type!r} is not: it is part of a model, or has code of its own"
+            )
 
 
 def _refuse_two_thresholds(options: dict[str, Any]) -> None:
@@ -349,8 +354,9 @@ def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
     model_type = config_dict.pop("model_type", None)
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")
-    if model_type not in CONFIG_MAPPING and "auto_map" in config_dict:
-        # Of a backbone with code of its own, which is not run to read a few numbers. A class, because to_dict asks it.
+    if model_type not in CONFIG_MAPPING and config_dict:
+        # Of a part of a model, or of one with code of its own, which is not run to read a few numbers. A class,
+        # because to_dict asks it.
         return type("UnregisteredConfig", (PreTrainedConfig,), {"model_type": model_type})(**config_dict)
     return AutoConfig.for_model(model_type, **config_dict)
 

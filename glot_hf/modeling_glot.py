@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
-from .backbone_glot import BackboneStates, build_backbone, is_trainable, run_backbone
+from .backbone_forward_glot import BackboneStates
+from .backbone_glot import build_backbone, is_trainable, run_backbone
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel

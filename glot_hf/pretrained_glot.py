@@ -15,18 +15,19 @@ from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
 from .backbone_glot import (
     batches_by_length,
+    device_of,
     has_adapters,
     has_optional_pooler,
     is_trainable,
     load_backbone,
     pin_revision,
-    text_encoder,
 )
 from .card_glot import Training
 from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig, hidden_size_of
 from .hub_glot import upload
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
+from .text_encoder_glot import text_encoder
 
 
 logger = logging.get_logger(__name__)
@@ -121,9 +122,13 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = load_backbone(name, revision, **kwargs)
         else:
             backbone = text_encoder(name_or_model)
-            # Its adapters' own place is not known to a live model, and its name is that of the base without them.
-            name = None if has_adapters(backbone) else getattr(backbone, "name_or_path", None) or None
+            # Its adapters' own place is not known to a live model, and its name is that of the base without them; and a
+            # part of a model has no name of its own.
+            name = None if has_adapters(backbone) else getattr(name_or_model, "name_or_path", None) or None
             kwargs["dtype"] = backbone.dtype
+            quantizer = getattr(name_or_model, "hf_quantizer", None)
+            if quantizer is not None and not quantizer.pre_quantized:  # else its folder says so
+                kwargs["quantization_config"] = quantizer.quantization_config
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
         backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
@@ -310,7 +315,6 @@ class GlotPreTrainedModel(PreTrainedModel):
         else:
             commit = getattr(backbone.config, "_commit_hash", None)  # transformers 5.23 no longer keeps it
             self._warn_of_another(getattr(backbone, "name_or_path", None), commit)
-        self.to(backbone.device)
         self.attach_backbone(text_encoder(backbone))
         self.eval()
 
@@ -360,7 +364,8 @@ class GlotPreTrainedModel(PreTrainedModel):
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """
-        Freezes a backbone and runs this head on it.
+        Freezes a backbone and runs this head on it. The head moves to the backbone's device: where it is spread over
+        several, to the first.
 
         Raises:
             ValueError: its architecture or hidden size is not what the head was made for.
@@ -377,8 +382,13 @@ class GlotPreTrainedModel(PreTrainedModel):
                 f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
                 f"{size}: pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
             )
+        self.base_model.backbone = None  # one that was there before stays where it is
+        self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()
         self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
+        device_map = getattr(backbone, "hf_device_map", None) or {}
+        if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
+            self.hf_device_map = accelerators  # Trainer and accelerate then leave it where it is
 
     @property
     def dtype(self) -> torch.dtype:
@@ -444,7 +454,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         base = self.base_model
         if base.backbone is None:
             raise ValueError(NO_BACKBONE)
-        device = base.backbone.device
+        device = device_of(base.backbone)
         pad = DataCollatorWithPadding(tokenizer)
         vectors = torch.empty(len(sentences), self.config.hidden_size)
         was_training = self.training

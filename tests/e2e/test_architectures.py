@@ -1,70 +1,119 @@
-"""Heads on tiny random backbones of many architectures: padding side, saving, training step."""
+"""Heads on tiny random backbones of many architectures: alone, in company, padding side, saving, a Trainer's step."""
+
+import dataclasses
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
 
 
-SMALL = {
-    "vocab_size": 64,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "max_position_embeddings": 64,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
+# By each of the names that configurations have for them.
+SIZES = {
+    32: "hidden_size d_model dim n_embd embed_dim embedding_size word_embed_proj_dim ffn_dim d_ff hidden_dim d_inner "
+    "intermediate_size encoder_ffn_dim decoder_ffn_dim lru_width",
+    8: "head_dim d_kv d_head state_size attention_head_size moe_intermediate_size shared_expert_intermediate_size",
+    4: "num_attention_heads n_heads n_head encoder_attention_heads decoder_attention_heads attention_heads num_heads "
+    "num_local_experts num_experts attention_window",
+    2: "num_hidden_layers n_layers n_layer num_layers encoder_layers decoder_layers num_key_value_heads "
+    "num_experts_per_tok num_decoder_layers",
+    64: "vocab_size max_position_embeddings n_positions max_seq_len context_length",
 }
-DECODER = SMALL | {"num_key_value_heads": 2, "head_dim": 8}
-ARCHITECTURES = {
-    "albert": SMALL | {"embedding_size": 16},
-    "bert": SMALL,
-    "deberta-v2": SMALL,
-    "distilbert": {"vocab_size": 64, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48},
-    "electra": SMALL | {"embedding_size": 16},
-    "gemma2": DECODER,
-    "gemma3_text": DECODER,
-    "gpt2": {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
-    "gpt_neox": SMALL,
-    "llama": DECODER,
-    "mamba": {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4, "pad_token_id": 0},
-    "mistral": DECODER,
-    "modernbert": SMALL | {"global_attn_every_n_layers": 2},
-    "mpnet": SMALL,
-    "opt": {
-        "vocab_size": 64,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "ffn_dim": 48,
-        "word_embed_proj_dim": 16,
-        "max_position_embeddings": 64,
-    },
-    "phi3": DECODER,
-    "qwen2": DECODER,
-    "qwen3": DECODER,
-    "roberta": SMALL | {"pad_token_id": 1},
-    "smollm3": DECODER,
-    "t5": {"vocab_size": 64, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4},
-    "xlm-roberta": SMALL | {"pad_token_id": 1},
+SMALL = {name: size for size, names in SIZES.items() for name in names.split()}
+SMALL |= {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+
+# What is left to say of each.
+ENCODERS = {
+    "albert": {},
+    "bert": {},
+    "big_bird": {},
+    "canine": {"num_hash_buckets": 64},
+    "convbert": {},
+    "deberta": {},
+    "deberta-v2": {},
+    "distilbert": {},
+    "electra": {},
+    "eurobert": {},
+    "fnet": {},
+    "funnel": {"architectures": ["FunnelModel"], "block_sizes": [1, 1], "block_repeats": [1, 1]},
+    "longformer": {},
+    "modernbert": {"global_attn_every_n_layers": 2},
+    "mpnet": {},
+    "nomic_bert": {},
+    "nystromformer": {"num_landmarks": 4, "segment_means_seq_len": 4},
+    "roberta": {"pad_token_id": 1},
+    "xlm": {},
+    "xlm-roberta": {"pad_token_id": 1},
+    "xlnet": {},
 }
+ENCODERS_OF_BOTH = {  # an encoder and a decoder
+    "bart": {},
+    "m2m_100": {},
+    "mbart": {},
+    "pegasus": {},
+    "t5": {},
+}
+DECODERS = {
+    "bloom": {},
+    "codegen": {"rotary_dim": 4},
+    "cohere": {},
+    "falcon": {},
+    "gemma2": {},
+    "gemma3_text": {},
+    "gpt2": {},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 4},
+    "gpt_neox": {},
+    "llama": {},
+    "mistral": {},
+    "modernbert-decoder": {},
+    "mpt": {},
+    "olmo2": {},
+    "opt": {"word_embed_proj_dim": 16},
+    "phi3": {},
+    "qwen2": {},
+    "qwen3": {},
+    "smollm3": {},
+    "stablelm": {},
+    "xglm": {},
+}
+MIXTURES_OF_EXPERTS = {
+    "gpt_oss": {},
+    "mixtral": {},
+    "qwen2_moe": {},
+}
+RECURRENT = {
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "use_mamba_kernels": False},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+    "mamba": {},
+    "mamba2": {"num_heads": 8, "n_groups": 1},
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
+    "rwkv": {},
+}
+ARCHITECTURES = ENCODERS | ENCODERS_OF_BOTH | DECODERS | MIXTURES_OF_EXPERTS | RECURRENT
+
+
+def small_config(architecture):
+    config_class = CONFIG_MAPPING[architecture]
+    names = {field.name for field in dataclasses.fields(config_class)}
+    names |= {alias for alias, name in config_class.attribute_map.items() if name not in SMALL}
+    sizes = {name: size for name, size in SMALL.items() if name in names}
+    return AutoConfig.for_model(architecture, **sizes | ARCHITECTURES[architecture])
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
 def backbone(request):
     torch.manual_seed(0)
-    return AutoModel.from_config(AutoConfig.for_model(request.param, **ARCHITECTURES[request.param])).eval()
+    return AutoModel.from_config(small_config(request.param)).eval()
 
 
 @pytest.fixture
 def batch(backbone):
     """The same three sentences, padded on the right and on the left."""
     generator = torch.Generator().manual_seed(0)
-    pad = backbone.config.pad_token_id or 0
-    rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, 1, 5)]
+    pad = getattr(backbone.config, "pad_token_id", None) or 0
+    shortest = {"canine": 4, "funnel": 3}.get(backbone.config.model_type, 1)  # what they take themselves
+    rows = [torch.randint(3, 64, (length,), generator=generator) for length in (9, shortest, 5)]
     sides = {}
     for side in ("right", "left"):
         ids, mask = torch.full((3, 9), pad), torch.zeros(3, 9, dtype=torch.long)
@@ -80,7 +129,9 @@ def test_one_head(backbone, batch, tmp_path):
     model = GlotForSequenceClassification.from_backbone(backbone, num_labels=3, gnn_hidden_size=8, tau=0.0)
     with torch.no_grad():
         right, left = model(**batch["right"]).logits, model(**batch["left"]).logits
-    torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
+        alone = torch.cat([model(input_ids=ids[None, mask.bool()]).logits for ids, mask in rows_of(batch)])
+    torch.testing.assert_close(right, alone, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(left, alone, rtol=1e-5, atol=1e-5)
 
     backbone.save_pretrained(tmp_path / "backbone")
     model.save_pretrained(tmp_path / "head")
@@ -91,16 +142,30 @@ def test_one_head(backbone, batch, tmp_path):
     with torch.no_grad():  # where operands lie in memory can change how a matrix product is rounded
         torch.testing.assert_close(reloaded(**batch["right"]).logits, right, rtol=1e-6, atol=1e-6)
 
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    losses = []
-    for _ in range(10):
-        loss = model.train()(**batch["left"], labels=torch.tensor([0, 1, 2])).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    rows = [
+        {"labels": label, **dict(zip(batch["left"], row))} for label, row in enumerate(zip(*batch["left"].values()))
+    ]
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=2, learning_rate=1e-2, save_strategy="no", report_to="none", use_cpu=True
+    )
+    trainer = Trainer(model, arguments, train_dataset=rows)
+    trainer.train()
     assert all(parameter.grad is None for parameter in model.glot.backbone.parameters())
+    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert "classifier.weight" in changed and any(name.startswith("glot.head.") for name in changed)
+    assert not any(name.startswith("glot.backbone.") for name in changed)
+
+
+@pytest.mark.parametrize("backbone", sorted(ENCODERS_OF_BOTH), indirect=True)
+def test_only_the_encoder_is_read(backbone, batch):
+    """As transformers itself runs it, on a batch that is padded as the model expects."""
+    with torch.no_grad():
+        model = GlotModel.from_backbone(backbone, gnn_hidden_size=8)
+        states = model(**batch["right"], output_hidden_states=True).hidden_states[-1]
+        expected = backbone(**batch["right"], decoder_input_ids=torch.ones(3, 1, dtype=torch.long))
+    valid = batch["right"]["attention_mask"].bool()
+    torch.testing.assert_close(states[valid], expected.encoder_last_hidden_state[valid])
 
 
 @pytest.mark.parametrize("backbone", ["llama", "roberta"], indirect=True)

@@ -53,8 +53,8 @@ def test_a_head_on_a_gguf_file_comes_back(gemma, tmp_path):
     model.save_pretrained(tmp_path / "head")
     reloaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
     batch = tokenizer(TEXTS[:3], padding=True, return_tensors="pt")
-    with torch.no_grad():
-        assert torch.equal(model(**batch).logits, reloaded(**batch).logits)
+    with torch.no_grad():  # where operands lie in memory can change how a matrix product is rounded
+        torch.testing.assert_close(reloaded(**batch).logits, model(**batch).logits, rtol=1e-5, atol=1e-5)
     Trainer(reloaded, TrainingArguments(str(tmp_path)))
 
 

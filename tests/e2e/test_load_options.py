@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
 
@@ -37,7 +37,13 @@ class TestOptions:
 
     @pytest.mark.parametrize("loader", LOADERS)
     @pytest.mark.parametrize(
-        "option, value", [("attn_implementation", "eager"), ("dtype", torch.bfloat16), ("device_map", "cpu")]
+        "option, value",
+        [
+            ("attn_implementation", "eager"),
+            ("dtype", torch.bfloat16),
+            ("device_map", "cpu"),
+            ("device_map", "auto"),
+        ],
     )
     def test_options_of_the_backbone(self, head_path, backbone_calls, loader, option, value):
         model = loader.from_pretrained(head_path, **{option: value})
@@ -61,6 +67,23 @@ class TestOptions:
         assert model.config.similarity_threshold == model.glot.head.pooling.threshold == 0.9
         with pytest.raises(TypeError, match="tua"):
             GlotForSequenceClassification.from_pretrained(head_path, tua=0.9)
+
+
+@pytest.mark.parametrize("attn_implementation", ["eager", "sdpa"])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float32, 1e-5), (torch.float16, 5e-3), (torch.bfloat16, 4e-2)], ids=str
+)
+def test_attention_and_precision(backbone_path, tmp_path, attn_implementation, dtype, tolerance):
+    """The same vectors, within what the backbone's dtype can tell apart."""
+    torch.manual_seed(0)  # all tokens are joined: no cosine can cross the threshold
+    model = GlotModel.from_backbone(backbone_path, **SMALL | {"tau": -1.0})
+    model.save_pretrained(tmp_path / "head")
+    other = GlotModel.from_pretrained(tmp_path / "head", dtype=dtype, attn_implementation=attn_implementation)
+    assert (other.backbone.dtype, other.backbone.config._attn_implementation) == (dtype, attn_implementation)
+    with torch.no_grad():
+        expected, vectors = (model(IDS, MASK).pooler_output for model in (model, other))
+    assert vectors.dtype == torch.float32
+    assert ((vectors - expected).norm(dim=-1) / expected.norm(dim=-1)).max() < tolerance
 
 
 def test_a_head_is_not_quantized_because_its_backbone_is(tiny_bert, tmp_path):
@@ -101,3 +124,36 @@ class TestDtype:
         """`pipeline()` always passes dtype="auto": it must not change what the head computes."""
         loaded = GlotForSequenceClassification.from_pretrained(bf16_head[1], dtype="auto")
         assert loaded.glot.backbone.dtype == torch.bfloat16
+
+
+class TestDevices:
+    def test_the_head_follows_the_backbone(self, backbone_path, head_path, monkeypatch):
+        """Also a new one. There is one device here; "meta" stands for another."""
+        monkeypatch.setattr("glot_hf.pretrained_glot.device_of", lambda backbone: torch.device("meta"))
+        for model in (GlotModel.from_backbone(backbone_path, **SMALL), GlotModel.from_pretrained(head_path)):
+            assert {parameter.device.type for parameter in model.head.parameters()} == {"meta"}
+            assert {parameter.device.type for parameter in model.backbone.parameters()} == {"cpu"}
+
+    def test_an_offloaded_backbone(self, model, backbone_path, head_path, tmp_path):
+        """Its first parameters lie on no device."""
+        first, *others = dict.fromkeys(
+            name.split(".")[0] for name in AutoModel.from_pretrained(backbone_path).state_dict()
+        )
+        device_map = {first: "disk"} | dict.fromkeys(others, "cpu")
+        options = {"device_map": device_map, "offload_folder": str(tmp_path / "offload")}
+        loaded = GlotForSequenceClassification.from_pretrained(head_path, **options)
+        assert loaded.glot.backbone.device.type == "meta"
+        assert {parameter.device.type for parameter in loaded.glot.head.parameters()} == {"cpu"}
+        assert torch.equal(logits(loaded), logits(model))
+        loaded.save_pretrained(tmp_path / "again")
+        assert torch.equal(logits(GlotForSequenceClassification.from_pretrained(tmp_path / "again")), logits(model))
+
+    def test_trainer_leaves_a_backbone_over_several_devices_where_it_is(self, tiny_bert, tmp_path):
+        tiny_bert.hf_device_map = {"embeddings": 0, "encoder.layer.0": 1, "encoder.layer.1": "cpu"}
+        model = GlotForSequenceClassification.from_backbone(tiny_bert, **SMALL)
+        trainer = Trainer(model, TrainingArguments(str(tmp_path), use_cpu=True, report_to="none"))
+        assert trainer.is_model_parallel and not trainer.place_model_on_device
+        model.save_pretrained(tmp_path / "head")  # without the warning that offloaded modules will be loaded
+
+    def test_on_one_device_nothing_is_said_of_several(self, head_path):
+        assert not hasattr(GlotModel.from_pretrained(head_path, device_map="cpu"), "hf_device_map")

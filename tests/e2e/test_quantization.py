@@ -1,0 +1,68 @@
+"""Heads on backbones of 8 and 4 bits: they come back, on a backbone of as many bits, and they train."""
+
+import pytest
+import torch
+from transformers import AutoModel, BitsAndBytesConfig, TorchAoConfig, Trainer, TrainingArguments
+
+from glot_hf import GlotForSequenceClassification
+
+
+pytestmark = pytest.mark.slow
+IDS = torch.randint(5, 99, (3, 6), generator=torch.Generator().manual_seed(0))
+MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]])
+
+
+@pytest.fixture(params=["torchao 8", "bitsandbytes 8", "bitsandbytes 4"])
+def quantization(request):
+    library, bits = request.param.split()
+    pytest.importorskip(library, reason='pip install "glot-hf[slow]"')
+    if library == "bitsandbytes":
+        return BitsAndBytesConfig(**{f"load_in_{bits}bit": True})
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    return TorchAoConfig(Int8WeightOnlyConfig())
+
+
+@pytest.fixture
+def backbone_path(tmp_path, tiny_llama):
+    tiny_llama.save_pretrained(tmp_path / "backbone")
+    return str(tmp_path / "backbone")
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(IDS, MASK).logits
+
+
+def kind_of_weights(model):
+    return type(model.glot.backbone.layers[0].mlp.up_proj.weight)
+
+
+@pytest.mark.parametrize("is_loaded", [False, True], ids=["folder", "model"])
+def test_a_head_comes_back(backbone_path, quantization, is_loaded, tmp_path):
+    if is_loaded:
+        backbone = AutoModel.from_pretrained(backbone_path, quantization_config=quantization)
+        model = GlotForSequenceClassification.from_backbone(backbone, gnn_hidden_size=8)
+    else:
+        options = {"quantization_config": quantization}
+        model = GlotForSequenceClassification.from_backbone(backbone_path, backbone_kwargs=options, gnn_hidden_size=8)
+    assert kind_of_weights(model) is not torch.nn.Parameter
+    model.save_pretrained(tmp_path / "head")
+    reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head")
+    assert kind_of_weights(reloaded) is kind_of_weights(model)
+    assert torch.equal(logits(reloaded), logits(model))
+
+
+def test_the_head_trains_in_float32(backbone_path, quantization, tmp_path):
+    options = {"quantization_config": quantization}
+    model = GlotForSequenceClassification.from_backbone(backbone_path, backbone_kwargs=options, gnn_hidden_size=8)
+    assert {parameter.dtype for parameter in model.glot.head.parameters()} == {torch.float32}
+    before = model.classifier.weight.clone()
+    rows = [
+        {"input_ids": ids, "attention_mask": mask, "labels": i % 2} for i, (ids, mask) in enumerate(zip(IDS, MASK))
+    ]
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=2, save_strategy="no", report_to="none", use_cpu=True, learning_rate=1e-2
+    )
+    Trainer(model, arguments, train_dataset=rows).train()
+    assert not torch.equal(model.classifier.weight, before)
