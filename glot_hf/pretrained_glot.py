@@ -122,7 +122,7 @@ class GlotPreTrainedModel(PreTrainedModel):
             backbone = load_backbone(name, revision, **kwargs)
         else:
             backbone = text_encoder(name_or_model)
-            # Its adapters' own place is not known to a live model, and its name is that of the base without them; and a
+            # A live model does not know where its adapters are from: its name is that of the base without them. And a
             # part of a model has no name of its own.
             name = None if has_adapters(backbone) else getattr(name_or_model, "name_or_path", None) or None
             kwargs["dtype"] = backbone.dtype
