@@ -89,6 +89,8 @@ class _Outputs:
             value = found[0] if len(found) == 1 else None
         else:
             value = getattr(self._outputs, name, None)
+            if name == "attentions" and hasattr(self._outputs, name):
+                return value  # None where its attn_implementation keeps none, as sdpa, which transformers says
         if not value:
             raise self._missing(name)
         return value
