@@ -74,6 +74,10 @@ def test_a_head_trains_the_same_on_a_sharded_backbone(tmp_path):
     assert one["share"] == 1 and two["share"] < 0.6 and other["share"] < 0.6
     assert len(one["losses"]) == 4
     torch.testing.assert_close(torch.tensor(two["losses"]), torch.tensor(one["losses"]), rtol=0, atol=1e-5)
-    heads = [GlotForSequenceClassification.from_pretrained(tmp_path / name) for name in ("one", "two")]
-    for (name, expected), actual in zip(heads[0].state_dict().items(), heads[1].state_dict().values()):
-        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5, msg=name)
+    heads = [
+        GlotForSequenceClassification.from_pretrained(tmp_path / name, load_backbone=False) for name in ("one", "two")
+    ]
+    states = torch.randn(8, 12, 32, generator=torch.Generator().manual_seed(1))
+    # Not their weights: the readout's last bias has no effect, so its gradient is rounding alone, which Adam scales up.
+    one, two = (head.eval()(hidden_states=states).logits for head in heads)
+    torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
