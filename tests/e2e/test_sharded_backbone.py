@@ -78,6 +78,6 @@ def test_a_head_trains_the_same_on_a_sharded_backbone(tmp_path):
         GlotForSequenceClassification.from_pretrained(tmp_path / name, load_backbone=False) for name in ("one", "two")
     ]
     states = torch.randn(8, 12, 32, generator=torch.Generator().manual_seed(1))
-    # Not their weights: the readout's last bias has no effect, so its gradient is rounding alone, which Adam scales up.
+    # Not their weights: the readout's last bias has no effect, so its gradient is rounding, which Adam scales up.
     one, two = (head.eval()(hidden_states=states).logits for head in heads)
     torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
