@@ -100,8 +100,8 @@ class Hub:
     ) -> str:
         """What `code` prints in a process of its own, in an empty folder, with `environment` after the hub's own.
 
-        `python` is the interpreter. With `without_glot_hf`, `import glot_hf` fails there as where it is not installed. Raises `RuntimeError` with
-        the stderr of a process that fails.
+        `python` is the interpreter. With `without_glot_hf`, `import glot_hf` fails there as where it is not installed.
+        Raises `RuntimeError` with the stderr of a process that fails.
         """
         code = textwrap.dedent(code)
         if without_glot_hf:
