@@ -111,6 +111,7 @@ class GlotModel(GlotPreTrainedModel):
                 padding is left where it is.
             adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
+                Of hidden states, a list of layers gives those alone, and None in place of the others.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
 
