@@ -137,8 +137,8 @@ class DeadHeadCallback(TrainerCallback):
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if metrics.get("eval_distinct_predictions") == 1:
             logger.warning(
-                "The head gives every text of the evaluation the same answer. If this lasts, it has died: train with "
-                'a smaller learning_rate, or with input_norm="standard", as raw states of decoders can be too large'
+                "The head gives every text of the evaluation the same answer. If this lasts, it has died, or not "
+                'begun to learn: train with another learning_rate, longer, or with input_norm="standard"'
             )
 
     on_predict = on_evaluate

@@ -102,15 +102,20 @@ def verify(argv: list[str], summary: str) -> None:
 
     bad = []
     for folder in _caches(argv, "verify", summary):
-        manifest = Manifest.read(folder)
+        try:
+            manifest = Manifest.read(folder)
+        except InputError as error:  # the others are still to be checked
+            print(error)
+            bad.append(str(error))
+            continue
         checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
         found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]
         print(*found or [f"{folder}: all {len(manifest.shards)} shards are whole"], sep="\n")
         bad += found
     if bad:
         raise InputError(
-            f"{len(bad)} shards are damaged or missing, the first {bad[0]}: delete what is damaged, and the command "
-            "that made the cache makes it again"
+            f"damaged or missing: {len(bad)}, the first {bad[0]}: delete what is damaged, and the command that made "
+            "the cache makes it again, and what is missing"
         )
 
 
