@@ -35,13 +35,13 @@ def embed(texts, minilm_path):
 
 
 @pytest.fixture
-def search(capfd):
+def search(capsys):
     """The hits, from standard output."""
 
     def run(*arguments):
-        capfd.readouterr()
+        capsys.readouterr()
         assert main(["search", *arguments]) == 0
-        return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return run
 
@@ -54,10 +54,9 @@ def test_mean_pooling_gives_the_vectors_of_sentence_transformers(embed, minilm_p
     np.testing.assert_allclose(np.load("vectors.npy"), other.encode(TEXTS), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["max", "cls", "last", "weighted_mean"])
-def test_other_poolings(embed, minilm_path, pooling):
-    assert embed("vectors.npy", "--pooling", pooling) == 0
-    model = GlotModel.from_backbone(minilm_path, pooling=pooling)
+def test_another_pooling(embed, minilm_path):
+    assert embed("vectors.npy", "--pooling", "weighted_mean") == 0
+    model = GlotModel.from_backbone(minilm_path, pooling="weighted_mean")
     expected = model.encode(TEXTS, AutoTokenizer.from_pretrained(minilm_path))
     np.testing.assert_allclose(np.load("vectors.npy"), expected, rtol=0, atol=1e-6)
 
@@ -83,8 +82,10 @@ def test_several_files_and_ids(embed, search):
     assert {hit["row"] for hit in hits} == {2, 7} and {hit["text"] for hit in hits} == {"kittens and cats"}
 
 
-@pytest.mark.parametrize("options", [(), ("--faiss_index", "Flat")])
-@pytest.mark.parametrize("output", ["vectors.npy", "vectors.safetensors", "vectors.parquet"])
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [("vectors.npy", ("--faiss_index", "Flat")), ("vectors.safetensors", ()), ("vectors.parquet", ())],
+)
 def test_search(embed, search, output, options):
     columns = ("--text_column", "body", "--id_column", "key")
     assert embed(output, *columns, "--normalize", "--dtype", "float16", files=("texts.csv",)) == 0

@@ -193,7 +193,9 @@ def test_parts_without_a_record_are_not_used(head_path, files, undisturbed, tmp_
 
 
 def test_vectors_too_large_for_float16(head_path, files, tmp_path, monkeypatch):
-    monkeypatch.setattr(GlotModel, "encode", lambda self, texts, tokenizer, batch_size: torch.full((len(texts), 3), 7e4))
+    monkeypatch.setattr(
+        GlotModel, "encode", lambda self, texts, tokenizer, batch_size: torch.full((len(texts), 3), 7e4)
+    )
     with pytest.raises(InputError, match="a vector holds 70000, which float16 cannot"):
         embed(head_path, files, tmp_path / "vectors.npy", dtype="float16")
 
