@@ -52,8 +52,6 @@ def build(argv: list[str], summary: str) -> None:
     require_backbone(backbone)
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    from accelerate import PartialState
-
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
 
@@ -65,8 +63,7 @@ def build(argv: list[str], summary: str) -> None:
     splits = {"train": train, **evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, **where)
-    if PartialState().is_main_process:
-        print(describe(rows["train"]))
+    print(describe(rows["train"]))
 
 
 def info(argv: list[str], summary: str) -> None:
