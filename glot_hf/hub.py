@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
-from .modeling_glot import GlotForSequenceClassification, GlotModel
+from .saved_head import saved_class
 from .training_record import TrainingRecord
 
 
@@ -37,12 +37,7 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
-    model_class = next(
-        (each for each in (GlotForSequenceClassification, GlotModel) if each.__name__ in (config.architectures or ())),
-        None,
-    )
-    if model_class is None:
-        raise InputError(f"{folder!r} is of {config.architectures}, not of a GlotModel or its classifier")
+    model_class = saved_class(config, folder)
     options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
     model = model_class.from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))

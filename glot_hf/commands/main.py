@@ -17,6 +17,7 @@ COMMANDS = {
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",
+    "export": "a head, with or without its backbone, to ONNX or torch.export",
     "publish": "a head, its code and a model card to the Hub",
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
     "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",
