@@ -2,7 +2,6 @@
 """A head, alone or with its backbone, as a file that other programs run: ONNX, or a program of torch.export."""
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 from transformers import PreTrainedTokenizerBase
 
 from .backbone_forward_glot import forward_parameters
@@ -100,8 +100,9 @@ def export_program(model: GlotPreTrainedModel, inputs: dict[str, Tensor]) -> Exp
         model.config.return_dict, base.backbone = return_dict, backbone
         if block_size is not None:
             pooling.block_size = block_size
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it has the paths of this machine
+    for module in program.graph_module.modules():  # what runs without autocast has a graph of its own
+        for node in module.graph.nodes if isinstance(module, GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # it has the paths of this machine
     return program
 
 
@@ -132,6 +133,7 @@ def load_onnx(path: Path) -> Run:
 
 
 def write_torch(program: ExportedProgram, path: Path, model: GlotPreTrainedModel) -> None:
+    program.example_inputs = None  # they would be in the file
     torch.export.save(program, path)
 
 
@@ -154,10 +156,11 @@ FORMATS = {
 
 def quantize_int8(source: Path, target: Path) -> None:
     """An ONNX file with linear layers and embeddings in int8; what linear layers read is rounded batch by batch."""
-    from onnxruntime.quantization import quantize_dynamic
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _quiet():
-        quantize_dynamic(source, target, use_external_data_format=os.path.getsize(source) > _LARGEST_ONNX_FILE)
+        # Unsigned: products with signed weights overflow on processors without VNNI.
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QUInt8)
 
 
 def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

@@ -59,20 +59,23 @@ for text, logits in zip(texts, session.run(None, inputs)[0]):
     print(text, "->", labels[str(logits.argmax())])
 """
 
-_NUMBERS = """\
-for text, {what} in zip(texts, session.run(None, inputs)[0]):
-    print(text, "->", {what})
+_LOGITS = """\
+for text, logits in zip(texts, session.run(None, inputs)[0]):
+    print(text, "->", logits)
+"""
+
+_VECTORS = """\
+for text, vector in zip(texts, session.run(None, inputs)[0]):
+    print(text, "->", vector[:3], "and so on,", len(vector), "numbers")
 """
 
 
 def example(config: GlotConfig, with_backbone: bool, is_classifier: bool) -> str:
     """The source of an example.py for an ONNX file."""
-    names_label = is_classifier and config.problem_type in (None, "single_label_classification")
-    names_label = names_label and config.pair_mode != "cosine" and config.num_labels > 1
-    what = "logits" if is_classifier else "vector"
+    names_labels = is_classifier and config.problem_type == "single_label_classification"
     return (_OF_TEXT if with_backbone else _OF_HIDDEN_STATES).format(
-        imports="import json\n" if names_label else "",
-        second_texts=_SECOND_TEXTS if config.pair_mode is not None and is_classifier else "",
+        imports="import json\n" if names_labels else "",
+        second_texts=_SECOND_TEXTS if is_classifier and config.pair_mode is not None else "",
         layers=config.backbone_layers,
-        answers=_LABELS if names_label else _NUMBERS.format(what=what),
+        answers=_LABELS if names_labels else _LOGITS if is_classifier else _VECTORS,
     )
