@@ -92,7 +92,7 @@ def export_program(model: GlotPreTrainedModel, inputs: dict[str, Tensor]) -> Exp
             base.backbone = None
         batch = Dim("batch", min=1)
         shapes = {name: {0: batch, 1: Dim.AUTO} for name in inputs}
-        with _quiet():
+        with _quiet(), torch.no_grad():
             program = torch.export.export(model, (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch.export has no one error for what it cannot do
         raise _cannot("exported by torch", error) from error

@@ -92,6 +92,8 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
                 compare_metrics(runs, *judge, arguments.with_backbone, arguments.batch_size)
             else:
                 compare_vectors(runs, batches)
+        if os.path.isdir(model.config.backbone_name_or_path or ""):
+            model.config.backbone_name_or_path = None  # a path of this machine says nothing to a server
         model.config.save_pretrained(folder)
         if arguments.with_backbone:
             write_tokenizer(tokenizer, folder / "tokenizer.json")
