@@ -58,6 +58,22 @@ class DataArguments:
 
 
 @dataclass
+class LabelledTextArguments:
+    """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
+
+    validation_file: str | None = field(
+        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
+    )
+
+
+@dataclass
 class CacheArguments:
     """The hidden states of the frozen backbone, which are kept on the disk."""
 

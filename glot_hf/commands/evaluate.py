@@ -6,23 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import require_extra
-from .arguments import TASK_NAMES, CommandParser, require_positive, require_writable
+from .arguments import CommandParser, LabelledTextArguments, require_positive, require_writable
 
 
 @dataclass
-class EvaluationArguments:
-    """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
-
-    validation_file: str | None = field(
-        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
-    )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
-    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
-    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
-    data_dir: str | None = field(
-        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
-    )
+class EvaluationArguments(LabelledTextArguments):
     batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
     output_file: str | None = field(default=None, metadata={"help": "Also write the metrics to this JSON file."})
 
