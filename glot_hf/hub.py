@@ -12,6 +12,7 @@ from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
 from .modeling_glot import GlotForSequenceClassification, GlotModel
+from .pretrained_glot import GlotPreTrainedModel
 from .training_record import TrainingRecord
 
 
@@ -37,18 +38,25 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
-    model_class = next(
-        (each for each in (GlotForSequenceClassification, GlotModel) if each.__name__ in (config.architectures or ())),
-        None,
-    )
-    if model_class is None:
-        raise InputError(f"{folder!r} is of {config.architectures}, not of a GlotModel or its classifier")
     options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
-    model = model_class.from_pretrained(folder, **options_of_loading)
+    model = head_class(config, folder).from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
     tokenizer = AutoTokenizer.from_pretrained(folder) if has_tokenizer else None
     training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
     return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
+
+
+def head_class(config: GlotConfig, place: str) -> type[GlotPreTrainedModel]:
+    """
+    Of the head that was saved in `place` with this configuration.
+
+    Raises:
+        InputError: it is of another class.
+    """
+    for each in (GlotForSequenceClassification, GlotModel):
+        if each.__name__ in (config.architectures or ()):
+            return each
+    raise InputError(f"{place!r} is of {config.architectures}, not of a GlotModel or its classifier")
 
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
