@@ -5,11 +5,6 @@ import os
 import tempfile
 from typing import Any
 
-from .errors import require_extra
-
-
-require_extra("sentence-transformers", "sentence_transformers")
-
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -28,8 +23,8 @@ def to_sentence_transformer(
     **options: Any,
 ) -> SentenceTransformer:
     """
-    Backbone and head as a `SentenceTransformer`, which encodes as `model.encode` does. A live model shares its weights
-    with it. Of a cosine head, vectors are those that it compares: their cosine is its score.
+    Backbone and head as a `SentenceTransformer`, which encodes as `model.encode` does; of a cosine head, vectors are
+    those that it compares. The backbone of a live model is shared, its head is copied.
 
     Args:
         model: a [`GlotModel`] or [`GlotForSequenceClassification`] with its backbone, or the folder or repository of
@@ -47,7 +42,8 @@ def to_sentence_transformer(
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
         model = head_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
-        if tokenizer is None and not os.path.isdir(place) or os.path.isfile(os.path.join(place, "tokenizer_config.json")):
+        has_tokenizer = not os.path.isdir(place) or os.path.isfile(os.path.join(place, "tokenizer_config.json"))
+        if tokenizer is None and has_tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(place)
     backbone = model.base_model.backbone
     if backbone is None:
@@ -65,8 +61,8 @@ def _require_loadable(backbone: PreTrainedModel) -> None:
     classes = AutoModel._model_mapping.get(type(backbone.config), ())
     if type(backbone) not in (classes if isinstance(classes, tuple) else (classes,)):
         raise ValueError(
-            f"a {type(backbone).__name__} is a part of a model, or has code of its own, so sentence-transformers would "
-            "not find it again: load the whole model by its own Transformer(name), and put "
+            f"a {type(backbone).__name__} is a part of a model, or has code of its own, so sentence-transformers "
+            "would not find it again: load the whole model by its own Transformer(name), and put "
             "GlotPooling.from_head(model) behind it"
         )
     if has_adapters(backbone):
@@ -77,7 +73,7 @@ def _require_loadable(backbone: PreTrainedModel) -> None:
 
 
 def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Transformer:
-    """Around a model that is loaded already. Without the chat template that a tokenizer may have: a head read texts."""
+    """Around a model that is loaded already. It takes texts as they are, whatever chat template its tokenizer has."""
 
     class Loaded(Transformer):
         def _load_model(self, *args: Any, **kwargs: Any) -> PreTrainedModel:

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Module, Transformer
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from .backbone_forward_glot import select_layers
-from .backbone_glot import is_trainable, sees_padding
+from .backbone_glot import has_optional_pooler, is_trainable, sees_padding
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .text_encoder_glot import text_encoder
@@ -46,10 +46,9 @@ class GlotPooling(Module):
     """
     Token embeddings of a `Transformer` -> sentence embedding, by any pooling of [`GlotConfig`].
 
-    A text's vector is the one that it has alone: the `Transformer` is set to pad on the right, which changes no token's
-    state, and not to pack texts. It also returns all layers where `backbone_layers` asks for them, and one whose
-    parameters are all frozen runs without dropout in training too. The head stays in float32 on a backbone in half
-    precision.
+    A text's vector is the one that it has alone: the `Transformer` is set to pad on the right and not to pack texts.
+    It also returns all layers where `backbone_layers` asks for them, and runs without dropout, in training too, while
+    all of its parameters are frozen. The head stays in float32 on a backbone in half precision.
 
     Args:
         config ([`GlotConfig`], *optional*): with `input_size` known; its `backbone_*` options have no meaning here.
@@ -67,7 +66,7 @@ class GlotPooling(Module):
     ```
     """
 
-    # What modules.json calls it: this file in the folder, as sentence-transformers looks it up with or without glot_hf.
+    # What modules.json calls it: this file in the saved folder, where sentence-transformers looks for it.
     __module__ = "sentence_transformer_glot"
 
     def __init__(self, config: GlotConfig | None = None, **options: Any):
@@ -79,8 +78,8 @@ class GlotPooling(Module):
     @classmethod
     def from_head(cls, model: PreTrainedModel) -> "GlotPooling":
         """
-        A copy of the head of a `GlotModel` or `GlotForSequenceClassification`. Of a cosine head, vectors are those that
-        it compares: their cosine is its score.
+        A copy of the head of a `GlotModel` or `GlotForSequenceClassification`. Of a cosine head, vectors are those
+        that it compares: their cosine is its score.
         """
         config, head = copy.deepcopy(model.config), model.base_model.head
         weights = head.state_dict()
@@ -145,7 +144,12 @@ class GlotPooling(Module):
         transformer.unpad_inputs = False
         if self.config.backbone_layers != -1:
             transformer.model.config.output_hidden_states = True
-        transformer.model.register_forward_pre_hook(_without_dropout_if_frozen)
+        if has_optional_pooler(type(backbone)):
+            # Nothing reads it: it would be without gradients in training, and without weights in a head's backbone.
+            backbone.pooler = None
+            transformer.model_kwargs = {"add_pooling_layer": False}
+            transformer.config_keys = [*Transformer.config_keys, "model_kwargs"]
+        transformer.register_forward_pre_hook(_without_dropout_if_frozen)
 
     def to(self, *args: Any, **kwargs: Any) -> "GlotPooling":
         """As usual, but `to(dtype)` has no effect: `SentenceTransformer` asks each module for its backbone's dtype."""
@@ -197,9 +201,9 @@ def _new_pooling(kind: type[GlotPooling] = GlotPooling) -> GlotPooling:
     return kind.__new__(kind)
 
 
-def _without_dropout_if_frozen(backbone: nn.Module, args: tuple) -> None:
-    if backbone.training and not is_trainable(backbone):
-        backbone.eval()
+def _without_dropout_if_frozen(transformer: Transformer, args: tuple) -> None:
+    if transformer.model.training and not is_trainable(transformer.model):
+        transformer.model.eval()
 
 
 __all__ = ["GlotPooling"]
