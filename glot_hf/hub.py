@@ -12,7 +12,6 @@ from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
 from .modeling_glot import GlotForSequenceClassification, GlotModel
-from .pretrained_glot import GlotPreTrainedModel
 from .training_record import TrainingRecord
 
 
@@ -39,24 +38,24 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
     options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
-    model = head_class(config, folder).from_pretrained(folder, **options_of_loading)
+    model = model_class_of(config, folder).from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
     tokenizer = AutoTokenizer.from_pretrained(folder) if has_tokenizer else None
     training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
     return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
 
 
-def head_class(config: GlotConfig, place: str) -> type[GlotPreTrainedModel]:
+def model_class_of(config: GlotConfig, where: str) -> type[GlotModel] | type[GlotForSequenceClassification]:
     """
-    Of the head that was saved in `place` with this configuration.
+    The class that was saved in `where`, with this configuration.
 
     Raises:
-        InputError: it is of another class.
+        InputError: it is none of ours.
     """
-    for each in (GlotForSequenceClassification, GlotModel):
-        if each.__name__ in (config.architectures or ()):
-            return each
-    raise InputError(f"{place!r} is of {config.architectures}, not of a GlotModel or its classifier")
+    for model_class in (GlotForSequenceClassification, GlotModel):
+        if model_class.__name__ in (config.architectures or ()):
+            return model_class
+    raise InputError(f"{where!r} is of {config.architectures}, not of a GlotModel or its classifier")
 
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:

@@ -2,6 +2,7 @@
 """The backbone and the tokenizer that a command asks for."""
 
 import math
+import sys
 from typing import Any
 
 from ..errors import InputError
@@ -47,7 +48,7 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **where)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-        print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}")
+        print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}", file=sys.stderr)
     return tokenizer
 
 
@@ -58,10 +59,15 @@ def set_max_length(tokenizer: Any, max_length: int, backbone_config: Any) -> Non
     Raises:
         InputError: the backbone cannot take so many tokens, or a text would have no room.
     """
-    longest = min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)
+    longest = longest_text(tokenizer, backbone_config)
     shortest = tokenizer.num_special_tokens_to_add() + 1
     if not shortest <= max_length <= longest:
         raise InputError(
             f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
         )
     tokenizer.model_max_length = max_length
+
+
+def longest_text(tokenizer: Any, backbone_config: Any) -> float:
+    """In tokens, as many as tokenizer and backbone can take; those without a limit have a huge one."""
+    return min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)

@@ -38,14 +38,14 @@ def make_key(
         "format_version": FORMAT_VERSION,
         "backbone": backbone.name_or_path,
         "revision": revision,
-        "weights": _hash_weights(backbone),
-        "config": _hash_json(config),
+        "weights": hash_weights(backbone),
+        "config": hash_json(config),
         "attention": backbone.config._attn_implementation,
         "transformers_version": transformers.__version__,
         "backbone_dtype": _name(backbone.dtype),
         "stored_dtype": _name(dtype),
         "layers": layers,
-        "tokenizer": _hash_tokenizer(tokenizer),
+        "tokenizer": hash_tokenizer(tokenizer),
         "max_length": max_length,
         "texts": hash_texts(texts),
         "tokens_per_shard": tokens_per_shard,
@@ -54,7 +54,7 @@ def make_key(
 
 def digest(key: dict[str, Any]) -> str:
     """The key's SHA-256, in hexadecimal digits."""
-    return _hash_json(key)
+    return hash_json(key)
 
 
 def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
@@ -62,18 +62,23 @@ def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str)
     Raises:
         InputError: the keys differ; names the first fields that do.
     """
+    if different := differences(stored, wanted):
+        raise InputError(
+            f"{where!r} holds hidden states with another {different}: name another folder, or delete this one with "
+            f"`glot-hf cache clear {where}`"
+        )
+
+
+def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """The first fields in which two keys differ, with both values; empty where they are the same."""
     names = [*wanted, *(name for name in stored if name not in wanted)]
-    differences = [
+    found = [
         f"{name} ({stored.get(name)!r}, not {wanted.get(name)!r})"
         for name in names
         if stored.get(name) != wanted.get(name)
     ]
-    if differences:
-        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-        raise InputError(
-            f"{where!r} holds hidden states with another {', '.join(differences[:3])}{more}: name another folder, or "
-            f"delete this one with `glot-hf cache clear {where}`"
-        )
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
 
 
 def hash_texts(texts: list[str]) -> str:
@@ -90,9 +95,15 @@ def hash_tensor(tensor: torch.Tensor) -> str:
     return hashlib.sha256(_bytes(tensor)).hexdigest()
 
 
-def _hash_weights(backbone: torch.nn.Module) -> str:
+def hash_weights(model: torch.nn.Module) -> str:
+    """
+    Of the names, dtypes and bytes of all weights and buffers.
+
+    Raises:
+        ValueError: some of them are not in memory.
+    """
     found = hashlib.sha256()
-    tensors = {**backbone.state_dict(), **dict(backbone.named_buffers())}  # rotary frequencies are not in the former
+    tensors = {**model.state_dict(), **dict(model.named_buffers())}  # rotary frequencies are not in the former
     for name, tensor in sorted(tensors.items()):
         if isinstance(tensor, torch.Tensor):
             if tensor.is_meta:
@@ -107,16 +118,18 @@ def _hash_weights(backbone: torch.nn.Module) -> str:
     return found.hexdigest()
 
 
-def _hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Of everything that decides which tokens a text has, but what it is cut at."""
     if tokenizer.is_fast:
         rules = json.loads(tokenizer.backend_tokenizer.to_str())
         del rules["padding"], rules["truncation"]  # left by the last call
     else:
         rules = {"vocabulary": tokenizer.get_vocab(), "options": tokenizer.init_kwargs}
-    return _hash_json([type(tokenizer).__name__, tokenizer.special_tokens_map, tokenizer.truncation_side, rules])
+    return hash_json([type(tokenizer).__name__, tokenizer.special_tokens_map, tokenizer.truncation_side, rules])
 
 
-def _hash_json(value: Any) -> str:
+def hash_json(value: Any) -> str:
+    """Of JSON values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -9,9 +9,9 @@ import datasets
 from datasets import Dataset, Features, Value, load_dataset
 
 from ..errors import InputError
+from .csv_dialect import csv_dialect
 
 
-csv.field_size_limit(2**31 - 1)  # a cell may be a whole document
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 
 
@@ -61,7 +61,7 @@ def load_table(source: str, split: str = "train", columns: tuple[str, ...] | Non
 
 
 def _csv_options(path: Path, columns: tuple[str, ...] | None) -> dict:
-    reading = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix.lower() == ".tsv" else {}
+    reading = csv_dialect(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, **reading)
         try:

@@ -1,0 +1,90 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What makes the sentence vectors of a command: a saved head, or a backbone and a pooling without parameters."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import InputError
+from .arguments import BackboneArguments, parse_load_kwargs, user_errors
+from .backbone import load_tokenizer, longest_text, set_max_length
+
+
+@dataclass
+class EncoderArguments(BackboneArguments):
+    """What makes the vectors: `--model`, or `--backbone` with `--pooling`."""
+
+    model: str | None = field(
+        default=None, metadata={"help": "Folder or repository of a head, whose backbone comes with it."}
+    )
+    pooling: Literal["mean", "max", "cls", "last", "weighted_mean"] | None = field(
+        default=None, metadata={"help": "Of --backbone alone, without a head; default: mean."}
+    )
+    backbone_load_kwargs: str | None = field(
+        default=None, metadata={"help": 'JSON for loading the backbone, such as \'{"dtype": "bfloat16"}\'.'}
+    )
+    max_length: int | None = field(
+        default=None,
+        metadata={"help": "Longer texts are cut at this many tokens; default: as in training, or what fits."},
+    )
+
+
+def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
+    """
+    A model with its backbone, on the accelerator if there is one, and the tokenizer, which cuts at the max_length.
+
+    Raises:
+        InputError: not exactly one of model and backbone is named, or it cannot be loaded.
+    """
+    if (arguments.model is None) == (arguments.backbone is None):
+        raise InputError("name what makes the vectors: either --model, or --backbone")
+    if arguments.model is not None and (arguments.pooling or arguments.backbone_revision):
+        raise InputError("--pooling and --backbone_revision are about a --backbone alone: a --model has its own")
+    import torch
+    from safetensors import SafetensorError
+
+    from ..backbone_glot import device_of
+
+    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    with user_errors(RuntimeError, SafetensorError):
+        model, tokenizer = (_load_head if arguments.model is not None else _load_baseline)(arguments, kwargs)
+        backbone = model.base_model.backbone
+        if torch.accelerator.is_available() and device_of(backbone).type == "cpu":
+            model.to(torch.accelerator.current_accelerator())
+        config = backbone.config.get_text_config()
+        longest = longest_text(tokenizer, config)
+        if arguments.max_length is not None:
+            set_max_length(tokenizer, arguments.max_length, config)
+        else:
+            tokenizer.model_max_length = longest
+        return model, tokenizer
+
+
+def _load_head(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    from transformers.utils import has_file
+
+    from ..configuration_glot import GlotConfig
+    from ..hub import model_class_of
+    from .finetuning import ADAPTER_CONFIG, load_adapter
+
+    name = arguments.model
+    if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
+        if kwargs:
+            raise InputError("--backbone_load_kwargs is not for a folder with adapters, which says how to load itself")
+        return load_adapter(name), load_tokenizer(name, None, {})
+    config = GlotConfig.from_pretrained(name)
+    model = model_class_of(config, name).from_pretrained(name, backbone_kwargs=kwargs)
+    if model.base_model.backbone is None:
+        raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")
+    if has_file(name, "tokenizer_config.json"):
+        return model, load_tokenizer(name, None, {})
+    load_kwargs = model.config.backbone_load_kwargs or {}
+    return model, load_tokenizer(model.config.backbone_name_or_path, model.config.backbone_revision, load_kwargs)
+
+
+def _load_baseline(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    from ..modeling_glot import GlotModel
+
+    revision, pooling = arguments.backbone_revision, arguments.pooling or "mean"
+    model = GlotModel.from_backbone(arguments.backbone, revision, kwargs, pooling=pooling)
+    return model, load_tokenizer(arguments.backbone, model.config.backbone_revision, kwargs)

@@ -1,0 +1,215 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Embeds files of any size: chunk by chunk, by several processes, and on from where it was interrupted."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import transformers
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+from transformers import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import LARGE_INTEGER
+from transformers.utils import logging
+
+from ..atomic_files import discard_leftovers, write_atomically
+from ..backbone_glot import device_of
+from ..data.cache_builder import format_bytes
+from ..data.cache_key import differences, hash_json, hash_tokenizer, hash_weights
+from ..errors import InputError
+from ..pretrained_glot import GlotPreTrainedModel
+from .record import EmbeddingRecord
+from .text_files import TextFiles
+from .vector_files import WRITERS
+
+
+FORMAT_VERSION = 1
+ROWS_PER_CHUNK = 4096
+# Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
+_NOT_OF_VECTORS = {"_name_or_path", "architectures", "auto_map", "custom_pipelines", "dtype", "transformers_version"}
+_NOT_OF_VECTORS |= {"backbone_name_or_path", "backbone_revision", "backbone_config", "id2label", "label2id"}
+
+
+def find_processes() -> PartialState:
+    """This process among those that `accelerate launch` has started; the first call sets its accelerator."""
+    # The first one to finish waits for the others for as long as they need, and not for the usual ten minutes.
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=timedelta(days=365))
+
+
+@dataclass
+class EmbeddingJob:
+    """
+    The rows are divided into chunks of equal number, whose vectors depend on nothing but the chunk. Process p of P
+    makes the chunks p, p + P, ... that are not there yet, each as a file in the folder `OUTPUT.parts`; the main
+    process joins them at the end. They are files of their own, and not places in one: on a network drive, machines
+    that write into one file can spoil each other's neighbouring bytes.
+
+    Args:
+        model ([`GlotPreTrainedModel`]): with its backbone.
+        tokenizer: the backbone's, which cuts texts at its `model_max_length`.
+        texts ([`TextFiles`]): read twice: to check and to count them, and to embed them.
+        output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
+        encoder (`dict`): for the record.
+        batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
+        normalize (`bool`): make vectors of length 1.
+        dtype (`str`): of the output, float32 or float16.
+        rows_per_chunk (`int`): what an interruption costs each process at most.
+        show_progress (`bool`): show progress bars, of the main process.
+    """
+
+    model: GlotPreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    texts: TextFiles
+    output: Path
+    encoder: dict[str, Any]
+    batch_size: int | None = None
+    normalize: bool = False
+    dtype: str = "float32"
+    rows_per_chunk: int = ROWS_PER_CHUNK
+    show_progress: bool = False
+
+    def run(self) -> int:
+        """
+        Makes what is missing; of several processes each its share, and all wait for the last. Returns the number of
+        rows.
+
+        Raises:
+            InputError: the output is of something else (names the difference), a text cannot be read, a vector is not
+                finite, or there is no room on the disk.
+        """
+        self.processes = find_processes()
+        if self.processes.is_main_process:
+            self._begin()
+        self.processes.wait_for_everyone()
+        count = EmbeddingRecord.read(self.output).key["rows"]
+        if not self.output.exists():
+            self._embed(count)
+            self.processes.wait_for_everyone()
+            if self.processes.is_main_process:
+                self._join(count)
+        self.processes.wait_for_everyone()
+        if self.processes.is_main_process:
+            shutil.rmtree(self._parts, ignore_errors=True)
+        return count
+
+    @property
+    def _parts(self) -> Path:
+        return self.output.with_name(f"{self.output.name}.parts")
+
+    def _part(self, chunk: int) -> Path:
+        return self._parts / f"{chunk:08}.npy"
+
+    def _begin(self) -> None:
+        """Checks what is there, or writes the record of what is to be."""
+        discard_leftovers(self.output.parent)
+        is_begun = EmbeddingRecord.path_of(self.output).exists()
+        if self.output.exists() and not is_begun:
+            raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
+        key = self._make_key()
+        if is_begun:
+            if different := differences(EmbeddingRecord.read(self.output).key, key):
+                raise InputError(
+                    f"{str(self.output)!r} is of vectors with another {different}: name another --output, or delete "
+                    f"this one with its record {EmbeddingRecord.path_of(self.output).name}"
+                )
+            self._parts.mkdir(exist_ok=True)
+            discard_leftovers(self._parts)
+            return
+        self._require_room(key["rows"])
+        shutil.rmtree(self._parts, ignore_errors=True)  # of a record that was deleted
+        self._parts.mkdir()
+        paths = [os.path.abspath(path) for path in self.texts.paths]
+        sizes = [os.path.getsize(path) for path in paths]
+        EmbeddingRecord(key, self.encoder, {**asdict(self.texts), "paths": paths}, sizes).write(self.output)
+
+    def _make_key(self) -> dict[str, Any]:
+        rows, texts = self._read_all()
+        base = self.model.base_model
+        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
+        max_length = self.tokenizer.model_max_length
+        return {
+            "format_version": FORMAT_VERSION,
+            "rows": rows,
+            "texts": texts,
+            "weights": hash_weights(base),
+            "config": hash_json(options),
+            "tokenizer": hash_tokenizer(self.tokenizer),
+            "max_length": max_length if max_length < LARGE_INTEGER else None,
+            "batch_size": self.batch_size,
+            "normalize": self.normalize,
+            "dtype": self.dtype,
+            "backbone_dtype": str(base.backbone.dtype).removeprefix("torch."),
+            "attention": base.backbone.config._attn_implementation,
+            "device": device_of(base.backbone).type,
+            "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
+            "rows_per_chunk": self.rows_per_chunk,
+            "torch_version": str(torch.__version__),
+            "transformers_version": transformers.__version__,
+        }
+
+    def _read_all(self) -> tuple[int, str]:
+        """Number and hash of all rows, so that what cannot be read is told before the work."""
+        count, found = 0, hashlib.sha256()
+        with self._progress(desc="Reading") as progress:
+            for chunk in self.texts.chunks(self.rows_per_chunk):
+                found.update(json.dumps(chunk).encode())
+                count += len(chunk)
+                progress.update(len(chunk))
+        return count, found.hexdigest()
+
+    def _embed(self, count: int) -> None:
+        mine = range(-(-count // self.rows_per_chunk))[self.processes.process_index :: self.processes.num_processes]
+        missing = {chunk: self._size(chunk, count) for chunk in mine if not self._part(chunk).exists()}
+        if not missing:
+            return
+        with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
+            for number, chunk in enumerate(self.texts.chunks(self.rows_per_chunk)):
+                if number in missing:
+                    vectors = self._vectors([row.text for row in chunk])
+                    write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
+                    progress.update(len(chunk))
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        vectors = self.model.encode(texts, self.tokenizer, batch_size=self.batch_size)  # (n, D)
+        if self.normalize:
+            vectors = F.normalize(vectors, dim=-1)
+        stored = vectors.to(getattr(torch, self.dtype))
+        if not stored.isfinite().all():
+            raise InputError(
+                f"a vector holds {vectors.abs().max().item():g}, which {self.dtype} cannot: give --dtype float32, or "
+                "--normalize"
+            )
+        return stored.numpy()
+
+    def _join(self, count: int) -> None:
+        parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self.rows_per_chunk)))
+        shape, dtype = (count, self.model.config.hidden_size), np.dtype(self.dtype)
+        write = WRITERS[self.output.suffix]
+        chunks = self.texts.chunks(self.rows_per_chunk)
+        write_atomically(self.output, lambda path: write(path, shape, dtype, parts, chunks))
+
+    def _size(self, chunk: int, count: int) -> int:
+        return min(self.rows_per_chunk, count - chunk * self.rows_per_chunk)
+
+    def _progress(self, **options) -> Iterator:
+        hidden = not (self.show_progress and self.processes.is_main_process)
+        return logging.tqdm(unit=" texts", unit_scale=True, disable=hidden, **options)
+
+    def _require_room(self, count: int) -> None:
+        # Twice: the parts, and what they are joined to.
+        needed = 2 * count * self.model.config.hidden_size * np.dtype(self.dtype).itemsize
+        free = shutil.disk_usage(self.output.parent).free
+        if needed > free:
+            raise InputError(
+                f"{count:,} vectors take {format_bytes(needed)} while they are made, but {self.output.parent} has "
+                f"{format_bytes(free)} free: make room, or store them in float16 (--dtype)"
+            )

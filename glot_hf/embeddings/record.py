@@ -1,0 +1,65 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What a file of vectors is of: a JSON file beside it, written before the first vector and never changed."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import write_atomically
+from ..errors import InputError
+from .text_files import TextFiles
+
+
+@dataclass(frozen=True)
+class EmbeddingRecord:
+    """
+    Args:
+        key (`dict`): everything that changes the vectors; a run that goes on has to have the same.
+        encoder (`dict`): how the model was asked for, so that a query is encoded alike.
+        files (`dict`): of [`TextFiles`], by absolute paths.
+        file_sizes (`list[int]`): of these files, in bytes.
+    """
+
+    key: dict[str, Any]
+    encoder: dict[str, Any]
+    files: dict[str, Any]
+    file_sizes: list[int]
+
+    @staticmethod
+    def path_of(vectors: Path) -> Path:
+        """`vectors.npy` -> `vectors.npy.json`."""
+        return vectors.with_name(f"{vectors.name}.json")
+
+    @classmethod
+    def read(cls, vectors: Path) -> "EmbeddingRecord":
+        """
+        Raises:
+            InputError: there is none beside these vectors, or it is damaged.
+        """
+        path = cls.path_of(vectors)
+        if not path.is_file():
+            raise InputError(f"{str(vectors)!r} is not of `glot-hf embed`: there is no {path.name} beside it")
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{str(path)!r} is damaged ({error}): delete it and the vectors, and embed again"
+            ) from error
+
+    def write(self, vectors: Path) -> None:
+        stored = json.dumps(asdict(self), indent=2) + "\n"
+        write_atomically(self.path_of(vectors), lambda part: part.write_text(stored, encoding="utf-8"))
+
+    def find_texts(self) -> TextFiles:
+        """
+        The files that the vectors were made of.
+
+        Raises:
+            InputError: they are gone, or have another size than they had.
+        """
+        texts = TextFiles(**self.files)
+        for path, size in zip(texts.paths, self.file_sizes):
+            if Path(path).stat().st_size != size:
+                raise InputError(f"{path!r} has changed since its vectors were made")
+        return texts

@@ -1,0 +1,151 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Texts of files of any size, read row by row: what is in memory does not grow with the files."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..data.csv_dialect import csv_dialect
+from ..errors import InputError, require_extra
+
+
+class TextRow(NamedTuple):
+    id: str | int  # its cell in the id column; without one, its number, from 0 and over all files
+    text: str
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """
+    The rows of some files, one after the other, as often as they are asked for.
+
+    Args:
+        paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines) or .parquet.
+        text_column (`str`): of all files but .txt.
+        id_column (`str`, *optional*): what a row is called in results.
+
+    Raises:
+        InputError: a file is missing or of another kind; when it is read, also if it has no such column, a cell is not
+            text, or it cannot be parsed: names the row or line, counted from 1.
+    """
+
+    paths: list[str]
+    text_column: str = "text"
+    id_column: str | None = None
+
+    def __post_init__(self):
+        for path in self.paths:
+            if not os.path.isfile(path):
+                raise InputError(f"there is no file {path!r}: check the path")
+            if Path(path).suffix.lower() not in _READERS:
+                raise InputError(f"{path!r} is of an unknown kind: valid are {', '.join(_READERS)}")
+            if Path(path).suffix.lower() == ".txt" and self.id_column is not None:
+                raise InputError(f"{path!r} has no column {self.id_column!r} for ids: a .txt file holds texts alone")
+
+    def __iter__(self) -> Iterator[TextRow]:
+        row = 0
+        for path in self.paths:
+            for text, *rest in self._cells(path):
+                yield TextRow(str(rest[0]) if rest else row, text)
+                row += 1
+
+    def chunks(self, size: int) -> Iterator[list[TextRow]]:
+        """The rows, `size` at a time; the last ones may be fewer."""
+        rows = iter(self)
+        while chunk := list(islice(rows, size)):
+            yield chunk
+
+    def _cells(self, path: str) -> Iterator[tuple[Any, ...]]:
+        columns = [self.text_column] if self.id_column is None else [self.text_column, self.id_column]
+        cells, read = None, _READERS[Path(path).suffix.lower()]
+        try:
+            for row, cells in enumerate(read(path, columns), start=1):
+                if not isinstance(cells[0], str):
+                    raise InputError(
+                        f"{path}, row {row}: {self.text_column!r} holds {cells[0]!r}, which is not text "
+                        "(--text_column names another column)"
+                    )
+                if cells[-1] is None:
+                    raise InputError(f"{path}, row {row}: {self.id_column!r} is empty: give every row an id")
+                yield cells
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path!r} is not UTF-8 text ({error}): save it as UTF-8") from error
+        if cells is None:
+            raise InputError(f"{path!r} is empty: it must hold a row")
+
+
+def _read_lines(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    # Lines end where `wc -l` counts them: a lone carriage return, of which web text has some, does not end one.
+    with open(path, encoding="utf-8-sig", newline="\n") as file:
+        for line in file:
+            yield (line.removesuffix("\n").removesuffix("\r"),)
+
+
+def _read_csv(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, **csv_dialect(path))
+        try:
+            header = next(reader, [])
+            places = [header.index(column) for column in _require_columns(path, columns, header)]
+            for cells in reader:
+                if not cells:
+                    continue  # an empty line
+                if len(cells) != len(header):
+                    raise InputError(
+                        f"{path}, line {reader.line_num}: has {len(cells)} cells for the {len(header)} columns "
+                        f"{header}: check the separator (a comma in .csv, a tab in .tsv) and the quotes"
+                    )
+                yield tuple(cells[place] for place in places)
+        except csv.Error as error:
+            raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _read_json_lines(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    with open(path, encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                cells = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}, line {number}: is not JSON ({error}): give one object a line") from error
+            if not isinstance(cells, dict):
+                raise InputError(f"{path}, line {number}: holds {type(cells).__name__}: give one object a line")
+            _require_columns(f"{path}, line {number}", columns, list(cells))
+            yield tuple(cells[column] for column in columns)
+
+
+def _read_parquet(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    require_extra("train", "pyarrow")
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _require_columns(path, columns, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=1024, columns=columns):
+                yield from zip(*(batch[column].to_pylist() for column in columns))
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path!r} cannot be read as Parquet: {error}") from error
+
+
+def _require_columns(where: str, columns: list[str], names: list[str]) -> list[str]:
+    for column, flag in zip(columns, ("--text_column", "--id_column")):
+        if column not in names:
+            raise InputError(f"{where}: there is no column {column!r}: {flag} names one of {names}")
+    return columns
+
+
+_READERS: dict[str, Callable[[str, list[str]], Iterator[tuple[Any, ...]]]] = {
+    ".txt": _read_lines,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".jsonl": _read_json_lines,
+    ".json": _read_json_lines,
+    ".parquet": _read_parquet,
+}
