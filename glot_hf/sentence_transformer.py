@@ -8,10 +8,11 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import has_file
 
 from .backbone_glot import device_of, has_adapters
 from .configuration_glot import GlotConfig
-from .hub import head_class
+from .hub import model_class_of
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
 from .sentence_transformer_glot import GlotPooling
 
@@ -41,9 +42,8 @@ def to_sentence_transformer(
     """
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
-        model = head_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
-        has_tokenizer = not os.path.isdir(place) or os.path.isfile(os.path.join(place, "tokenizer_config.json"))
-        if tokenizer is None and has_tokenizer:
+        model = model_class_of(GlotConfig.from_pretrained(place), place).from_pretrained(place)
+        if tokenizer is None and has_file(place, "tokenizer_config.json"):
             tokenizer = AutoTokenizer.from_pretrained(place)
     backbone = model.base_model.backbone
     if backbone is None:
