@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "classify texts with a trained head",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",
+    "mteb": "MTEB's scores of a head, beside plain poolings of its backbone",
     "publish": "a head, its code and a model card to the Hub",
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
     "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",
