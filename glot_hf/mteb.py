@@ -117,18 +117,20 @@ def evaluate(
     for task in tasks:
         scores[task.metadata.name] = by_encoder = {}
         for name, encoder in encoders.items():
-            result = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
+            where = task.metadata.name, encoder.mteb_model_meta
+            result = cache.load_task_result(*where)
             # MTEB itself would take a score on an earlier revision of the data for this one.
             if result is None or result.dataset_revision != task.metadata.revision:
                 _load(task)
-                (result,) = mteb.evaluate(
+                mteb.evaluate(
                     encoder,
                     task,
                     cache=cache,
                     overwrite_strategy="always",
                     encode_kwargs={"batch_size": batch_size},
                     co2_tracker=False,
-                ).task_results
+                )
+                result = cache.load_task_result(*where)  # with as many digits as the next time
             by_encoder[name] = float(result.get_score())
         if task.data_loaded:  # not if all scores were there
             task.unload_data()
