@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "classify texts with a trained head",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",
+    "mteb": "MTEB's scores of a head, beside plain poolings of its backbone",
     "export": "a head, with or without its backbone, to ONNX or torch.export",
     "publish": "a head, its code and a model card to the Hub",
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
