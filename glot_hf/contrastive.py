@@ -17,8 +17,8 @@ class ContrastiveLoss:
     of the batch, and each positive its query among all queries; the mean of both.
 
     No text counts twice, and none as a negative of a query that it is, or is known to be a positive of: such texts are
-    masked by their numbers. With several processes the vectors of all are gathered, so that the loss, and under DDP its
-    gradient, are those of one process with the whole batch.
+    masked by their numbers. With several processes the vectors of all are gathered, so that the loss, and under DDP
+    its gradient, are those of one process with the whole batch.
 
     Args:
         temperature (`float`): similarities are divided by it.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from transformers import HfArgumentParser, PreTrainedConfig
 
 from ..configuration_glot import GlotConfig
+from ..contrastive import ContrastiveLoss
 from ..data.hidden_states import TOKENS_PER_BATCH
 from ..errors import InputError
 
@@ -88,10 +89,14 @@ class ContrastiveArguments:
         },
     )
 
+    @property
+    def loss(self) -> ContrastiveLoss:
+        return ContrastiveLoss(self.temperature, self.similarity, tuple(self.matryoshka_sizes or ()))
+
     def require_possible(self, head: dict[str, Any]) -> None:
         """
         Args:
-            head (`dict`): as from [`head_options`].
+            head (`dict`): of [`GlotConfig`].
 
         Raises:
             InputError: a value cannot train, or does not fit the head.
@@ -103,7 +108,7 @@ class ContrastiveArguments:
         if self.matryoshka_sizes is None:
             return
         require_distinct(self.matryoshka_sizes, "--matryoshka_sizes")
-        width = head["projection_size"]
+        width = head.get("projection_size")
         if width is None:
             raise InputError(
                 "--matryoshka_sizes puts what matters most first, which needs a learned map: add --projection_size"

@@ -37,12 +37,7 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
             raise InputError(f"--{name} is not for --task embedding, which reads all pairs of --train_file")
     if data.label_column is not None and data.validation_file is None:
         raise InputError("--label_column names the scores of a --validation_file: name that too")
-    table = load_table(data.train_file)
-    query, positive, negative = _choose_columns(table, data, options.negative_column)
-    unread = [name for name in table.column_names if name not in (query, positive, negative)]
-    if unread:
-        print(f"not read: {unread}: every row is a pair that belongs together", file=sys.stderr)
-    groups = read_groups(table, query, positive, negative, options.num_negatives, data.train_file)
+    groups = positive_groups(data.train_file, data, options)
     if data.validation_file is not None:
         return groups, validation_groups(data.validation_file, data, options)
     if len(groups) < 2:
@@ -50,6 +45,24 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     parts = Dataset.from_dict({"row": range(len(groups))}).train_test_split(test_size=VALIDATION_SHARE, seed=seed)
     print(f"holds out {VALIDATION_SHARE:.0%} of the pairs for validation (--validation_file names others)")
     return groups.select(parts["train"]["row"]), groups.select(parts["test"]["row"])
+
+
+def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:
+    """
+    Every row of a file as a query, its positive and its hard negatives.
+
+    Args:
+        data: `text_column` and `text_pair_column`, as [`DataArguments`] has them; None is guessed.
+
+    Raises:
+        InputError: see the messages.
+    """
+    table = load_table(source)
+    query, positive, negative = _choose_columns(table, data, options.negative_column)
+    unread = [name for name in table.column_names if name not in (query, positive, negative)]
+    if unread:
+        print(f"not read: {unread}: every row is a pair that belongs together", file=sys.stderr)
+    return read_groups(table, query, positive, negative, options.num_negatives, source)
 
 
 def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:

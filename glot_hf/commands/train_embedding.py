@@ -7,7 +7,6 @@ from typing import Any
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, set_seed
 
-from ..contrastive import ContrastiveLoss
 from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
@@ -86,10 +85,7 @@ def train_embedding(
                 print(f"{describe(encoded)} (--no_cache goes without)")
         else:
             rows = [tokenized_groups(train, tokenizer, max_length), live]
-        loss = ContrastiveLoss(
-            contrastive.temperature, contrastive.similarity, tuple(contrastive.matryoshka_sizes or ())
-        )
-        trainer = make_contrastive_trainer(model, tokenizer, arguments, loss, *rows)
+        trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
     if checkpoint is None and is_main:
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     results = trainer.train(resume_from_checkpoint=checkpoint).metrics

@@ -77,7 +77,7 @@ def distinct_texts(splits: Iterable[TextGroups]) -> list[str]:
 
 class GroupDataset(Dataset):
     """
-    A map-style dataset of `{"texts": [row, ...], "text_ids": (k,), ["labels"]}`, with a row of `encoded` for each text.
+    A map-style dataset of `{"texts": [row, ...], "text_ids": (k,), ["labels"]}`, with a row of `encoded` a text.
 
     Args:
         groups ([`TextGroups`])
@@ -113,8 +113,8 @@ class GroupDataset(Dataset):
 
 class GroupCollator:
     """
-    Rows of a [`GroupDataset`] -> the batch of their `B * k` texts as `collator` makes it, with `text_ids` `(B, k)`, and
-    `labels` `(B,)` where there are scores.
+    Rows of a [`GroupDataset`] -> the batch of their `B * k` texts as `collator` makes it, with `text_ids` `(B, k)`,
+    and `labels` `(B,)` where there are scores.
 
     Args:
         collator: of the rows of single texts.
