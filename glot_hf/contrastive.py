@@ -7,7 +7,6 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 @dataclass(frozen=True)
@@ -97,4 +96,6 @@ def _gather(rows: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized()):
         return rows
+    from torch.distributed.nn.functional import all_gather  # not in every build of torch
+
     return torch.cat(all_gather(rows))

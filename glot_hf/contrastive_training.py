@@ -85,18 +85,13 @@ class ContrastiveTrainer(HeadTrainer):
 
 def make_contrastive_trainer(
     model: GlotModel,
-    tokenizer: PreTrainedTokenizerBase | None,
+    tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
     loss: ContrastiveLoss,
     train: GroupDataset | None = None,
     validation: GroupDataset | None = None,
 ) -> ContrastiveTrainer:
-    """
-    A Trainer that says when a head dies. Anything of it can be changed as usual.
-
-    Args:
-        tokenizer (*optional*): not needed where all rows are hidden states.
-    """
+    """A Trainer that says when a head dies. Anything of it can be changed as usual."""
     return ContrastiveTrainer(
         model=model,
         args=arguments,

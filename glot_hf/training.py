@@ -194,7 +194,7 @@ class HeadTrainer(Trainer):
 class HeadCollator:
     """Rows of tokens or of hidden states, whichever they are, to a batch."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase | None):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._of_tokens, self._of_states = PairCollator(tokenizer), HiddenStateCollator()
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,18 +2,21 @@
 """`glot-hf train --task embedding`: texts that belong together in, a head that gives sentence vectors out."""
 
 import math
+import tempfile
 from typing import Any
 
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, set_seed
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, set_seed
 
+from ..contrastive import ContrastiveLoss
 from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..errors import InputError
 from ..machine import name_of_hardware
 from ..modeling_glot import GlotModel
-from ..training import count_parameters, discard_checkpoints
+from ..training import GlotTrainingArguments, count_parameters, discard_checkpoints
 from ..training_record import TrainingRecord
 from .arguments import (
     EMBEDDING,
@@ -25,7 +28,7 @@ from .arguments import (
     user_errors,
 )
 from .backbone import load_tokenizer, set_max_length
-from .embedding_texts import training_groups
+from .embedding_texts import training_groups, validation_groups
 from .finetuning import describe_training, save_trained
 from .hidden_states import cached_rows, describe
 from .texts import MAX_LENGTH
@@ -52,6 +55,7 @@ def train_embedding(
     """
     checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train, validation = training_groups(data, contrastive, arguments.seed)
+    validation = validation.longest_first()
     if not any("metric_for_best_model" in part for part in command):
         arguments.metric_for_best_model, arguments.greater_is_better = main_metric(validation), True
     max_length = data.max_length or MAX_LENGTH
@@ -72,7 +76,7 @@ def train_embedding(
         print(f"{len(train):,} training pairs, {len(validation):,} for validation")
 
     with user_errors():  # an option that only Trainer finds wrong
-        live = tokenized_groups(validation, tokenizer, max_length)
+        live = _tokenized(validation, tokenizer, max_length)
         texts = distinct_texts([train, validation])
         if cache.cache:
             if model.backbone.device.type == "cpu":
@@ -84,7 +88,7 @@ def train_embedding(
             if is_main:
                 print(f"{describe(encoded)} (--no_cache goes without)")
         else:
-            rows = [tokenized_groups(train, tokenizer, max_length), live]
+            rows = [_tokenized(train, tokenizer, max_length), live]
         trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
     if checkpoint is None and is_main:
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
@@ -116,7 +120,31 @@ def train_embedding(
     return results
 
 
-def tokenized_groups(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int) -> GroupDataset:
+def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[str, float]:
+    """
+    A trained head's metrics on a file of pairs.
+
+    Args:
+        data: `EvaluationArguments`; columns that it does not name are those of the training, or guessed.
+
+    Raises:
+        InputError: there is no file, or the folder cannot be loaded; see the messages.
+    """
+    if data.validation_file is None or data.task is not None or data.data_dir is not None:
+        raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
+    for name in ("text_column", "text_pair_column", "label_column"):
+        setattr(data, name, getattr(data, name) or getattr(record, name))
+    validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
+    with user_errors(RuntimeError, SafetensorError):
+        model, tokenizer = GlotModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    arguments = GlotTrainingArguments(
+        output_dir=tempfile.gettempdir(), per_device_eval_batch_size=data.batch_size, eval_strategy="no"
+    )
+    trainer = make_contrastive_trainer(model, tokenizer, arguments, ContrastiveLoss())
+    return trainer.evaluate(_tokenized(validation, tokenizer, record.max_length))
+
+
+def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int) -> GroupDataset:
     """Rows of tokens, for which the backbone runs in every step."""
     texts = distinct_texts([groups])
     return GroupDataset(groups, texts, tokenize(Dataset.from_dict({"text": texts}), tokenizer, max_length))

@@ -33,6 +33,11 @@ class TextGroups:
         scores = None if self.scores is None else [self.scores[index] for index in indices]
         return TextGroups([self.groups[index] for index in indices], scores)
 
+    def longest_first(self) -> "TextGroups":
+        """For evaluation: little padding, and memory that does not suffice shows at once."""
+        lengths = [sum(map(len, group)) for group in self.groups]
+        return self.select(sorted(range(len(self)), key=lambda index: -lengths[index]))
+
 
 def read_groups(
     table: Table, query: str, positive: str, negative: str | None, num_negatives: int, where: str
@@ -53,21 +58,18 @@ def read_groups(
     groups = []
     negatives = table[negative][:] if negative is not None else [None] * len(table)
     for row, (text, positives, others) in enumerate(zip(table[query][:], table[positive][:], negatives), start=1):
-        text = _texts(text, query, f"{where}, row {row}")[0]
-        others = _texts(others or [], negative, f"{where}, row {row}")[:num_negatives]
-        groups += [[text, each, *others] for each in _texts(positives, positive, f"{where}, row {row}")]
+        place = f"{where}, row {row}"
+        positives = positives if isinstance(positives, list) else [positives]
+        others = others if isinstance(others, list) else [others] if others else []
+        for column, texts in ((query, [text]), (positive, positives), (negative, others)):
+            for each in texts:
+                if not isinstance(each, str):
+                    raise InputError(f"{place}: {column!r} holds {each!r}, which is not text")
         if not positives:
-            raise InputError(f"{where}, row {row}: {positive!r} is empty: a query needs a positive")
+            raise InputError(f"{place}: {positive!r} is empty: a query needs a positive")
+        groups += [[text, each, *others[:num_negatives]] for each in positives]
     longest = max(map(len, groups))
     return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups])
-
-
-def _texts(cell: Any, column: str, where: str) -> list[str]:
-    cells = cell if isinstance(cell, list) else [cell]
-    for text in cells:
-        if not isinstance(text, str):
-            raise InputError(f"{where}: {column!r} holds {text!r}, which is not text")
-    return cells
 
 
 def distinct_texts(splits: Iterable[TextGroups]) -> list[str]:
@@ -98,10 +100,10 @@ class GroupDataset(Dataset):
     def lengths(self) -> list[int]:
         """Tokens of each row, of its texts together: to make batches of rows of similar length."""
         if isinstance(self.encoded, HiddenStateCache):
-            lengths = torch.tensor(self.encoded.lengths)
+            lengths = self.encoded.lengths
         else:
-            lengths = torch.tensor([len(ids) for ids in self.encoded["input_ids"]])
-        return lengths[self.text_ids].sum(dim=1).tolist()
+            lengths = [len(next(iter(row.values()))) for row in self.encoded]
+        return torch.tensor(lengths)[self.text_ids].sum(dim=1).tolist()
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = self.text_ids[index]
