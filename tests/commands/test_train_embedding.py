@@ -73,9 +73,9 @@ def test_it_learns(train_pairs, files):
     learns = ("--max_steps", "30", "--learning_rate", "5e-3", "--per_device_train_batch_size", "24")
     own = ("--validation_file", "triplets.jsonl")
     assert train_pairs(*TRIPLETS, *own, "--pooling", "mean") == 0
-    before = results(files)["eval_mrr"]
+    before = results(files)["eval_loss"]
     assert train_pairs(*TRIPLETS, *own, *learns, "--overwrite_output_dir") == 0
-    assert results(files)["eval_mrr"] > before
+    assert results(files)["eval_loss"] < before
 
 
 def test_the_cache_and_live_text_train_alike(train_pairs, files):
@@ -149,6 +149,5 @@ def test_publishing(train_pairs, hub_here, minilm_path):
     card = ModelCard(hub_here.files("tester/vectors")["README.md"].decode())
     assert card.data.pipeline_tag == "feature-extraction" and "model.encode" in card.text
     assert {each.metric_type for each in card.data.eval_results} == {"spearmanr", "pearsonr"}
-    assert AutoModel.from_pretrained("tester/vectors").encode(
-        ["a cat"], AutoTokenizer.from_pretrained("tester/vectors")
-    )
+    tokenizer = AutoTokenizer.from_pretrained("tester/vectors")
+    assert AutoModel.from_pretrained("tester/vectors").encode(["a cat"], tokenizer).isfinite().all()
