@@ -51,13 +51,13 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         record = TrainingRecord.load(folder)
     except InputError:
         return Training()
-    from .data.tasks import find_task  # needs the extra `train`, as the folder did
+    from .data.tasks import TASKS  # needs the extra `train`, as the folder did
 
     results = Path(folder, "all_results.json")
     command = shareable_command(record.command, backbone)
     dataset = {"dataset": _value_of(command, "train_file")}
-    if record.task is not None:
-        name, *config = find_task(record.task).hub or ("nyu-mll/glue", record.task)
+    if record.task in TASKS:
+        name, *config = TASKS[record.task].hub or ("nyu-mll/glue", record.task)
         dataset = {"dataset": record.task, "dataset_id": name, "dataset_config": next(iter(config), None)}
     return Training(
         command=command,

@@ -1,12 +1,12 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf evaluate DIR`: a trained head's metrics on a labelled file or a task."""
+"""`glot-hf evaluate DIR`: a trained head's metrics on a labelled file or a task, of vectors on a file of pairs."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import require_extra
-from .arguments import CommandParser, LabelledTextArguments, require_positive, require_writable
+from .arguments import EMBEDDING, CommandParser, LabelledTextArguments, require_positive, require_writable
 
 
 @dataclass
@@ -22,15 +22,29 @@ def run(argv: list[str]) -> None:
     data, rest = parser.parse(argv)
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
+    from ..processes import shared_by
+    from ..training_record import TrainingRecord
+
+    record = TrainingRecord.load(rest.model)
+    if record.task == EMBEDDING:
+        from .train_embedding import evaluate_embedding
+
+        metrics = evaluate_embedding(rest.model, record, data)
+    else:
+        metrics = _evaluate(rest.model, data)
+    print(json.dumps(metrics, indent=2))
+    if data.output_file is not None and shared_by().is_main_process:
+        Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+
+
+def _evaluate(folder: str, data: EvaluationArguments) -> dict[str, float]:
     from .texts import evaluation_examples
     from .trained import load_trained
 
-    head = load_trained(rest.model)
+    head = load_trained(folder)
     evaluations = evaluation_examples(data, head.labels, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)
     trainer, metrics = head.trainer(data.batch_size), {}
     for prefix, examples in evaluations.items():
         metrics |= trainer.evaluate(head.tokenize(examples), metric_key_prefix=prefix)
-    print(json.dumps(metrics, indent=2))
-    if data.output_file is not None and trainer.is_world_process_zero():
-        Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    return metrics

@@ -15,7 +15,7 @@ from ..version_glot import __version__
 
 COMMANDS = {
     "demo": "train GLOT, a control and four baselines on generated text, in minutes, without a network",
-    "train": "train a head on your own text, or on a GLUE task",
+    "train": "train a head on your own text, on a GLUE task, or on pairs for sentence vectors",
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",
