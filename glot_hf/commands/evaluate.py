@@ -22,7 +22,7 @@ def run(argv: list[str]) -> None:
     data, rest = parser.parse(argv)
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
-    from ..processes import shared_by
+    from ..processes import find_processes
     from ..training_record import TrainingRecord
 
     record = TrainingRecord.load(rest.model)
@@ -33,7 +33,7 @@ def run(argv: list[str]) -> None:
     else:
         metrics = _evaluate(rest.model, data)
     print(json.dumps(metrics, indent=2))
-    if data.output_file is not None and shared_by().is_main_process:
+    if data.output_file is not None and find_processes().is_main_process:
         Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
