@@ -344,7 +344,7 @@ class TestMistakes:
                 {"examples": ["w1", "w2"]},
                 "the examples are a list: give a Dataset or a mapping with the column 'text'",
             ),
-            ({"examples": {"sentence": ["w1"]}}, "the examples are columns ['sentence']: give"),
+            ({"examples": {"sentence": ["w1"]}}, "give a Dataset or a mapping with the column 'text'"),
         ],
     )
     def test_of_options(self, tiny_bert, tokenizer, tmp_path, options, message):
