@@ -32,7 +32,8 @@ def forward_backbone(
     output_attentions: bool = False,
 ) -> BackboneStates:
     """
-    Token states of the `layers` of a backbone, of inputs as they are.
+    Token states of the `layers` of a backbone, of inputs as they are. Where `output_hidden_states` is a list, those of
+    other layers are None.
 
     Raises:
         ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
@@ -61,6 +62,11 @@ def forward_backbone(
                 f"{tuple(state.shape)} of {tuple(shape)} tokens: read another of `backbone_layers`, or choose another "
                 "backbone"
             )
+    if isinstance(output_hidden_states, list):
+        asked, count = set(output_hidden_states), len(hidden_states)
+        hidden_states = tuple(
+            state if asked & {layer, layer - count} else None for layer, state in enumerate(hidden_states)
+        )
     return BackboneStates(
         states,
         hidden_states if output_hidden_states else None,

@@ -28,7 +28,7 @@ class WeightedPooling(nn.Module, ABC):
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         weights = self.weights(tokens, layout)
-        return PooledTokens(weighted_sum(tokens, weights, layout), layout, [tokens], weights)
+        return PooledTokens(weighted_sum([tokens], weights, layout), layout, [tokens], weights)
 
 
 class MeanPooling(WeightedPooling):
@@ -122,7 +122,7 @@ class CrossAttentionPooling(AttentionPooling):
     """
 
     def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        return weighted_sum(tokens, uniform_weights(layout.mask), layout)[:, None]  # (B, 1, d)
+        return weighted_sum([tokens], uniform_weights(layout.mask), layout)[:, None]  # (B, 1, d)
 
 
 class MultiQueryPooling(AttentionPooling):
@@ -169,4 +169,4 @@ class LatentAttentionPooling(nn.Module):
         gated, gate = self.mlp_in(self.mlp_norm(tokens)).chunk(2, dim=-1)  # (N, 4 d) each
         tokens = tokens + self.mlp_out(gated * F.gelu(gate))  # (N, d)
         weights = uniform_weights(layout.mask)  # (B, L)
-        return PooledTokens(weighted_sum(tokens, weights, layout), layout, [tokens], weights)
+        return PooledTokens(weighted_sum([tokens], weights, layout), layout, [tokens], weights)

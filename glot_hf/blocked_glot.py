@@ -32,12 +32,16 @@ class BlockedGraph(TokenGraph):
         starts = range(0, max(1, length), self.block_size)  # one empty block where there is no token at all
         return [(start, min(start + self.block_size, length)) for start in starts]
 
-    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
+    def over_rows(
+        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+    ) -> Tensor:
         def of_block(start: int, stop: int, *tensors: Tensor) -> Tensor:
             tensors = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
             with torch.no_grad():
-                adjacency = self.edges.rows(start, stop)
-            return function(adjacency, diagonal_rows(start, stop, self.layout.mask), *tensors)
+                neighbours = self.edges.rows(start, stop)
+                if self_loops:
+                    neighbours = neighbours | diagonal_rows(start, stop, self.layout.mask)
+            return function(neighbours, *tensors)
 
         padded = [self.layout.pad(tokens) for tokens in (*rows, *columns)]
         return self.layout.pack(_OverBlocks.apply(_Blocks(of_block, self._blocks()), *padded))

@@ -39,16 +39,16 @@ class SimilarTokens(Edges):
 
     def __init__(self, tokens: Tensor, layout: TokenLayout, threshold: float):
         self.mask, self.threshold = layout.mask, threshold
-        tokens = tokens.detach().float()
-        norms = torch.linalg.vector_norm(tokens, dim=-1)  # (N,)
-        if torch.compiler.is_compiling() or not ((norms > _SMALLEST_NORM) & (norms < _LARGEST_NORM)).all():
+        states = layout.pad(tokens.detach().float())  # (B, L, d)
+        norms = torch.linalg.vector_norm(states, dim=-1)  # (B, L), zero at padding
+        is_usual = (norms > _SMALLEST_NORM) & (norms < _LARGEST_NORM)
+        if torch.compiler.is_compiling() or not (is_usual | ~self.mask).all():
             # Scaled first, so that no square leaves float32; a zero vector stays zero.
-            largest = tokens.abs().amax(dim=-1, keepdim=True)  # (N, 1)
-            tokens = tokens / largest.masked_fill(largest == 0, 1.0)
-            norms = torch.linalg.vector_norm(tokens, dim=-1)  # (N,), at least 1 or exactly 0
-        self.states = layout.pad(tokens)  # (B, L, d)
-        self.has_own_edge = layout.pad(norms > 0)  # (B, L)
-        self.norms = layout.pad(norms.masked_fill(norms == 0, 1.0))  # (B, L)
+            largest = states.abs().amax(dim=-1, keepdim=True)  # (B, L, 1)
+            states = states / largest.masked_fill(largest == 0, 1.0)
+            norms = torch.linalg.vector_norm(states, dim=-1)  # (B, L), at least 1 or exactly 0
+        self.states, self.has_own_edge = states, norms > 0
+        self.norms = norms.masked_fill(norms == 0, 1.0)
 
     def rows(self, start: int, stop: int) -> Tensor:
         with torch.autocast(device_type=self.states.device.type, enabled=False):
@@ -111,10 +111,13 @@ class TokenGraph(ABC):
     layout: TokenLayout
 
     @abstractmethod
-    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
+    def over_rows(
+        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+    ) -> Tensor:
         """
-        `function(adjacency (B, R, L) bool, diagonal (R, L) bool, *rows (B, R, ...), *columns (B, L, ...))`, which
-        gives `(B, R, ...)`, for all rows of all graphs; `rows`, `columns` and the result are packed, `(N, ...)`.
+        `function(neighbours (B, R, L) bool, *rows (B, R, ...), *columns (B, L, ...))`, which gives `(B, R, ...)`, for
+        all rows of all graphs; `rows`, `columns` and the result are packed, `(N, ...)`. With `self_loops`, every row
+        has its own token among its neighbours, those of padding too.
         """
 
     @abstractmethod
@@ -124,19 +127,18 @@ class TokenGraph(ABC):
     def sum(self, tokens: Tensor, self_loops: bool = False) -> Tensor:
         """Each token's neighbours summed up, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
 
-        def rows(adjacency: Tensor, diagonal: Tensor, tokens: Tensor) -> Tensor:
-            return _neighbours(adjacency, diagonal, self_loops).to(tokens.dtype) @ tokens  # (B, R, C)
+        def rows(neighbours: Tensor, tokens: Tensor) -> Tensor:
+            return neighbours.to(tokens.dtype) @ tokens  # (B, R, C)
 
-        return self.over_rows(rows, [], [tokens])
+        return self.over_rows(rows, [], [tokens], self_loops)
 
     def degrees(self, self_loops: bool = False) -> Tensor:
         """The number of each token's neighbours. `(N, 1)` float."""
 
-        def rows(adjacency: Tensor, diagonal: Tensor) -> Tensor:
-            neighbours = _neighbours(adjacency, diagonal, self_loops)
+        def rows(neighbours: Tensor) -> Tensor:
             return neighbours.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
 
-        return self.over_rows(rows, [], [])
+        return self.over_rows(rows, [], [], self_loops)
 
     def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
         r"""
@@ -150,21 +152,17 @@ class TokenGraph(ABC):
             `Tensor` of shape `(N, heads * C)`.
         """
 
-        def rows(adjacency: Tensor, diagonal: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Tensor:
-            # Every row has its own token, those of padding too, so that no softmax is empty. Where there is no edge,
-            # the lowest number is added: many times faster than filling by a mask, here and backwards.
-            is_edge = (adjacency | diagonal).to(source.dtype)[:, None]
+        def rows(neighbours: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Tensor:
+            # Where there is no edge, the lowest number is added: many times faster than filling by a mask, here and
+            # backwards. No softmax is empty, thanks to the self loops.
+            is_edge = neighbours.to(source.dtype)[:, None]
             no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
             target, source = target.transpose(1, 2)[:, :, :, None], source.transpose(1, 2)[:, :, None]
             logits = F.leaky_relu(target + source, negative_slope)  # (B, heads, R, L)
             weights = logits.add_(no_edge).softmax(dim=-1)
             return (weights.to(values.dtype) @ values.transpose(1, 2)).transpose(1, 2).flatten(2)  # (B, R, heads * C)
 
-        return self.over_rows(rows, [target], [source, values])
-
-
-def _neighbours(adjacency: Tensor, diagonal: Tensor, self_loops: bool) -> Tensor:
-    return adjacency | diagonal if self_loops else adjacency
+        return self.over_rows(rows, [target], [source, values], self_loops=True)
 
 
 class DenseGraph(TokenGraph):
@@ -178,12 +176,17 @@ class DenseGraph(TokenGraph):
 
     def __init__(self, edges: Edges, layout: TokenLayout):
         self.edges, self.layout = edges, layout
-        self._adjacency = None
+        self._adjacency = self._with_self_loops = None
 
-    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
-        adjacency = self.adjacency()
-        diagonal = diagonal_rows(0, adjacency.shape[1], self.layout.mask)
-        return self.layout.pack(function(adjacency, diagonal, *map(self.layout.pad, [*rows, *columns])))
+    def over_rows(
+        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+    ) -> Tensor:
+        neighbours = self.adjacency()
+        if self_loops:
+            if self._with_self_loops is None:
+                self._with_self_loops = neighbours | diagonal_rows(0, neighbours.shape[1], self.layout.mask)
+            neighbours = self._with_self_loops
+        return self.layout.pack(function(neighbours, *map(self.layout.pad, [*rows, *columns])))
 
     def adjacency(self) -> Tensor:
         if self._adjacency is None:
@@ -203,13 +206,16 @@ class GroupedGraph(TokenGraph):
     def __init__(self, graphs: list[TokenGraph], layout: TokenLayout):
         self.graphs, self.layout = graphs, layout
 
-    def over_rows(self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor]) -> Tensor:
+    def over_rows(
+        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+    ) -> Tensor:
         tokens = [self.layout.split(each) for each in (*rows, *columns)]
         split = [[each[group] for each in tokens] for group in range(len(self.graphs))]
-        results = (
-            graph.over_rows(function, some[: len(rows)], some[len(rows) :]) for graph, some in zip(self.graphs, split)
-        )
-        return torch.cat(list(results))
+        results = [
+            graph.over_rows(function, some[: len(rows)], some[len(rows) :], self_loops)
+            for graph, some in zip(self.graphs, split)
+        ]
+        return torch.cat(results)
 
     def adjacency(self) -> Tensor:
         return self.layout.join_pairs([graph.adjacency() for graph in self.graphs])

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .graph_glot import TokenGraph
+from .processes_glot import sum_over_processes
 
 
 def _glorot_uniform(weight: nn.Parameter) -> None:
@@ -80,19 +81,24 @@ class GCNLayer(nn.Module):
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the valid tokens of the batch, also if there is one or none. `(N, C), (N,)` -> `(N, C)`."""
+    """
+    Batch norm over the valid tokens of the batch, of all processes that train together; also if there is one token or
+    none. `(N, C), (N,)` -> `(N, C)`.
+    """
 
     def forward(self, tokens: Tensor, is_valid: Tensor) -> Tensor:
         tokens = tokens.to(self.running_mean.dtype)
         mean, variance = self.running_mean, self.running_var  # (C,)
         if self.training:
             weight = is_valid[:, None].to(tokens.dtype)  # (N, 1)
-            count = weight.sum().clamp(min=1)
-            mean = (tokens * weight).sum(0) / count
-            variance = ((tokens - mean).square() * weight).sum(0) / count
+            count, total = sum_over_processes(weight.sum(), (tokens * weight).sum(0))
+            momentum = self.momentum * (count > 0)  # no token, no evidence
+            count = count.clamp(min=1)
+            mean = total / count
+            (squares,) = sum_over_processes(((tokens - mean).square() * weight).sum(0))
+            variance = squares / count
             with torch.no_grad():
                 unbiased = variance * count / (count - 1).clamp(min=1)
-                momentum = self.momentum * is_valid.any()  # no token, no evidence
                 self.running_mean.lerp_(mean, momentum)
                 self.running_var.lerp_(unbiased, momentum)
                 self.num_batches_tracked.add_(1)

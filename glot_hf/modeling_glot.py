@@ -111,6 +111,7 @@ class GlotModel(GlotPreTrainedModel):
                 padding is left where it is.
             adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
+                Of hidden states, a list of layers gives those alone, and None in place of the others.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
 
@@ -284,7 +285,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 )
         logits = self._logits(vector, vector_b)
         result = GlotSequenceClassifierOutput(
-            loss=self._loss(logits, labels) if labels is not None else None,
+            loss=self.compute_loss(logits, labels) if labels is not None else None,
             logits=logits,
             **{name: value for name, value in output.items() if name != "pooler_output"},
         )
@@ -321,7 +322,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 projected = self.similarity_projection(a), self.similarity_projection(b)
                 return F.cosine_similarity(*projected, dim=-1)[:, None]
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of logits `(B, num_labels)` against labels as `forward` takes them."""
         if self.config.pair_mode == "cosine":
             return F.mse_loss(logits[:, 0].float(), labels.view(-1).to(logits.device).float())
         if self.config.problem_type in ("regression", "multi_label_classification"):

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .packing_glot import TokenLayout
+from .processes_glot import sum_over_processes
 
 
 class TokenLayerNorm(nn.Module):
@@ -27,9 +28,9 @@ class TokenStandardization(nn.Module):
     """
     Each dimension to mean 0 and deviation 1 over the training data. `(N, *token_shape)` -> the same shape.
 
-    In training mode the mean and the variance of all valid tokens seen so far are kept up to date, this batch included
-    (Chan et al., 1983, merges exactly), so that stock Trainer is all that is needed; they are saved with the head and
-    never change in eval mode. Before training they are 0 and 1.
+    In training mode the mean and the variance of all valid tokens seen so far, in all processes, are kept up to date,
+    this batch included (Chan et al., 1983, merges exactly), so that stock Trainer is all that is needed; they are
+    saved with the head and never change in eval mode. Before training they are 0 and 1.
     """
 
     def __init__(self, token_shape: tuple[int, ...]):
@@ -47,10 +48,11 @@ class TokenStandardization(nn.Module):
     @torch.no_grad()
     def _update(self, tokens: Tensor, layout: TokenLayout) -> None:
         valid = layout.is_valid.view(-1, *[1] * self.mean.dim())
-        count = layout.mask.sum()
-        mean = tokens.sum(0) / count.clamp(min=1)  # token_shape; tokens are zero at padding
-        variance = ((tokens - mean) * valid).square().sum(0) / count.clamp(min=1)
-        self.num_tokens += count
+        count, total = sum_over_processes(layout.mask.sum(), tokens.sum(0))  # tokens are zero at padding
+        mean = total / count.clamp(min=1)  # token_shape
+        (squares,) = sum_over_processes(((tokens - mean) * valid).square().sum(0))
+        variance = squares / count.clamp(min=1)
+        self.num_tokens += count.long()
         share = count / self.num_tokens.clamp(min=1)  # of this batch in all tokens seen
         shift = mean - self.mean
         variance = torch.lerp(self.deviation.float().square(), variance, share)

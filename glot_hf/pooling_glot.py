@@ -96,8 +96,7 @@ class GlotPooling(nn.Module):
         graph = self.make_graph(tokens, layout, adjacency)
         parts = self.embed_tokens(tokens, graph)
         weights = self.readout(parts, layout)  # (B, L)
-        vector = torch.cat([weighted_sum(part, weights, layout) for part in parts], dim=-1)  # (B, D)
-        return PooledTokens(vector, layout, parts, weights, graph)
+        return PooledTokens(weighted_sum(parts, weights, layout), layout, parts, weights, graph)
 
 
 class DeepSetsPooling(nn.Module):
@@ -117,7 +116,7 @@ class DeepSetsPooling(nn.Module):
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         embeddings = self.mlp(tokens)  # (N, D)
         weights = uniform_weights(layout.mask)  # (B, L)
-        return PooledTokens(weighted_sum(embeddings, weights, layout), layout, [embeddings], weights)
+        return PooledTokens(weighted_sum([embeddings], weights, layout), layout, [embeddings], weights)
 
 
 POOLINGS: dict[str, type[nn.Module]] = {

@@ -412,6 +412,15 @@ class GlotPreTrainedModel(PreTrainedModel):
     def _keys_to_ignore_on_save(self, value):
         pass  # post_init assigns what it gathered; the names follow from the backbone instead
 
+    @property
+    def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
+        # DistributedDataParallel asks for them. A frozen backbone is the same in every process, or sharded (FSDP).
+        backbone = self.base_model.backbone
+        if backbone is None or is_trainable(backbone):
+            return []
+        prefix = "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
+        return [prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
+
     def _init_weights(self, module: nn.Module) -> None:
         # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.
         if isinstance(module, GlotPooler):

@@ -77,10 +77,11 @@ def uniform_weights(mask: Tensor) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
-def weighted_sum(tokens: Tensor, weights: Tensor, layout: TokenLayout) -> Tensor:
-    """`(N, C), (B, L)` -> `(B, C)`."""
+def weighted_sum(parts: list[Tensor], weights: Tensor, layout: TokenLayout) -> Tensor:
+    """Token embeddings in parts, `(N, D_i)` each, and weights `(B, L)` -> `(B, D)`."""
 
-    def of_group(tokens: Tensor, weights: Tensor) -> Tensor:
-        return (weights[:, None] @ tokens).squeeze(1)  # (B_g, C)
+    def of_group(weights: Tensor, *parts: Tensor) -> Tensor:
+        sums = [(weights[:, None].to(part.dtype) @ part).squeeze(1) for part in parts]  # (B_g, D_i) each
+        return torch.cat(sums, dim=-1)
 
-    return layout.over_sentences(of_group, tokens, layout.pack(weights).to(tokens.dtype))
+    return layout.over_sentences(of_group, layout.pack(weights), *parts)

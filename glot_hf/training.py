@@ -15,9 +15,10 @@ from datasets import Dataset
 from huggingface_hub import CommitInfo
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
 
+from .backbone_glot import is_trainable
 from .data.examples import PairCollator
 from .data.hidden_state_cache import HiddenStateCache
 from .data.hidden_states import HiddenStateCollator
@@ -72,6 +73,7 @@ class GlotTrainingArguments(TrainingArguments):
             )
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
+            self.use_cpu = True  # else several processes on CPUs would each train alone
         super().__post_init__()
 
 
@@ -135,8 +137,8 @@ class DeadHeadCallback(TrainerCallback):
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if metrics.get("eval_distinct_predictions") == 1:
             logger.warning(
-                "The head gives every text of the evaluation the same answer. If this lasts, it has died: train with "
-                'a smaller learning_rate, or with input_norm="standard", as raw states of decoders can be too large'
+                "The head gives every text of the evaluation the same answer. If this lasts, it has died, or not "
+                'begun to learn: train with another learning_rate, longer, or with input_norm="standard"'
             )
 
     on_predict = on_evaluate
@@ -158,6 +160,17 @@ class HeadTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # group_by_length would shuffle them, but predictions are read and compared by their row.
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
+    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        output = super().evaluation_loop(*args, **kwargs)
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        has_answers = output.predictions is not None and output.label_ids is not None
+        if self.args.world_size > 1 and has_answers and self.compute_loss_func is None:
+            # The batches of several processes are filled up with rows of the beginning, which are left out of the
+            # predictions, but not of Trainer's mean of the losses.
+            answers = [torch.from_numpy(each) for each in (output.predictions, output.label_ids)]
+            output.metrics[f"{prefix}_loss"] = self.model.compute_loss(*answers).item()
+        return output
 
     def push_to_hub(
         self,
@@ -214,6 +227,8 @@ def make_trainer(
     Args:
         train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
     """
+    if arguments.ddp_find_unused_parameters is None:
+        arguments.ddp_find_unused_parameters = is_trainable(model.base_model.backbone)  # a head uses all of its own
     return HeadTrainer(
         model=model,
         args=arguments,

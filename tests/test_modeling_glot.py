@@ -98,6 +98,15 @@ class TestInputs:
             model(ids, inputs_embeds=states)
 
     @pytest.mark.parametrize("layers", [-1, 1, [0, 1, -1]])
+    def test_some_hidden_states(self, backbone, layers, ids):
+        model = GlotModel.from_backbone(backbone, backbone_layers=layers, **SMALL)
+        every = model(ids, LEFT, output_hidden_states=True).hidden_states
+        some = model(ids, LEFT, output_hidden_states=[0, -1]).hidden_states
+        assert_close(some[0], every[0])
+        assert_close(some[2], every[2])
+        assert some[1] is None and len(some) == 3
+
+    @pytest.mark.parametrize("layers", [-1, 1, [0, 1, -1]])
     def test_cached_hidden_states(self, backbone, layers, ids):
         model = GlotModel.from_backbone(backbone, backbone_layers=layers, **SMALL)
         every_layer = model(ids, LEFT, output_hidden_states=True).hidden_states

@@ -4,18 +4,38 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from huggingface_hub import HfApi
 from nbclient import NotebookClient
 
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def run(path, folder):
+    """Raises on the first cell that does, or that takes longer."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": folder}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the other tests need a core, too
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path, tmp_path, monkeypatch):
-    notebook = nbformat.read(path, as_version=4)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the other tests need a core, too
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
-    client.execute()  # raises on the first cell that does, or that takes longer
+def test_it_runs(path, tmp_path):
+    run(path, tmp_path)
+
+
+def test_the_quickstart_publishes_where_there_is_a_hub(hub_here, tmp_path, minilm_path):
+    backbone = "sentence-transformers/all-MiniLM-L6-v2"
+    HfApi().create_repo(backbone)
+    HfApi().upload_folder(folder_path=minilm_path, repo_id=backbone)
+    run(FOLDER / "01_quickstart.ipynb", tmp_path)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} < set(hub_here.files("tester/desk-head"))
+    assert hub_here.commits(backbone)[-1] in hub_here.files("tester/desk-head")["config.json"].decode()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -52,8 +52,6 @@ def build(argv: list[str], summary: str) -> None:
     require_backbone(backbone)
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    from accelerate import PartialState
-
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
 
@@ -65,8 +63,7 @@ def build(argv: list[str], summary: str) -> None:
     splits = {"train": train, **evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, **where)
-    if PartialState().is_main_process:
-        print(describe(rows["train"]))
+    print(describe(rows["train"]))
 
 
 def info(argv: list[str], summary: str) -> None:
@@ -105,15 +102,20 @@ def verify(argv: list[str], summary: str) -> None:
 
     bad = []
     for folder in _caches(argv, "verify", summary):
-        manifest = Manifest.read(folder)
+        try:
+            manifest = Manifest.read(folder)
+        except InputError as error:  # the others are still to be checked
+            print(error)
+            bad.append(str(error))
+            continue
         checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
         found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]
         print(*found or [f"{folder}: all {len(manifest.shards)} shards are whole"], sep="\n")
         bad += found
     if bad:
         raise InputError(
-            f"{len(bad)} shards are damaged or missing, the first {bad[0]}: delete what is damaged, and the command "
-            "that made the cache makes it again"
+            f"damaged or missing: {len(bad)}, the first {bad[0]}: delete what is damaged, and the command that made "
+            "the cache makes it again, and what is missing"
         )
 
 

@@ -44,5 +44,5 @@ def run(argv: list[str]) -> None:
     for prefix, examples in evaluations.items():
         metrics |= trainer.evaluate(head.tokenize(examples), metric_key_prefix=prefix)
     print(json.dumps(metrics, indent=2))
-    if data.output_file is not None:
+    if data.output_file is not None and trainer.is_world_process_zero():
         Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

@@ -1,9 +1,11 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf SUBCOMMAND ...`: finds the subcommand, and turns the user's mistakes into one line and exit code 2."""
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 
 from huggingface_hub.errors import StrictDataclassError
 
@@ -43,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise InputError(f"there is no command {name!r}: the commands are {', '.join(COMMANDS)}")
-        importlib.import_module(f".{name.replace('-', '_')}", __package__).run(argv[1:])
+        command = importlib.import_module(f".{name.replace('-', '_')}", __package__)
+        with _one_voice():
+            command.run(argv[1:])
     except (InputError, StrictDataclassError) as error:
         print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -54,6 +58,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"glot-hf {name}: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """Of several processes (torchrun, accelerate launch), the first alone writes to standard output."""
+    if int(os.environ.get("RANK", 0)) == 0:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 if __name__ == "__main__":

@@ -36,14 +36,15 @@ def run(argv: list[str]) -> None:
 
     head = load_trained(rest.model)
     examples = _examples(arguments, head)
-    prediction = head.trainer(arguments.batch_size).predict(head.tokenize(examples))
+    trainer = head.trainer(arguments.batch_size)
+    prediction = trainer.predict(head.tokenize(examples))
     answers = (
         json.dumps(example | _answer(logits, head), ensure_ascii=False)
         for example, logits in zip(examples, torch.from_numpy(prediction.predictions))
     )
     if arguments.output_file is None:
         print(*answers, sep="\n")
-    else:
+    elif trainer.is_world_process_zero():
         Path(arguments.output_file).write_text("\n".join(answers) + "\n", encoding="utf-8")
 
 

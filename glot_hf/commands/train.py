@@ -131,9 +131,8 @@ def train(
         _require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
     count = count_parameters(model)
     is_main = arguments.process_index == 0
-    if is_main:
-        print(describe_training(count, finetuning))
-        print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
+    print(describe_training(count, finetuning))
+    print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
 
     splits = {"train": train_examples, **evaluations}
     with user_errors():  # an option that only Trainer finds wrong
@@ -144,8 +143,7 @@ def train(
                 encoder.to(arguments.device)  # where Trainer will want it
             where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
             rows = cached_rows(encoder, tokenizer, splits, cache, max_length=max_length, **where)
-            if is_main:
-                print(f"{describe(rows['train'])} (--no_cache goes without)")
+            print(f"{describe(rows['train'])} (--no_cache goes without)")
         else:
             rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
         trainer = make_trainer(network, tokenizer, arguments, rows["train"], rows["eval"])

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
@@ -16,6 +14,7 @@ from transformers.utils import logging
 
 from ..atomic_files import discard_leftovers
 from ..errors import InputError
+from ..processes import shared_by
 from .cache_manifest import Manifest, Shard
 from .cache_shard import write_shard
 from .hidden_states import run_over_texts, token_shape
@@ -49,7 +48,7 @@ class CacheBuilder:
             InputError: a state is not finite, or there is no room on the disk.
         """
         discard_leftovers(self.folder)
-        processes = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # as Accelerator and Trainer ask it
+        processes = shared_by()
         mine = list(zip(self.manifest.shards, self.manifest.texts))[processes.process_index :: processes.num_processes]
         missing = [(shard, positions) for shard, positions in mine if not self._is_done(shard)]
         if missing:

@@ -215,8 +215,16 @@ def cache_splits(
 
 
 def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:
-    """As lists, those that are read; a datasets.Dataset gives them as a mapping when sliced."""
+    """
+    As lists, those that are read; a datasets.Dataset gives them as a mapping when sliced.
+
+    Raises:
+        InputError: there is no column `text`.
+    """
     table = examples if isinstance(examples, Mapping) else examples[:]
+    if not isinstance(table, Mapping) or "text" not in table:
+        found = f"columns {list(table)}" if isinstance(table, Mapping) else f"a {type(table).__name__}"
+        raise InputError(f"the examples are {found}: give a Dataset or a mapping with the column 'text'")
     return {name: list(table[name]) for name in ("text", "text_pair", "labels") if name in table}
 
 

@@ -140,7 +140,7 @@ class TestTheCommand:
         content[-1] ^= 128
         shard.write_bytes(content)
         line = error_line(main(["cache", "verify", "states"]))
-        assert "1 shards are damaged or missing" in line and "delete what is damaged" in line
+        assert "damaged or missing: 1, the first" in line and "delete what is damaged" in line
         shard.unlink()
         assert "it is missing" in error_line(main(["cache", "verify", "states"]))
         assert build() == 0 == main(["cache", "verify", "states"])
@@ -162,6 +162,11 @@ class TestTheCommand:
         manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 0'))
         assert main(["cache", "info", "states"]) == 0
         assert "is of format 0" in capsys.readouterr().out
+        assert build(*FILMS, "--max_length", "5") == 0
+        capsys.readouterr()
+        assert main(["cache", "verify", "states"]) == 2
+        out = capsys.readouterr().out
+        assert "is of format 0" in out and "all 1 shards are whole" in out
         assert main(["cache", "clear", "states"]) == 0 and not list((files / "states").iterdir())
 
     def test_the_default_folder_may_not_be_there_yet(self, monkeypatch, tmp_path, capsys):

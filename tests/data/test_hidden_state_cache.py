@@ -340,6 +340,11 @@ class TestMistakes:
             ({"tokens_per_batch": 0}, "tokens_per_batch 0 is not positive"),
             ({"tokens_per_shard": -1}, "tokens_per_shard -1 is not positive"),
             ({"examples": {"text": ["w1", None]}}, "row 2: 'text' holds None, which is not text"),
+            (
+                {"examples": ["w1", "w2"]},
+                "the examples are a list: give a Dataset or a mapping with the column 'text'",
+            ),
+            ({"examples": {"sentence": ["w1"]}}, "the examples are columns ['sentence']: give"),
         ],
     )
     def test_of_options(self, tiny_bert, tokenizer, tmp_path, options, message):

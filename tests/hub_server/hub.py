@@ -95,18 +95,20 @@ class Hub:
         """The ids of all commits, oldest first. The first is the Hub's own, with a .gitattributes."""
         return list(self._endpoints.repositories[repo].commits)
 
-    def run_python(self, code: str, *, without_glot_hf: bool = False, **environment: str) -> str:
+    def run_python(
+        self, code: str, *, python: str = sys.executable, without_glot_hf: bool = False, **environment: str
+    ) -> str:
         """What `code` prints in a process of its own, in an empty folder, with `environment` after the hub's own.
 
-        With `without_glot_hf`, `import glot_hf` fails there as where it is not installed. Raises `RuntimeError` with
-        the stderr of a process that fails.
+        `python` is the interpreter. With `without_glot_hf`, `import glot_hf` fails there as where it is not installed.
+        Raises `RuntimeError` with the stderr of a process that fails.
         """
         code = textwrap.dedent(code)
         if without_glot_hf:
             code = 'import sys; sys.modules["glot_hf"] = None\n' + code
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run(
-                [sys.executable, "-c", code],
+                [python, "-c", code],
                 cwd=folder,
                 env=os.environ | self.environment | environment,
                 capture_output=True,
