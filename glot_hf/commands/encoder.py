@@ -72,7 +72,10 @@ def _load_head(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any
         if kwargs:
             raise InputError("--backbone_load_kwargs is not for a folder with adapters, which says how to load itself")
         return load_adapter(name), load_tokenizer(name, None, {})
-    config = GlotConfig.from_pretrained(name)
+    try:
+        config = GlotConfig.from_pretrained(name)
+    except OSError as error:
+        raise InputError(f"there is no head in --model {name!r}, neither here nor on the Hub: {error}") from error
     model = model_class_of(config, name).from_pretrained(name, backbone_kwargs=kwargs)
     if model.base_model.backbone is None:
         raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")

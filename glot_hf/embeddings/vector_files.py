@@ -72,7 +72,7 @@ def read_blocks(path: Path) -> Iterator[np.ndarray]:
     """
     try:
         for block in _READERS[path.suffix](path):
-            yield np.ascontiguousarray(block, dtype=np.float32)
+            yield np.array(block, dtype=np.float32)  # a copy: what is mapped cannot be written to, as torch warns
     except (OSError, SafetensorError, ValueError) as error:  # those of pyarrow are ValueErrors
         raise InputError(f"{str(path)!r} cannot be read: {error}") from error
 
@@ -103,8 +103,9 @@ def _read_npy(path: Path) -> Iterator[np.ndarray]:
 def _read_safetensors(path: Path) -> Iterator[np.ndarray]:
     with safe_open(path, "numpy") as file:
         vectors = file.get_slice(TENSOR_NAME)
-        for start in range(0, vectors.get_shape()[0], _ROWS_A_BLOCK):
-            yield vectors[start : start + _ROWS_A_BLOCK]
+        count = vectors.get_shape()[0]
+        for start in range(0, count, _ROWS_A_BLOCK):
+            yield vectors[start : min(start + _ROWS_A_BLOCK, count)]
 
 
 def _read_parquet(path: Path) -> Iterator[np.ndarray]:

@@ -1,0 +1,95 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf search "text" --index VECTORS`: the rows that are most like a text, one JSON object a line."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from .arguments import CommandParser, require_positive, user_errors
+from .encoder import EncoderArguments, load_encoder
+
+
+@dataclass
+class SearchArguments:
+    index: str = field(metadata={"help": "Vectors that `glot-hf embed` wrote."})
+    top_k: int = field(default=10, metadata={"help": "Rows for each text."})
+    model: str | None = field(
+        default=None, metadata={"help": "The head or the backbone that made the vectors, if it has moved since."}
+    )
+    faiss_index: str | None = field(
+        default=None,
+        metadata={
+            "help": "Search approximately, by an index that faiss.index_factory makes of this, such as HNSW32; it is "
+            "kept beside the vectors. Default: exactly."
+        },
+    )
+
+
+def run(argv: list[str]) -> None:
+    parser = CommandParser(SearchArguments, prog="glot-hf search", description=__doc__)
+    parser.add_argument("text", nargs="+", help="one or more texts")
+    arguments, rest = parser.parse(argv)
+    require_positive(arguments.top_k, "--top_k")
+    from ..embeddings.record import EmbeddingRecord
+    from ..embeddings.search import nearest_rows, nearest_rows_by_index
+
+    vectors = Path(arguments.index)
+    if not vectors.is_file():
+        raise InputError(f"there is no file {arguments.index!r}: `glot-hf embed` makes it")
+    record = EmbeddingRecord.read(vectors)
+    queries = _encode(rest.text, record, arguments.model)  # (Q, D)
+    if arguments.faiss_index is None:
+        scores, rows = nearest_rows(vectors, queries, arguments.top_k)
+    else:
+        scores, rows = nearest_rows_by_index(vectors, queries, arguments.top_k, arguments.faiss_index)
+    texts = _texts_of(vectors, record, set(rows.flatten().tolist()) - {-1})  # -1: faiss found no more
+    for query, *hits in zip(rest.text, scores.tolist(), rows.tolist()):
+        for score, row in zip(*hits):
+            if row >= 0:
+                hit = {"query": query, "cosine": round(score, 6), "row": row, **texts.get(row, {})}
+                print(json.dumps(hit, ensure_ascii=False))
+
+
+def _encode(texts: list[str], record, moved_to: str | None):
+    """
+    `(Q, D)`, by the model that made the vectors.
+
+    Raises:
+        InputError: it cannot be loaded, or is another one.
+    """
+    from ..data.cache_key import hash_weights
+
+    asked = dict(record.encoder)
+    if moved_to is not None:
+        asked["model" if "model" in asked else "backbone"] = moved_to
+    model, tokenizer = load_encoder(EncoderArguments(**asked))
+    with user_errors():
+        if hash_weights(model.base_model) != record.key["weights"]:
+            raise InputError(
+                f"the vectors were made by a model with other weights than {moved_to or asked}: name theirs with "
+                "--model, or embed the texts again"
+            )
+        return model.encode(texts, tokenizer)
+
+
+def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:
+    """The id and text of each row; of none, which is said, where the files of the texts are no longer there."""
+    from ..embeddings.vector_files import read_rows
+
+    try:
+        if vectors.suffix == ".parquet":
+            found = read_rows(vectors, rows)
+        else:
+            last = max(rows, default=-1)
+            found = {}
+            for number, row in enumerate(record.find_texts()):
+                if number in rows:
+                    found[number] = row
+                if number >= last:
+                    break
+    except InputError as error:
+        print(f"no texts are shown: {error}", file=sys.stderr)
+        return {}
+    return {number: row._asdict() for number, row in found.items()}

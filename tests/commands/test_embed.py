@@ -1,0 +1,163 @@
+"""`glot-hf embed` and `glot-hf search`, from the files of a user to the rows that are found."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from transformers import AutoTokenizer
+
+from glot_hf import GlotForSequenceClassification, GlotModel
+from glot_hf.commands.main import main
+
+from .conftest import write
+
+
+TEXTS = ["a film about a cat", "the weather of tomorrow", "kittens and cats", "rain is expected", "a long film " * 50]
+
+
+@pytest.fixture
+def texts(files):
+    write("texts.txt", "".join(text + "\n" for text in TEXTS))
+    write("texts.csv", "key,body\n" + "".join(f"k{number},{text}\n" for number, text in enumerate(TEXTS)))
+
+
+@pytest.fixture
+def embed(texts, minilm_path):
+    """Mean pooling by default, so that what is found makes sense."""
+
+    def run(output, *options, model=("--backbone", minilm_path), files=("texts.txt",)):
+        return main(["embed", *model, "--input", *files, "--output", output, *options])
+
+    return run
+
+
+@pytest.fixture
+def search(capsys):
+    """The hits, from standard output."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        assert main(["search", *arguments]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_mean_pooling_gives_the_vectors_of_sentence_transformers(embed, minilm_path, capsys):
+    assert embed("vectors.npy", "--max_length", "16") == 0
+    assert "5 vectors of width 384 in float32: vectors.npy, 7.81kB" in capsys.readouterr().out
+    transformer = Transformer(minilm_path, max_seq_length=16)
+    other = SentenceTransformer(modules=[transformer, Pooling(384, "mean")], device="cpu")
+    np.testing.assert_allclose(np.load("vectors.npy"), other.encode(TEXTS), rtol=0, atol=1e-5)
+
+
+def test_another_pooling(embed, minilm_path):
+    assert embed("vectors.npy", "--pooling", "weighted_mean") == 0
+    model = GlotModel.from_backbone(minilm_path, pooling="weighted_mean")
+    expected = model.encode(TEXTS, AutoTokenizer.from_pretrained(minilm_path))
+    np.testing.assert_allclose(np.load("vectors.npy"), expected, rtol=0, atol=1e-6)
+
+
+def test_a_trained_head_cuts_texts_as_in_training(embed, train):
+    assert train("--train_file", "films.csv", "--label_column", "mood", "--max_length", "9") == 0
+    assert embed("vectors.safetensors", model=("--model", "head")) == 0
+    model = GlotForSequenceClassification.from_pretrained("head")
+    expected = model.encode(TEXTS, AutoTokenizer.from_pretrained("head"), max_length=9)
+    np.testing.assert_allclose(load_file("vectors.safetensors")["embeddings"], expected, rtol=0, atol=1e-6)
+
+
+def test_a_head_saved_without_a_tokenizer_takes_its_backbones(embed, minilm_path, search):
+    GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("bare")
+    assert embed("vectors.npy", model=("--model", "bare")) == 0
+    assert search(TEXTS[1], "--index", "vectors.npy", "--top_k", "1")[0]["text"] == TEXTS[1]
+
+
+def test_several_files_and_ids(embed, search):
+    assert embed("vectors.npy", "--text_column", "body", files=("texts.csv", "texts.txt")) == 0
+    assert np.load("vectors.npy").shape == (10, 384)
+    hits = search("cats", "--index", "vectors.npy", "--top_k", "2")
+    assert {hit["row"] for hit in hits} == {2, 7} and {hit["text"] for hit in hits} == {"kittens and cats"}
+
+
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [("vectors.npy", ("--faiss_index", "Flat")), ("vectors.safetensors", ()), ("vectors.parquet", ())],
+)
+def test_search(embed, search, output, options):
+    columns = ("--text_column", "body", "--id_column", "key")
+    assert embed(output, *columns, "--normalize", "--dtype", "float16", files=("texts.csv",)) == 0
+    hits = search("cats", "will it rain?", "--index", output, "--top_k", "2", *options)
+    assert [(hit["query"], hit["id"]) for hit in hits[::2]] == [("cats", "k2"), ("will it rain?", "k3")]
+    assert [hit["text"] for hit in hits[::2]] == ["kittens and cats", "rain is expected"]
+    assert hits[0]["cosine"] > hits[1]["cosine"] and len(hits) == 4
+
+
+def test_a_text_finds_itself(embed, search):
+    assert embed("vectors.npy") == 0
+    assert search(TEXTS[3], "--index", "vectors.npy")[0] == {
+        "query": TEXTS[3],
+        "cosine": pytest.approx(1, abs=1e-5),
+        "row": 3,
+        "id": 3,
+        "text": TEXTS[3],
+    }
+
+
+def test_search_without_the_files_of_the_texts(embed, capsys, files):
+    assert embed("vectors.npy") == 0
+    write("texts.txt", "other\n")
+    capsys.readouterr()
+    assert main(["search", "cats", "--index", "vectors.npy", "--top_k", "1"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out).keys() == {"query", "cosine", "row"}
+    assert "no texts are shown" in output.err and "has changed since its vectors were made" in output.err
+    (files / "texts.txt").unlink()
+    assert main(["search", "cats", "--index", "vectors.npy", "--top_k", "1"]) == 0
+    assert "there is no file" in capsys.readouterr().err
+
+
+def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, files, error_line):
+    GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("head")
+    GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("another")
+    assert embed("vectors.npy", model=("--model", "head")) == 0
+    (files / "head").rename(files / "moved")
+    assert search("cats", "--index", "vectors.npy", "--model", "moved")
+    line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "another"]))
+    assert "made by a model with other weights than another" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "name what makes the vectors: either --model, or --backbone"),
+        (("--model", "a", "--backbone", "b"), "name what makes the vectors"),
+        (("--model", "a", "--pooling", "max"), "a --model has its own"),
+        (("--backbone", "a", "--pooling", "glot"), "invalid choice: 'glot'"),
+        (("--backbone", "a", "--output", "vectors.txt"), "valid are .npy, .safetensors, .parquet"),
+        (("--backbone", "a", "--input", "missing.txt"), "there is no file 'missing.txt'"),
+        (("--backbone", "a", "--id_column", "key"), "holds texts alone"),
+        (("--backbone", "a", "--batch_size", "0"), "--batch_size 0 is not positive"),
+        (("--backbone", "a", "--backbone_load_kwargs", "{"), "is not JSON"),
+        (("--backbone", "nowhere/at_all"), "nowhere/at_all"),
+        (("--model", "nowhere/at_all"), "nowhere/at_all"),
+    ],
+)
+def test_mistakes(texts, error_line, options, message):
+    arguments = ["embed", "--input", "texts.txt", "--output", "vectors.npy", *options]
+    assert message in error_line(main(arguments))
+
+
+def test_mistakes_of_search(embed, texts, files, error_line):
+    assert "there is no file 'vectors.npy'" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
+    np.save("vectors.npy", np.zeros((1, 384)))
+    assert "there is no vectors.npy.json beside it" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
+    (files / "vectors.npy").unlink()
+    assert embed("vectors.npy") == 0
+    assert "not positive" in error_line(main(["search", "cats", "--index", "vectors.npy", "--top_k", "0"]))
+    line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "nowhere/at_all"]))
+    assert "nowhere/at_all" in line
+    write("vectors.npy.json", "{}")
+    assert "is damaged" in error_line(main(["search", "cats", "--index", "vectors.npy"]))

@@ -1,0 +1,43 @@
+"""The nearest rows, against all cosines at once."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from glot_hf.embeddings.search import nearest_rows, nearest_rows_by_index
+from glot_hf.errors import InputError
+
+
+@pytest.fixture
+def vectors(tmp_path, monkeypatch):
+    monkeypatch.setattr("glot_hf.embeddings.vector_files._ROWS_A_BLOCK", 16)
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32))
+    return tmp_path / "vectors.npy"
+
+
+@pytest.mark.parametrize("top_k", [1, 20, 500])
+def test_exact(vectors, top_k):
+    queries = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    cosines = F.cosine_similarity(queries[:, None], torch.from_numpy(np.load(vectors))[None], dim=-1)
+    expected = cosines.topk(min(top_k, 100))
+    for scores, rows in (
+        nearest_rows(vectors, queries, top_k),
+        (found[:, :100] for found in nearest_rows_by_index(vectors, queries, top_k, "Flat")),
+    ):
+        torch.testing.assert_close(scores, expected.values)
+        assert torch.equal(rows, expected.indices)
+
+
+def test_an_index_is_made_again_when_the_vectors_change(vectors):
+    query = torch.from_numpy(np.load(vectors)[:1])
+    assert nearest_rows_by_index(vectors, query, 1, "HNSW32")[1].item() == 0
+    np.save(vectors, np.load(vectors)[::-1])
+    assert nearest_rows_by_index(vectors, query, 1, "HNSW32")[1].item() == 99
+
+
+def test_mistakes(vectors):
+    with pytest.raises(InputError, match="holds vectors of width 8, but the query's has 5"):
+        nearest_rows(vectors, torch.ones(1, 5), 1)
+    with pytest.raises(InputError, match="faiss cannot make or read an index 'nonsense'"):
+        nearest_rows_by_index(vectors, torch.ones(1, 8), 1, "nonsense")
