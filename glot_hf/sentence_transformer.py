@@ -12,8 +12,8 @@ from transformers.utils import has_file
 
 from .backbone_glot import device_of, has_adapters
 from .configuration_glot import GlotConfig
-from .hub import model_class_of
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+from .saved_head import saved_class
 from .sentence_transformer_glot import GlotPooling
 
 
@@ -42,7 +42,7 @@ def to_sentence_transformer(
     """
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
-        model = model_class_of(GlotConfig.from_pretrained(place), place).from_pretrained(place)
+        model = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
         if tokenizer is None and has_file(place, "tokenizer_config.json"):
             tokenizer = AutoTokenizer.from_pretrained(place)
     backbone = model.base_model.backbone

@@ -60,18 +60,19 @@ def _encode(texts: list[str], record, moved_to: str | None):
         InputError: it cannot be loaded, or is another one.
     """
     from ..data.cache_key import hash_weights
+    from ..embeddings.encoding import encode_texts
 
     asked = dict(record.encoder)
     if moved_to is not None:
         asked["model" if "model" in asked else "backbone"] = moved_to
     model, tokenizer = load_encoder(EncoderArguments(**asked))
     with user_errors():
-        if hash_weights(model.base_model) != record.key["weights"]:
+        if hash_weights(model) != record.key["weights"]:
             raise InputError(
                 f"the vectors were made by a model with other weights than {moved_to or asked}: name theirs with "
                 "--model, or embed the texts again"
             )
-        return model.encode(texts, tokenizer)
+        return encode_texts(model, tokenizer, texts)
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoTokenizer
 
-from glot_hf import GlotModel
+from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.embeddings.job import EmbeddingJob
 from glot_hf.embeddings.record import EmbeddingRecord
 from glot_hf.embeddings.text_files import TextFiles
@@ -85,6 +85,22 @@ def test_vectors_are_those_of_encode_in_the_order_of_the_rows(head_path, files, 
     unit = np.load(tmp_path / "unit.npy")
     assert unit.dtype == np.float16
     np.testing.assert_allclose(unit, F.normalize(torch.from_numpy(expected), dim=-1), rtol=0, atol=1e-3)
+
+
+def test_vectors_of_a_cosine_head_are_those_it_compares(head_path, files, tmp_path):
+    torch.manual_seed(0)
+    model = GlotForSequenceClassification.from_backbone(
+        f"{head_path}/../backbone", pair_mode="cosine", gnn_hidden_size=8, readout_hidden_size=8
+    )
+    tokenizer = AutoTokenizer.from_pretrained(head_path)
+    EmbeddingJob(model, tokenizer, TextFiles(files), tmp_path / "vectors.npy", {}, normalize=True).run()
+    vectors, texts = np.load(tmp_path / "vectors.npy"), [row.text for row in TextFiles(files)][:6]
+    first, second = (tokenizer(part, padding=True, return_tensors="pt") for part in (texts[:3], texts[3:]))
+    inputs = {**first, "input_ids_b": second["input_ids"], "attention_mask_b": second["attention_mask"]}
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        answers = model(**inputs).logits[:, 0]
+    np.testing.assert_allclose((vectors[:3] * vectors[3:6]).sum(-1), answers, rtol=0, atol=1e-5)
 
 
 def test_what_is_done_is_not_done_again(head_path, files, tmp_path, monkeypatch):
