@@ -83,8 +83,7 @@ class GlotPooling(Module):
         """
         config, head = copy.deepcopy(model.config), model.base_model.head
         weights = head.state_dict()
-        if config.pair_mode == "cosine":
-            last = model.similarity_projection
+        if (last := getattr(model, "similarity_projection", None)) is not None:
             weight, bias = last.weight.detach(), last.bias.detach()
             if head.projection is not None:  # two linear maps are one
                 bias = bias + weight @ head.projection.bias.detach()
@@ -101,7 +100,7 @@ class GlotPooling(Module):
         last of `all_layer_embeddings`, and `attention_mask` `(B, L)`.
 
         Raises:
-            ValueError: texts are padded on the left or packed, a layer is missing, or shapes do not fit the head.
+            ValueError: texts are padded on the left, layers are missing, or shapes do not fit the head.
         """
         mask = features["attention_mask"]
         if (mask[:, 1:] > mask[:, :-1]).any():

@@ -130,6 +130,7 @@ def test_cosines_of_a_cosine_head_are_its_scores(bert, tokenizer, projection_siz
     converted = to_sentence_transformer(model, tokenizer, normalize=True)
     vectors = converted.encode(TEXTS, convert_to_tensor=True), converted.encode(TEXTS[::-1], convert_to_tensor=True)
     assert_same((vectors[0] * vectors[1]).sum(-1), model(**first, **pair).logits[:, 0].detach())
+    assert_same(to_sentence_transformer(model.glot, tokenizer).encode(TEXTS), model.encode(TEXTS, tokenizer))
 
 
 def test_its_own_evaluator_gives_our_number(model, tokenizer):
