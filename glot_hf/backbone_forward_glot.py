@@ -53,7 +53,7 @@ def forward_backbone(
 
     read = _Outputs(backbone(**inputs, **flags), backbone.config.model_type)
     hidden_states = read.layers("hidden_states", 3) if layers != -1 or output_hidden_states else None
-    states = read.last_hidden_state() if layers == -1 else _select_layers(hidden_states, layers)
+    states = read.last_hidden_state() if layers == -1 else select_layers(hidden_states, layers)
     shape = next(inputs[name].shape[:2] for name in ("input_ids", "inputs_embeds") if name in inputs)  # B, L
     for state in (states, *(hidden_states or ())):
         if state is not None and state.shape[:2] != shape:
@@ -119,7 +119,13 @@ def _is_tuple_of_tensors(value: Any, dim: int) -> bool:
     )
 
 
-def _select_layers(hidden_states: tuple[Tensor, ...], layers: int | list[int]) -> Tensor:
+def select_layers(hidden_states: tuple[Tensor, ...], layers: int | list[int]) -> Tensor:
+    """
+    Of hidden states, each `(B, L, d)`: that of one layer, or `(B, L, n, d)` of a list of n.
+
+    Raises:
+        ValueError: the backbone does not have one of the `layers`.
+    """
     for layer in [layers] if isinstance(layers, int) else layers:
         if not -len(hidden_states) <= layer < len(hidden_states):
             raise ValueError(

@@ -21,6 +21,9 @@ _METRICS = {
     "spearman": ("spearmanr", "Spearman correlation"),
     "pearson": ("pearsonr", "Pearson correlation"),
     "mse": ("mse", "Mean squared error"),
+    "mrr": ("mrr", "Mean reciprocal rank"),
+    "recall_at_1": ("recall_at_1", "Recall at 1"),
+    "recall_at_10": ("recall_at_10", "Recall at 10"),
 }
 _PAPER = "https://arxiv.org/abs/2603.03389"
 
@@ -144,7 +147,7 @@ def make_card(
         model_name=repo_id.split("/")[-1] if scores else None,
         eval_results=[
             EvalResult(
-                task_type="text-classification",
+                task_type="text-classification" if is_classifier else "sentence-similarity",
                 dataset_type=training.dataset_id or "private",
                 dataset_name=training.dataset or "private",
                 dataset_config=training.dataset_config,

@@ -65,19 +65,10 @@ def train_on_states(
     Returns:
         `Trainer`: with the trained `model`; `trainer.evaluate(rows)` judges it.
     """
-    set_seed(seed)
-    model = GlotForSequenceClassification.from_backbone(backbone, **head_options)
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments = GlotTrainingArguments(
-            output_dir=scratch,
-            seed=seed,
-            eval_strategy="no" if evaluation_rows is None else "epoch",
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
-            **training_options,
-        )
-        trainer = Trainer(
+
+    def make_trainer(arguments: GlotTrainingArguments) -> Trainer:
+        model = GlotForSequenceClassification.from_backbone(backbone, **head_options)
+        return Trainer(
             model=model,
             args=arguments,
             train_dataset=rows,
@@ -85,6 +76,32 @@ def train_on_states(
             data_collator=HiddenStateCollator(),
             compute_metrics=metrics_for(model.config.problem_type),
         )
+
+    return train_silently(make_trainer, seed, evaluate=evaluation_rows is not None, **training_options)
+
+
+def train_silently(
+    make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, evaluate: bool = False, **training_options
+) -> Trainer:
+    """
+    Trains what `make_trainer` makes, which is called once the seed is set, and writes nothing.
+
+    Args:
+        evaluate (`bool`): after every epoch.
+        training_options: of [`GlotTrainingArguments`].
+    """
+    set_seed(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = GlotTrainingArguments(
+            output_dir=scratch,
+            seed=seed,
+            eval_strategy="epoch" if evaluate else "no",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            **training_options,
+        )
+        trainer = make_trainer(arguments)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer
@@ -112,4 +129,4 @@ def choose_rate(rates: list[float], score: Callable[[float], float | None]) -> f
 
 def is_dead(metrics: dict[str, float]) -> bool:
     """Whether a head gave every text the same answer, or its training diverged."""
-    return metrics.get("eval_distinct_predictions") == 1 or not math.isfinite(metrics["eval_loss"])
+    return metrics.get("eval_distinct_predictions") == 1 or not math.isfinite(metrics.get("eval_loss", 0.0))

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
-from .modeling_glot import GlotForSequenceClassification, GlotModel
+from .saved_head import saved_class
 from .training_record import TrainingRecord
 
 
@@ -38,24 +38,11 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
     options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
-    model = model_class_of(config, folder).from_pretrained(folder, **options_of_loading)
+    model = saved_class(config, folder).from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
     tokenizer = AutoTokenizer.from_pretrained(folder) if has_tokenizer else None
     training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
     return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
-
-
-def model_class_of(config: GlotConfig, where: str) -> type[GlotModel] | type[GlotForSequenceClassification]:
-    """
-    The class that was saved in `where`, with this configuration.
-
-    Raises:
-        InputError: it is none of ours.
-    """
-    for model_class in (GlotForSequenceClassification, GlotModel):
-        if model_class.__name__ in (config.architectures or ()):
-            return model_class
-    raise InputError(f"{where!r} is of {config.architectures}, not of a GlotModel or its classifier")
 
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
@@ -64,13 +51,13 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         record = TrainingRecord.load(folder)
     except InputError:
         return Training()
-    from .data.tasks import find_task  # needs the extra `train`, as the folder did
+    from .data.tasks import TASKS  # needs the extra `train`, as the folder did
 
     results = Path(folder, "all_results.json")
     command = shareable_command(record.command, backbone)
     dataset = {"dataset": _value_of(command, "train_file")}
-    if record.task is not None:
-        name, *config = find_task(record.task).hub or ("nyu-mll/glue", record.task)
+    if record.task in TASKS:
+        name, *config = TASKS[record.task].hub or ("nyu-mll/glue", record.task)
         dataset = {"dataset": record.task, "dataset_id": name, "dataset_config": next(iter(config), None)}
     return Training(
         command=command,

@@ -3,6 +3,7 @@
 
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -64,6 +65,53 @@ def _regression(prediction: EvalPrediction) -> dict[str, float]:
         metrics["pearson"] = float(pearsonr(predicted, labels).statistic)
         metrics["spearman"] = float(spearmanr(predicted, labels).statistic)
     return metrics | _distinct(predicted.round(6))  # a batch's shape may change the last bits
+
+
+def embedding_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """
+    For Trainer's `compute_metrics`, of sentence vectors.
+
+    - Pairs with scores (cosines `(N,)`): pearson and spearman, 0 where all cosines are the same.
+    - Rows of a query, its positive and hard negatives (vectors `(N, k, D)` of length 1, and the numbers of their texts
+      `(N, k)`): how each query ranks its positive among the positives and negatives of all rows, equals counted
+      against it: mrr, the mean of 1 / rank, and recall_at_1 and recall_at_10. Other positives of a query, and the
+      query's own text, are not in its way.
+
+    Each also has distinct_predictions, how many different cosines the pairs have: of a head that has died, 1.
+    """
+    predicted, labels = prediction.predictions, prediction.label_ids
+    cosines = predicted if predicted.ndim == 1 else (predicted[:, 0] * predicted[:, 1]).sum(axis=-1)
+    metrics = _correlations(cosines, labels) if predicted.ndim == 1 else _retrieval(predicted, labels)
+    return metrics | _distinct(cosines.round(6))
+
+
+def _correlations(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    if np.ptp(predicted) == 0 or np.ptp(labels) == 0:
+        return {"pearson": 0.0, "spearman": 0.0}
+    return {
+        "pearson": float(pearsonr(predicted, labels).statistic),
+        "spearman": float(spearmanr(predicted, labels).statistic),
+    }
+
+
+def _retrieval(vectors: np.ndarray, text_ids: np.ndarray) -> dict[str, float]:
+    corpus_ids, places = np.unique(text_ids[:, 1:], return_index=True)
+    corpus = vectors[:, 1:].reshape(-1, vectors.shape[-1])[places]  # (C, D)
+    positives = defaultdict(set)
+    for query, positive in text_ids[:, :2].tolist():
+        positives[query].add(positive)
+    ranks = []
+    for row, (query, positive) in zip(vectors, text_ids[:, :2].tolist()):
+        cosines = corpus @ row[0]  # (C,)
+        others = ~np.isin(corpus_ids, [query, *positives[query]])
+        target = cosines[np.searchsorted(corpus_ids, positive)]
+        ranks.append(1 + np.count_nonzero(~(cosines[others] < target)))  # a vector that is not finite ranks last
+    ranks = np.array(ranks)
+    return {
+        "mrr": float((1 / ranks).mean()),
+        "recall_at_1": float((ranks <= 1).mean()),
+        "recall_at_10": float((ranks <= 10).mean()),
+    }
 
 
 def _distinct(predicted: np.ndarray) -> dict[str, int]:

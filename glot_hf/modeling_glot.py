@@ -279,7 +279,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 adjacency=adjacency_b,
                 return_dict=True,
             ).pooler_output
-            if len(vector) != len(vector_b):
+            if vector.shape[0] != vector_b.shape[0]:  # no len, which would fix the number when exported
                 raise ValueError(
                     f"{len(vector)} first and {len(vector_b)} second sentences are no pairs: pass as many"
                 )

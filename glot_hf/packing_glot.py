@@ -75,7 +75,9 @@ class TokenLayout:
 
     def _without_padding(self, tokens: Tensor) -> Tensor:
         """Zeros in place of what padding holds; no product, which would keep its NaN. `(B * L, ...)`."""
-        return tokens.masked_fill(~self.mask.flatten().view(-1, *[1] * (tokens.dim() - 1)), 0.0)
+        valid = self.mask.flatten().view(-1, *[1] * (tokens.dim() - 1))
+        # onnxruntime fills no bool
+        return tokens & valid if tokens.dtype == torch.bool else tokens.masked_fill(~valid, 0.0)
 
     def split(self, tokens: Tensor) -> tuple[Tensor, ...]:
         """`(N, ...)` -> the tokens of each of the `groups`."""

@@ -13,8 +13,9 @@ class LeftPadding:
     def __init__(self, mask: Tensor):
         padded = (mask.cumsum(dim=1) == 0).sum(dim=1, keepdim=True)  # (B, 1)
         positions = torch.arange(mask.shape[1], device=mask.device)  # (L,)
-        self._right = (positions + padded) % mask.shape[1]  # (B, L)
-        self._left = (positions - padded) % mask.shape[1]  # (B, L)
+        length = positions[-1:] + 1  # a tensor: ONNX knows no remainder of a size
+        self._right = (positions + padded) % length  # (B, L)
+        self._left = (positions - padded) % length  # (B, L)
 
     def to_right(self, tensor: Tensor) -> Tensor:
         return self._take(tensor, self._right, dim=1)
@@ -26,7 +27,9 @@ class LeftPadding:
     def _take(tensor: Tensor, index: Tensor, dim: int) -> Tensor:
         shape = [1] * tensor.dim()
         shape[0], shape[dim] = index.shape
-        return torch.take_along_dim(tensor, index.to(tensor.device).view(shape), dim=dim)
+        # What torch.take_along_dim does, which cannot be exported with any length.
+        tensor, index = torch.broadcast_tensors(tensor, index.to(tensor.device).view(shape))
+        return tensor.gather(dim, index)
 
 
 class EqualLengths:

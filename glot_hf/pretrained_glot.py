@@ -368,20 +368,23 @@ class GlotPreTrainedModel(PreTrainedModel):
         several, to the first.
 
         Raises:
-            ValueError: its architecture or hidden size is not what the head was made for.
+            ValueError: its architecture, depth or hidden size is not what the head was made for.
         """
         expected, config = self.config.backbone_config, backbone.config
+        mend = f"pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
         if expected is not None and expected.model_type != config.model_type:
             raise ValueError(
-                f"This head was made for a backbone of type {expected.model_type!r}, not {config.model_type!r}: pass "
-                f"the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
+                f"This head was made for a backbone of type {expected.model_type!r}, not {config.model_type!r}: {mend}"
             )
         size = hidden_size_of(config)
         if size is not None and size != self.config.input_size:
             raise ValueError(
                 f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
-                f"{size}: pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
+                f"{size}: {mend}"
             )
+        depths = [getattr(each.get_text_config(), "num_hidden_layers", None) for each in (expected or config, config)]
+        if None not in depths and depths[0] != depths[1]:
+            raise ValueError(f"This head was made for a backbone of {depths[0]} layers, not {depths[1]}: {mend}")
         self.base_model.backbone = None  # one that was there before stays where it is
         self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()

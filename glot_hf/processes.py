@@ -8,10 +8,10 @@ from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 
 
-def shared_by() -> PartialState:
+def find_processes() -> PartialState:
     """
-    This process among them; alone, the only one. On CPUs too, where `PartialState()` would take each for the only one.
-    They may wait for each other for days: a share of the work takes what it takes.
+    This process among them; the first call sets its accelerator. On CPUs too, where a plain `PartialState()` would be
+    alone. The first one to finish waits for the others for as long as they need, and not for the usual ten minutes.
     """
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
     return PartialState(cpu=on_cpu, timeout=timedelta(days=365))

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import logging
 
 from .cells import CellStore
@@ -62,9 +62,9 @@ class Comparison:
     max_train_rows: int | None = None
     cache_options: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, tasks: list[tuple[Task, str | None]], variants: list[Variant]) -> Results:
+    def run(self, tasks: list["TaskStates"], variants: list[Variant]) -> Results:
         """
-        Trains what is not trained yet, of every task (in its folder) every variant; shows a progress bar.
+        Trains what is not trained yet, of every task every variant; shows a progress bar.
 
         Returns:
             `dict`: task -> variant -> the final cells, one a seed; tuned, "mnli-mismatched" beside "mnli".
@@ -73,48 +73,44 @@ class Comparison:
         selections = len(self.learning_rates) if len(self.learning_rates) > 1 else 0
         total = len(tasks) * len(variants) * (selections + len(self.seeds))
         with logging.tqdm(total=total, desc="Training heads") as progress:
-            for task, data_dir in tasks:
-                states = _TaskStates(self, task, data_dir)
-                results[task.name] = {}
+            for states in tasks:
+                results[states.name] = {}
                 for variant in variants:
                     rate = choose_rate(
                         self.learning_rates,
                         lambda rate: self._cell(states, variant, "selection", rate, SELECTION_SEED, progress)["score"],
                     )
-                    cells = results[task.name].setdefault(variant.name, [])
+                    cells = results[states.name].setdefault(variant.name, [])
                     for seed in self.seeds:
                         cells.append(self._cell(states, variant, "final", rate, seed, progress))
                 if self.protocol == "tuned":  # the released code chooses another epoch for each split
-                    results |= _of_more_splits(task, results[task.name])
+                    results |= _of_more_splits(states, results[states.name])
         return results
 
     def _cell(
-        self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int, progress: Any
+        self, states: "TaskStates", variant: Variant, phase: str, rate: float, seed: int, progress: Any
     ) -> dict[str, Any]:
-        name = f"{states.task.name}/{variant.file_name}/{phase}-lr{rate:g}-seed{seed}"
+        name = f"{states.name}/{variant.file_name}/{phase}-lr{rate:g}-seed{seed}"
         cell = self.store.get(name, lambda: self._train(states, variant, phase, rate, seed))
         progress.update()
         return cell
 
-    def _train(self, states: "_TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
+    def _train(self, states: "TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
         started = time.monotonic()
         train, reported = states.selection if phase == "selection" else states.final
         released = self.protocol == "released"
-        options = {**self.training_options, **(RELEASED_OPTIONS if released else {})}
+        options = dict(self.training_options)
+        if released:
+            options |= {**RELEASED_OPTIONS, "evaluation_rows": reported["validation"]}
         head_options = {
-            "pair_mode": states.task.pair_mode,
             **(RELEASED_HEADS.get(variant.options["pooling"], {}) if released else {}),
             **self.head_options,
             **variant.options,
         }
-        if states.task.pair_mode is None:
-            del head_options["pair_mode"]  # which was given for the pairs among the tasks
-        trainer = train_on_states(
-            self.backbone,
-            head_options | states.task.labels.config_options,
+        trainer = states.train(
+            head_options,
             train,
             seed,
-            evaluation_rows=reported["validation"] if released else None,
             learning_rate=rate,
             **options,
         )
@@ -123,11 +119,10 @@ class Comparison:
             metrics = {"validation": max(epochs, key=_released_score)}
         else:
             metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
-        by_both = released and states.task.labels.problem_type == "regression"
-        metric = MEAN_CORRELATION if by_both else states.task.metric
+        metric = states.metric(phase)
         scores = {split: _score(metric, values) for split, values in metrics.items()}
         return {
-            "task": states.task.name,
+            "task": states.name,
             "variant": variant.name,
             "phase": phase,
             "learning_rate": rate,
@@ -148,11 +143,32 @@ class Comparison:
         }
 
 
-class _TaskStates:
-    """The hidden states of a task, from a cache that is made when a cell first needs them."""
+class TaskStates:
+    """
+    The hidden states of a task, from a cache that is made when a cell first needs them, and how heads learn from them.
+
+    Args:
+        comparison ([`Comparison`]): whose backbone is run.
+        task ([`~glot_hf.data.tasks.Task`])
+        data_dir (`str`, *optional*): the task's own folder.
+    """
 
     def __init__(self, comparison: Comparison, task: Task, data_dir: str | None):
         self.comparison, self.task, self.data_dir = comparison, task, data_dir
+        self.name, self.more_splits = task.name, task.more_splits
+
+    def metric(self, phase: str) -> str:
+        """What a head is chosen by (phase "selection"), or reported by ("final")."""
+        by_both = self.comparison.protocol == "released" and self.task.labels.problem_type == "regression"
+        return MEAN_CORRELATION if by_both else self.task.metric
+
+    def train(self, head_options: dict[str, Any], rows: Rows, seed: int, **options) -> Trainer:
+        """One head; `options` of [`train_on_states`]."""
+        head_options = {"pair_mode": self.task.pair_mode, **head_options}
+        if self.task.pair_mode is None:
+            del head_options["pair_mode"]  # which was given for the pairs among the tasks
+        head_options |= self.task.labels.config_options
+        return train_on_states(self.comparison.backbone, head_options, rows, seed, **options)
 
     @cached_property
     def final(self) -> tuple[HiddenStateCache, dict[str, HiddenStateCache]]:
@@ -176,20 +192,20 @@ class _TaskStates:
         return train, {"validation": held_out}
 
 
-def _of_more_splits(task: Task, by_variant: dict[str, list[dict[str, Any]]]) -> Results:
+def _of_more_splits(states: TaskStates, by_variant: dict[str, list[dict[str, Any]]]) -> Results:
     """The same heads, judged on the splits that are reported beside the first."""
     return {
-        f"{task.name}-{split}": {
+        f"{states.name}-{split}": {
             variant: [cell | {"score": cell["more_scores"][split]} for cell in cells]
             for variant, cells in by_variant.items()
         }
-        for split in task.more_splits
+        for split in states.more_splits
     }
 
 
 def _score(metric: str, metrics: dict[str, float]) -> float | None:
     """None where the training diverged."""
-    if not math.isfinite(metrics["eval_loss"]):
+    if not math.isfinite(metrics.get("eval_loss", 0.0)):  # pairs with scores have none
         return None
     if metric == MEAN_CORRELATION:
         return _released_score(metrics)

@@ -23,6 +23,7 @@ from .data.examples import PairCollator
 from .data.hidden_state_cache import HiddenStateCache
 from .data.hidden_states import HiddenStateCollator
 from .data.labels import ProblemType
+from .data.text_groups import GroupDataset
 from .errors import InputError
 from .metrics import metrics_for
 from .modeling_glot import GlotForSequenceClassification
@@ -152,7 +153,7 @@ class HeadTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        if isinstance(dataset, HiddenStateCache):
+        if isinstance(dataset, (HiddenStateCache, GroupDataset)):
             # Strategies that group by length measure what each row has under this name.
             dataset = [{self.processing_class.model_input_names[0]: range(length)} for length in dataset.lengths]
         return super()._get_train_sampler(dataset)
@@ -203,7 +204,7 @@ class HeadTrainer(Trainer):
         pass  # a head is published when it is trained
 
 
-class _HeadCollator:
+class HeadCollator:
     """Rows of tokens or of hidden states, whichever they are, to a batch."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
@@ -235,7 +236,7 @@ def make_trainer(
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
-        data_collator=_HeadCollator(tokenizer),
+        data_collator=HeadCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type),
         callbacks=[DeadHeadCallback()],
     )

@@ -6,7 +6,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics
 from transformers import EvalPrediction
 
-from glot_hf.metrics import metrics_for
+from glot_hf.metrics import embedding_metrics, metrics_for
 
 
 RNG = np.random.default_rng(0)
@@ -114,3 +114,38 @@ def test_a_share_of_the_score_has_the_same_correlations():
     whole, share = (metrics_for("regression")(EvalPrediction(predicted, labels)) for labels in (scores, scores / 5))
     for name in ("pearson", "spearman"):
         assert whole[name] == pytest.approx(share[name], abs=1e-12)
+
+
+def test_cosines_of_pairs():
+    cosines, scores = RNG.normal(size=50), RNG.normal(size=50)
+    result = embedding_metrics(EvalPrediction(cosines, scores))
+    assert result["spearman"] == spearmanr(cosines, scores).statistic
+    assert result["pearson"] == pearsonr(cosines, scores).statistic
+    dead = embedding_metrics(EvalPrediction(np.ones(50), scores))
+    assert dead == {"pearson": 0.0, "spearman": 0.0, "distinct_predictions": 1}
+
+
+def test_ranks_among_all_candidates():
+    """Against scikit-learn's label ranking, which is the mean reciprocal rank where each query has one positive."""
+    vectors = RNG.normal(size=(40, 3, 4))
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    ids = np.arange(120).reshape(40, 3)
+    result = embedding_metrics(EvalPrediction(vectors, ids))
+    cosines = vectors[:, 0] @ vectors[:, 1:].reshape(80, 4).T
+    relevant = np.arange(80) == 2 * np.arange(40)[:, None]
+    assert result["mrr"] == pytest.approx(metrics.label_ranking_average_precision_score(relevant, cosines))
+    labels = 2 * np.arange(40)
+    for k in (1, 10):
+        expected = metrics.top_k_accuracy_score(labels, cosines, k=k, labels=range(80))
+        assert result[f"recall_at_{k}"] == pytest.approx(expected)
+
+
+def test_other_positives_are_not_in_the_way_and_equals_are():
+    one, other = [1.0, 0.0], [0.0, 1.0]
+    vectors, ids = np.array([[one, other], [one, one]]), np.array([[0, 1], [0, 2]])
+    assert embedding_metrics(EvalPrediction(vectors, ids))["mrr"] == 1  # one query, two positives
+    ids = np.array([[0, 1], [3, 2]])
+    assert embedding_metrics(EvalPrediction(vectors, ids))["mrr"] == pytest.approx((1 / 2 + 1) / 2)
+    same = np.ones((10, 2, 1))
+    dead = embedding_metrics(EvalPrediction(same, np.arange(20).reshape(10, 2)))
+    assert dead == {"mrr": pytest.approx(0.1), "recall_at_1": 0, "recall_at_10": 1, "distinct_predictions": 1}

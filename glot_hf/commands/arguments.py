@@ -14,12 +14,15 @@ from typing import Any, Literal
 from transformers import HfArgumentParser, PreTrainedConfig
 
 from ..configuration_glot import GlotConfig
+from ..contrastive import ContrastiveLoss
 from ..data.hidden_states import TOKENS_PER_BATCH
 from ..errors import InputError
 
 
 # Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
 TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
+# No task of the paper's tables: its rows are the user's own pairs, and no label is learned.
+EMBEDDING = "embedding"
 
 
 @dataclass
@@ -44,7 +47,13 @@ class DataArguments:
     problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = field(
         default=None, metadata={"help": "What the labels are; found from them by default."}
     )
-    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
+    task: str | None = field(
+        default=None,
+        metadata={
+            "help": f"A task by name, instead of a file: {TASK_NAMES}. Or {EMBEDDING}: vectors, by contrast, of the "
+            "pairs in --train_file (query, pos and, where there are, neg; or two columns that are named)."
+        },
+    )
     data_dir: str | None = field(
         default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
     )
@@ -55,6 +64,76 @@ class DataArguments:
     max_length: int | None = field(
         default=None, metadata={"help": "Longer texts are cut at this many tokens; default: 512 for imdb, else 128."}
     )
+
+
+@dataclass
+class LabelledTextArguments:
+    """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
+
+    validation_file: str | None = field(
+        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
+    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
+    )
+
+
+@dataclass
+class ContrastiveArguments:
+    """Of `--task embedding` alone."""
+
+    negative_column: str | None = field(
+        default=None, metadata={"help": "Column of the hard negatives, where there are; guessed by default."}
+    )
+    num_negatives: int = field(
+        default=1, metadata={"help": "How many hard negatives of a row are used, the first ones."}
+    )
+    temperature: float = field(
+        default=0.07, metadata={"help": "Similarities are divided by it in the contrastive loss."}
+    )
+    similarity: Literal["cosine", "dot"] = field(
+        default="cosine", metadata={"help": "In the contrastive loss; dot is what the released code trains with."}
+    )
+    matryoshka_sizes: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Also train the first so many dimensions of the vector, such as 64 128; needs a projection."
+        },
+    )
+
+    @property
+    def loss(self) -> ContrastiveLoss:
+        return ContrastiveLoss(self.temperature, self.similarity, tuple(self.matryoshka_sizes or ()))
+
+    def require_possible(self, head: dict[str, Any]) -> None:
+        """
+        Args:
+            head (`dict`): of [`GlotConfig`].
+
+        Raises:
+            InputError: a value cannot train, or does not fit the head.
+        """
+        if self.num_negatives < 0:
+            raise InputError(f"--num_negatives {self.num_negatives} is negative: give 0 or more")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"--temperature {self.temperature} is not positive: 0.07 is the paper's")
+        if self.matryoshka_sizes is None:
+            return
+        require_distinct(self.matryoshka_sizes, "--matryoshka_sizes")
+        width = head.get("projection_size")
+        if width is None:
+            raise InputError(
+                "--matryoshka_sizes puts what matters most first, which needs a learned map: add --projection_size"
+            )
+        for size in self.matryoshka_sizes:
+            if not 0 < size < width:
+                raise InputError(
+                    f"--matryoshka_sizes {size} is not between 1 and {width - 1}, which is below --projection_size"
+                )
 
 
 @dataclass

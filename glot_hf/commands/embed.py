@@ -41,9 +41,10 @@ def run(argv: list[str]) -> None:
     if arguments.batch_size is not None:
         require_positive(arguments.batch_size, "--batch_size")
     from ..data.cache_builder import format_bytes
-    from ..embeddings.job import EmbeddingJob, find_processes
+    from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
     from ..embeddings.vector_files import WRITERS
+    from ..processes import find_processes
 
     output = Path(arguments.output)
     if output.suffix not in WRITERS:

@@ -64,7 +64,7 @@ def _load_head(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any
     from transformers.utils import has_file
 
     from ..configuration_glot import GlotConfig
-    from ..hub import model_class_of
+    from ..saved_head import saved_class
     from .finetuning import ADAPTER_CONFIG, load_adapter
 
     name = arguments.model
@@ -76,7 +76,7 @@ def _load_head(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any
         config = GlotConfig.from_pretrained(name)
     except OSError as error:
         raise InputError(f"there is no head in --model {name!r}, neither here nor on the Hub: {error}") from error
-    model = model_class_of(config, name).from_pretrained(name, backbone_kwargs=kwargs)
+    model = saved_class(config, name).from_pretrained(name, backbone_kwargs=kwargs)
     if model.base_model.backbone is None:
         raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")
     if has_file(name, "tokenizer_config.json"):

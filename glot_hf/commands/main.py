@@ -15,12 +15,14 @@ from ..version_glot import __version__
 
 COMMANDS = {
     "demo": "train GLOT, a control and four baselines on generated text, in minutes, without a network",
-    "train": "train a head on your own text, or on a GLUE task",
+    "train": "train a head on your own text, on a GLUE task, or on pairs for sentence vectors",
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",
+    "mteb": "MTEB's scores of a head, beside plain poolings of its backbone",
+    "export": "a head, with or without its backbone, to ONNX or torch.export",
     "publish": "a head, its code and a model card to the Hub",
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
     "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",

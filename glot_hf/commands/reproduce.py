@@ -2,15 +2,18 @@
 """`glot-hf reproduce`: the paper's comparison of poolings, every one tuned alike, over tasks and seeds."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, require_extra
 from .arguments import (
+    EMBEDDING,
     BackboneArguments,
     CacheArguments,
     CommandParser,
+    ContrastiveArguments,
+    DataArguments,
     SharedHeadArguments,
     given_head_options,
     require_distinct,
@@ -27,7 +30,16 @@ RELEASED_RATES = [2e-4]
 
 @dataclass
 class ReproductionArguments:
-    tasks: list[str] = field(default_factory=lambda: ["cola"], metadata={"help": "Tasks by name."})
+    tasks: list[str] = field(
+        default_factory=lambda: ["cola"],
+        metadata={"help": f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train."},
+    )
+    train_file: str | None = field(
+        default=None, metadata={"help": f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": f"Of {EMBEDDING}: pairs with scores, or pairs that belong together."}
+    )
     data_dir: str | None = field(
         default=None,
         metadata={"help": "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb."},
@@ -73,11 +85,12 @@ def run(argv: list[str]) -> None:
         BackboneArguments,
         ReproductionArguments,
         SharedHeadArguments,
+        ContrastiveArguments,
         CacheArguments,
         prog="glot-hf reproduce",
         description=__doc__,
     )
-    backbone, arguments, head, cache = parser.parse(argv)
+    backbone, arguments, head, contrastive, cache = parser.parse(argv)
     require_backbone(backbone)
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:
@@ -90,11 +103,19 @@ def run(argv: list[str]) -> None:
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
-    reproduce(backbone, arguments, options, cache)
+    if EMBEDDING in arguments.tasks:
+        if None in (arguments.train_file, arguments.validation_file) or arguments.protocol == "released":
+            raise InputError(f"the task {EMBEDDING} needs --train_file and --validation_file, and --protocol tuned")
+        contrastive.require_possible(options)
+    reproduce(backbone, arguments, options, contrastive, cache)
 
 
 def reproduce(
-    backbone: BackboneArguments, arguments: ReproductionArguments, options: dict[str, Any], cache: CacheArguments
+    backbone: BackboneArguments,
+    arguments: ReproductionArguments,
+    options: dict[str, Any],
+    contrastive: ContrastiveArguments,
+    cache: CacheArguments,
 ) -> None:
     """
     Trains what is not trained yet; prints a report and writes it, with results.json and heat_map.png, to
@@ -108,10 +129,14 @@ def reproduce(
     """
     from ..cells import CellStore
     from ..data.tasks import find_task
-    from ..reproduce import Comparison
+    from ..reproduce import Comparison, TaskStates
+    from ..reproduce_embedding import EmbeddingStates
     from ..reproduce_report import write_report
+    from .embedding_texts import positive_groups, validation_groups
+    from .texts import MAX_LENGTH
 
-    tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in arguments.tasks]
+    names = [name for name in arguments.tasks if name != EMBEDDING]
+    tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]
     variants = parse_variants(arguments.poolings)
     if any((options | variant.options).get("pair_mode") == "cosine" for variant in variants):
         for task, _ in tasks:
@@ -119,7 +144,7 @@ def reproduce(
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
     if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
-    longest = max(task.max_length for task, _ in tasks)
+    longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
     model, tokenizer, source = load_backbone_of(variants, backbone, options, longest)
     training_options = {
         "num_train_epochs": arguments.num_train_epochs,
@@ -134,6 +159,8 @@ def reproduce(
         "max_train_rows": arguments.max_train_rows,
         "cache_dtype": cache.options["dtype"],
     }
+    if EMBEDDING in arguments.tasks:
+        settings |= {"files": [arguments.train_file, arguments.validation_file], "contrastive": asdict(contrastive)}
     comparison = Comparison(
         backbone=model,
         tokenizer=tokenizer,
@@ -146,7 +173,13 @@ def reproduce(
         max_train_rows=arguments.max_train_rows,
         cache_options={"revision": source["backbone_revision"], **cache.options},
     )
-    results = comparison.run(tasks, variants)
+    states = [TaskStates(comparison, task, folder) for task, folder in tasks]
+    if EMBEDDING in arguments.tasks:
+        columns = DataArguments()  # guessed
+        train = positive_groups(arguments.train_file, columns, contrastive)
+        validation = validation_groups(arguments.validation_file, columns, contrastive)
+        states.append(EmbeddingStates(comparison, train, validation, contrastive.loss, MAX_LENGTH))
+    results = comparison.run(states, variants)
     baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
     report = write_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
     print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and heat_map.png")

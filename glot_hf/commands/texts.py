@@ -61,7 +61,7 @@ def training_examples(
 def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> dict[str, Dataset]:
     """
     Examples to judge a trained head by, by the prefix of the metrics as in training; the columns are those it was
-    trained with, where `data`, which are EvaluationArguments, name no others.
+    trained with, where `data`, which are LabelledTextArguments, name no others.
 
     Raises:
         InputError: see the messages.

@@ -2,18 +2,15 @@
 """`glot-hf train`: text in, a head out; with options, a tuned backbone too."""
 
 import math
-import os
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
-
-from huggingface_hub.errors import HfHubHTTPError
-from transformers import PreTrainedConfig
 
 from ..errors import InputError, require_extra
 from .arguments import (
+    EMBEDDING,
     BackboneArguments,
     CommandParser,
+    ContrastiveArguments,
     DataArguments,
     FinetuningArguments,
     HeadArguments,
@@ -35,19 +32,30 @@ def run(argv: list[str]) -> None:
         DataArguments,
         HeadArguments,
         FinetuningArguments,
+        ContrastiveArguments,
         TrainingCacheArguments,
         GlotTrainingArguments,
         prog="glot-hf train",
         description=__doc__,
     )
-    backbone, data, head, finetuning, cache, arguments = parser.parse(argv)
+    backbone, data, head, finetuning, contrastive, cache, arguments = parser.parse(argv)
     require_backbone(backbone)
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    options = head_options(head)
+    options, command = head_options(head), ["glot-hf", "train", *argv]
+    if data.task == EMBEDDING:
+        _require_embedding_options(options, finetuning)
+        contrastive.require_possible(options)
+        from .train_embedding import train_embedding
+
+        train_embedding(backbone, data, options, contrastive, cache, arguments, command)
+        return
+    for option in fields(ContrastiveArguments):
+        if option.name in typed_options(argv):
+            raise InputError(f"--{option.name} belongs to --task embedding")
     finetuning.require_possible(options, typed_options(argv))
     cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
-    train(backbone, data, options, finetuning, cache, arguments, command=["glot-hf", "train", *argv])
+    train(backbone, data, options, finetuning, cache, arguments, command)
 
 
 def train(
@@ -73,14 +81,12 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
-    from ..hub import training_of
     from ..machine import name_of_hardware
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
         count_parameters,
         discard_checkpoints,
-        find_checkpoint,
         last_evaluation,
         make_trainer,
     )
@@ -88,19 +94,9 @@ def train(
     from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
+    from .training_folder import open_folder, push_folder, require_same_head, save_results
 
-    checkpoint = find_checkpoint(arguments)
-    if checkpoint is None and not arguments.overwrite_output_dir:
-        _require_unused(arguments.output_dir)
-    if arguments.push_to_hub and os.path.isdir(backbone.backbone) and not options["backbone_in_checkpoint"]:
-        raise InputError(
-            f"--push_to_hub: nobody else has the backbone {backbone.backbone!r}, a local folder; train without it, "
-            f"then glot-hf publish {arguments.output_dir} REPO --backbone_id OWNER/NAME"
-        )
-    try:
-        os.makedirs(arguments.output_dir, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
+    checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
@@ -128,7 +124,7 @@ def train(
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     network = unfreeze(model, finetuning)
     if checkpoint is not None:
-        _require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
+        require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
     count = count_parameters(model)
     is_main = arguments.process_index == 0
     print(describe_training(count, finetuning))
@@ -173,7 +169,6 @@ def train(
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
         save_trained(network, finetuning, arguments.output_dir)
-        tokenizer.save_pretrained(arguments.output_dir)
         record = TrainingRecord(
             command=command,
             seed=arguments.seed,
@@ -182,9 +177,7 @@ def train(
             hardware=name_of_hardware(arguments.device),
             **columns,
         )
-        record.save(arguments.output_dir)
-        trainer.log_metrics("all", results)
-        trainer.save_metrics("all", results, combined=False)
+        save_results(trainer, record, results)
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:
@@ -193,12 +186,15 @@ def train(
             print(f"\n{task.name}: {', '.join(scores)}")
         _say_how_to_load(arguments.output_dir, is_pair)
     if arguments.push_to_hub:
-        with user_errors(HfHubHTTPError):
-            training = training_of(arguments.output_dir, model.config.backbone_name_or_path)
-            commit = trainer.push_to_hub(training=training)
-        if commit is not None:
-            print(f"\n{commit.repo_url} is at commit {commit.oid}")
+        push_folder(trainer)
     return results
+
+
+def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningArguments) -> None:
+    if options["pair_mode"] is not None:
+        raise InputError("--pair_mode is for heads that compare two texts: --task embedding gives a vector of each")
+    if finetuning.trains_backbone:
+        raise InputError("--task embedding trains a head on a frozen backbone: leave out what is to train it")
 
 
 def _require_cosines(labels: Any, scores: list[float]) -> None:
@@ -208,30 +204,6 @@ def _require_cosines(labels: Any, scores: list[float]) -> None:
         raise InputError(
             f"--pair_mode cosine needs scores in [-1, 1], but they go from {min(scores)} to {max(scores)}: divide "
             "them by the largest"
-        )
-
-
-def _require_same_head(config: Any, checkpoint: str, folder: str) -> None:
-    with user_errors():
-        stored = type(config).from_pretrained(folder)
-    inherited = {field.name for field in fields(PreTrainedConfig)} | {"backbone_config"}
-    names = [field.name for field in fields(config) if field.name not in inherited]
-    changed = [name for name in (*names, "num_labels") if getattr(config, name) != getattr(stored, name)]
-    if changed:
-        raise InputError(
-            f"{checkpoint!r} is of a head with another {changed[0]} ({getattr(stored, changed[0])}, not "
-            f"{getattr(config, changed[0])}): resume with the options it was trained with"
-        )
-
-
-def _require_unused(folder: str) -> None:
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    saved = ("config.json", "adapter_config.json")
-    found = next((name for name in sorted(names) if name in saved or name.startswith("checkpoint-")), None)
-    if found is not None:
-        raise InputError(
-            f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
-            "--overwrite_output_dir, or name another --output_dir"
         )
 
 
@@ -250,10 +222,11 @@ def _say_disagreement(results: dict[str, float], count: int, dtype: str) -> None
 
 
 def _say_how_to_load(folder: str, is_pair: bool) -> None:
+    from .training_folder import size_of_head
+
     pair = ' --text_pair "..."' if is_pair else ""
-    size = sum(path.stat().st_size for path in Path(folder).glob("*model*.safetensors"))
     print(
-        f"\nWhat was trained is in {folder} ({size / 1024:,.0f} KiB). In Python:\n\n"
+        f"\nWhat was trained is in {folder} ({size_of_head(folder)}). In Python:\n\n"
         "    import glot_hf\n"
         "    from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
         f"    model = AutoModelForSequenceClassification.from_pretrained({folder!r})\n"

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..modeling_glot import GlotForSequenceClassification
 from ..training import GlotTrainingArguments, make_trainer
 from ..training_record import TrainingRecord
-from .arguments import user_errors
+from .arguments import EMBEDDING, user_errors
 from .finetuning import ADAPTER_CONFIG, load_adapter
 
 
@@ -55,9 +55,15 @@ class TrainedHead:
 def load_trained(folder: str) -> TrainedHead:
     """
     Raises:
-        InputError: the folder is not one that `glot-hf train` wrote, or its backbone cannot be found.
+        InputError: the folder is not one that `glot-hf train` wrote, is of a head that gives vectors, or its backbone
+            cannot be found.
     """
     record = TrainingRecord.load(folder)
+    if record.task == EMBEDDING:
+        raise InputError(
+            f"{folder!r} gives sentence vectors and no answers: in Python, AutoModel.from_pretrained({folder!r}) has "
+            "encode(texts, tokenizer)"
+        )
     with user_errors(RuntimeError, SafetensorError):
         is_adapter = os.path.isfile(os.path.join(folder, ADAPTER_CONFIG))
         model = load_adapter(folder) if is_adapter else GlotForSequenceClassification.from_pretrained(folder)

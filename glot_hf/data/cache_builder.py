@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from ..atomic_files import discard_leftovers
 from ..errors import InputError
-from ..processes import shared_by
+from ..processes import find_processes
 from .cache_manifest import Manifest, Shard
 from .cache_shard import write_shard
 from .hidden_states import run_over_texts, token_shape
@@ -48,7 +48,7 @@ class CacheBuilder:
             InputError: a state is not finite, or there is no room on the disk.
         """
         discard_leftovers(self.folder)
-        processes = shared_by()
+        processes = find_processes()
         mine = list(zip(self.manifest.shards, self.manifest.texts))[processes.process_index :: processes.num_processes]
         missing = [(shard, positions) for shard, positions in mine if not self._is_done(shard)]
         if missing:

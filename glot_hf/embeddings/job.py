@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
@@ -27,6 +24,7 @@ from ..data.cache_builder import format_bytes
 from ..data.cache_key import differences, hash_json, hash_tokenizer, hash_weights
 from ..errors import InputError
 from ..pretrained_glot import GlotPreTrainedModel
+from ..processes import find_processes
 from .encoding import encode_texts
 from .record import EmbeddingRecord
 from .text_files import TextFiles
@@ -39,12 +37,6 @@ _ROWS_PER_CHUNK = {True: 1024, False: 8192}
 # Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
 _NOT_OF_VECTORS = {"_name_or_path", "architectures", "auto_map", "custom_pipelines", "dtype", "transformers_version"}
 _NOT_OF_VECTORS |= {"backbone_name_or_path", "backbone_revision", "backbone_config", "id2label", "label2id"}
-
-
-def find_processes() -> PartialState:
-    """This process among those that `accelerate launch` has started; the first call sets its accelerator."""
-    # The first one to finish waits for the others for as long as they need, and not for the usual ten minutes.
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=timedelta(days=365))
 
 
 @dataclass

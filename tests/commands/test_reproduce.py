@@ -223,3 +223,21 @@ def test_states_are_read_from_the_cache(reproduce, glue, trained):
     before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
     assert reproduce(*options, "--seeds", "0", "1") == 0
     assert before == sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+
+
+def test_sentence_vectors(reproduce, glue, capsys):
+    """The rate is chosen by ranks among held-out training pairs, the report is of the scores of other pairs."""
+    pairs = "".join(f"the number {n}\tnumber {n} it is\n" for n in range(40))
+    (glue / "pairs.tsv").write_text("sentence1\tsentence2\n" + pairs)
+    options = ["--tasks", "stsb", "embedding", "--train_file", "pairs.tsv", "--learning_rates", "1e-3", "1e-2"]
+    options += ["--poolings", "mean", "glot", "--seeds", "0", "1", "--pair_mode", "cosine"]
+    assert reproduce(*options) == 2
+    assert "needs --train_file and --validation_file" in capsys.readouterr().err
+    assert reproduce(*options, "--validation_file", "glue/STS-B/dev.tsv") == 0
+    results = json.loads((glue / "out" / "results.json").read_text())
+    cells = results["results"]["embedding"]
+    assert [cell["metric"] for cell in cells["glot"]] == ["spearman", "spearman"]
+    assert cells["mean"][0]["head_parameters"] == 0 and cells["mean"][0]["score"] == cells["mean"][1]["score"]
+    selection = glue / "out" / "cells" / "embedding" / "glot" / "selection-lr0.001-seed0.json"
+    chosen_by = json.loads(selection.read_text())
+    assert chosen_by["metric"] == "mrr" and chosen_by["training_rows"] == 36

@@ -1,5 +1,6 @@
 """What a saved head holds, and that it comes back the same: with its backbone, another one, or none."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -217,6 +218,14 @@ class TestAnotherBackbone:
             BertModel(config).save_pretrained(tmp_path / "other")
             with pytest.raises(ValueError, match="size 32, but the backbone's are of size 16"):
                 GlotModel.from_pretrained(tmp_path / "head", backbone=other)
+
+    def test_of_another_depth(self, tiny_bert, tmp_path):
+        """As all-MiniLM-L12 for all-MiniLM-L6: of the same type and width, and its states mean something else."""
+        GlotModel.from_backbone(tiny_bert, **SMALL).save_pretrained(tmp_path)
+        deeper = copy.deepcopy(tiny_bert.config)
+        deeper.num_hidden_layers = 3
+        with pytest.raises(ValueError, match="backbone of 2 layers, not 3"):
+            GlotModel.from_pretrained(tmp_path, backbone=BertModel(deeper))
 
     def test_a_head_for_cached_states(self, tmp_path):
         """Made from `input_size` alone, it knows no backbone."""

@@ -1,0 +1,111 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""From command line options to the rows that sentence vectors are trained on and judged by."""
+
+import sys
+from typing import Any
+
+from datasets import Dataset
+
+from ..data.columns import require_column
+from ..data.examples import label_cells, texts_of
+from ..data.labels import Labels
+from ..data.tables import load_table
+from ..data.text_groups import TextGroups, read_groups
+from ..errors import InputError
+from .arguments import ContrastiveArguments, DataArguments
+from .texts import VALIDATION_SHARE
+
+
+# As JSON lines of retrieval, sentence-transformers' data sets and GLUE call them.
+_QUERY_NAMES = ("query", "anchor", "sentence1", "sentence_a", "question", "text")
+_POSITIVE_NAMES = ("pos", "positive", "sentence2", "sentence_b", "answer", "text_pair")
+_NEGATIVE_NAMES = ("neg", "negative")
+_SCORE_NAMES = ("score", "similarity", "similarity_score")
+
+
+def training_groups(data: DataArguments, options: ContrastiveArguments, seed: int) -> tuple[TextGroups, TextGroups]:
+    """
+    Rows to train on, and to validate with.
+
+    Raises:
+        InputError: see the messages.
+    """
+    if data.train_file is None:
+        raise InputError("--task embedding needs a --train_file with texts that belong together")
+    for name in ("data_dir", "max_train_rows", "problem_type"):
+        if getattr(data, name) is not None:
+            raise InputError(f"--{name} is not for --task embedding, which reads all pairs of --train_file")
+    if data.label_column is not None and data.validation_file is None:
+        raise InputError("--label_column names the scores of a --validation_file: name that too")
+    groups = positive_groups(data.train_file, data, options)
+    if data.validation_file is not None:
+        return groups, validation_groups(data.validation_file, data, options)
+    if len(groups) < 2:
+        raise InputError(f"{data.train_file!r} has one pair only, so none can be held out: name a --validation_file")
+    parts = Dataset.from_dict({"row": range(len(groups))}).train_test_split(test_size=VALIDATION_SHARE, seed=seed)
+    print(f"holds out {VALIDATION_SHARE:.0%} of the pairs for validation (--validation_file names others)")
+    return groups.select(parts["train"]["row"]), groups.select(parts["test"]["row"])
+
+
+def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:
+    """
+    Every row of a file as a query, its positive and its hard negatives.
+
+    Args:
+        data: `text_column` and `text_pair_column`, as [`DataArguments`] has them; None is guessed.
+
+    Raises:
+        InputError: see the messages.
+    """
+    table = load_table(source)
+    query, positive, negative = _choose_columns(table, data, options.negative_column)
+    unread = [name for name in table.column_names if name not in (query, positive, negative)]
+    if unread:
+        print(f"not read: {unread}: every row is a pair that belongs together", file=sys.stderr)
+    return read_groups(table, query, positive, negative, options.num_negatives, source)
+
+
+def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:
+    """
+    Pairs with scores, where the file has a column of them; else rows as in training.
+
+    Args:
+        data: `text_column`, `text_pair_column` and `label_column`, as [`DataArguments`] has them; None is guessed.
+
+    Raises:
+        InputError: see the messages.
+    """
+    table = load_table(source, split="validation")
+    require_column(table, data.label_column, "--label_column")
+    score = data.label_column or next((name for name in _SCORE_NAMES if name in table.column_names), None)
+    query, positive, negative = _choose_columns(table, data, options.negative_column)
+    if score is None:
+        return read_groups(table, query, positive, negative, options.num_negatives, source)
+    if data.label_column is None:
+        print(f"score column: {score!r} (guessed; --label_column names another)", file=sys.stderr)
+    pairs = zip(texts_of(table, query, source), texts_of(table, positive, source))
+    scores = Labels("regression").encode(label_cells(table, score), source)
+    return TextGroups([list(pair) for pair in pairs], scores)
+
+
+def _choose_columns(table: Dataset, data: Any, negative: str | None) -> tuple[str, str, str | None]:
+    """Of the query, its positive and, where there is one, its hard negatives."""
+    query = _column(table, data.text_column, _QUERY_NAMES, "text")
+    positive = _column(table, data.text_pair_column, _POSITIVE_NAMES, "text_pair")
+    for name, flag in ((query, "text"), (positive, "text_pair")):
+        if name is None:
+            raise InputError(
+                f"no column of pairs can be guessed: name it with --{flag}_column, the columns are "
+                f"{table.column_names}"
+            )
+    return query, positive, _column(table, negative, _NEGATIVE_NAMES, "negative")
+
+
+def _column(table: Dataset, given: str | None, usual: tuple[str, ...], kind: str) -> str | None:
+    if given is not None:
+        require_column(table, given, f"--{kind}_column")
+        return given
+    guess = next((name for name in usual if name in table.column_names), None)
+    if guess is not None:
+        print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
+    return guess

@@ -1,0 +1,150 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf export DIR --to onnx`: a head, alone or with its backbone, for programs without transformers."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import InputError, require_extra
+from .arguments import CommandParser, LabelledTextArguments, require_positive, user_errors
+
+
+@dataclass
+class ExportArguments:
+    to: Literal["onnx", "torch"] = field(
+        metadata={"help": "onnx: model.onnx; torch: model.pt2 for torch.export.load."}
+    )
+    with_backbone: bool = field(
+        default=False, metadata={"help": "Of tokens, with the backbone inside; default: of hidden states."}
+    )
+    quantize: Literal["int8"] | None = field(
+        default=None, metadata={"help": "Weights in int8 (onnx alone); what that costs is printed."}
+    )
+    output_dir: str | None = field(
+        default=None, metadata={"help": "A new folder; default: DIR_onnx or DIR_torch, in the working directory."}
+    )
+    batch_size: int = field(default=64, metadata={"help": "Of the labelled texts that judge int8, texts a batch."})
+
+
+def run(argv: list[str]) -> None:
+    parser = CommandParser(ExportArguments, LabelledTextArguments, prog="glot-hf export", description=__doc__)
+    parser.add_argument("model", help="folder or repository of a head")
+    arguments, data, rest = parser.parse(argv)
+    output_dir = Path(arguments.output_dir or f"{os.path.basename(os.path.normpath(rest.model))}_{arguments.to}")
+    if output_dir.exists():
+        raise InputError(f"{str(output_dir)!r} is there already: name another --output_dir")
+    require_positive(arguments.batch_size, "--batch_size")
+    if arguments.to == "onnx":
+        require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
+    elif arguments.quantize is not None:
+        raise InputError(f"--quantize {arguments.quantize} is for --to onnx")
+    if arguments.quantize is None and (data.validation_file or data.task):
+        raise InputError("--validation_file and --task judge what --quantize costs: leave them out")
+    export(rest.model, output_dir, arguments, data)
+
+
+def export(name: str, output_dir: Path, arguments: ExportArguments, data: LabelledTextArguments) -> None:
+    """
+    Writes the exported model of a folder or repository, and what belongs to it, to a new folder.
+
+    Raises:
+        InputError: it cannot be exported, or what was exported gives other numbers.
+    """
+    from ..export import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
+    from ..export_check import random_batches, text_batches
+    from ..export_example import example
+    from ..modeling_glot import GlotModel
+
+    model, tokenizer = _load(name)
+    is_classifier = not isinstance(model, GlotModel)
+    has_text = tokenizer is not None
+    if arguments.quantize is not None:
+        require_extra("train", "datasets", "sklearn", "scipy")
+        from .int8 import compare_metrics, compare_vectors, load_judge
+
+        if is_classifier and not has_text:
+            raise InputError("what int8 costs is judged on text, and this head has no backbone that reads it")
+        judge = load_judge(name, model, tokenizer, data) if is_classifier else None
+    if arguments.with_backbone:
+        require_exportable_backbone(model)
+        model.float()
+    if not has_text:
+        print("no backbone is recorded with this head: it is checked on random hidden states")
+    batches = list(text_batches(model, tokenizer, arguments.with_backbone) if has_text else random_batches(model))
+
+    form = FORMATS[arguments.to]
+    with tempfile.TemporaryDirectory() as temporary:
+        exact, folder = Path(temporary, "float32"), Path(temporary, "export")
+        exact.mkdir()
+        folder.mkdir()
+        form.write(export_program(model, batches[0]), exact / form.file_name, model)
+        _check(form.load(exact / form.file_name), model, batches)
+        if arguments.quantize is None:
+            shutil.copytree(exact, folder, dirs_exist_ok=True)
+        else:
+            quantize_int8(exact / form.file_name, folder / form.file_name)
+            print(f"int8: {_megabytes(folder)}; float32: {_megabytes(exact)}")
+            runs = {"float32": form.load(exact / form.file_name), "int8": form.load(folder / form.file_name)}
+            if is_classifier:
+                compare_metrics(runs, *judge, arguments.with_backbone, arguments.batch_size)
+            else:
+                compare_vectors(runs, batches)
+        if os.path.isdir(model.config.backbone_name_or_path or ""):
+            model.config.backbone_name_or_path = None  # a path of this machine says nothing to a server
+        model.config.save_pretrained(folder)
+        if arguments.with_backbone:
+            write_tokenizer(tokenizer, folder / "tokenizer.json")
+        if arguments.to == "onnx":
+            source = example(model.config, arguments.with_backbone, is_classifier)
+            (folder / "example.py").write_text(source, encoding="utf-8")
+        shutil.move(folder, output_dir)
+    print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {_megabytes(output_dir)}")
+
+
+def _load(name: str) -> tuple[Any, Any]:
+    """The model in a folder or repository, and its tokenizer; None where no backbone is recorded."""
+    from safetensors import SafetensorError
+    from transformers.utils import has_file
+
+    from ..configuration_glot import GlotConfig
+    from ..saved_head import saved_class
+    from .backbone import load_tokenizer
+    from .finetuning import ADAPTER_CONFIG, load_adapter
+
+    with user_errors(RuntimeError, SafetensorError):
+        if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
+            model = load_adapter(name)
+        else:
+            model = saved_class(GlotConfig.from_pretrained(name), name).from_pretrained(name)
+        config = model.config
+        if model.base_model.backbone is None:
+            return model, None
+        if has_file(name, "tokenizer_config.json"):
+            return model, load_tokenizer(name, None, {})
+        if config.backbone_name_or_path is None:
+            raise InputError(f"{name!r} has no tokenizer, and does not say where its backbone is from: put it there")
+        where = config.backbone_load_kwargs or {}
+        return model, load_tokenizer(config.backbone_name_or_path, config.backbone_revision, where)
+
+
+def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
+    from ..export_check import TOLERANCE, largest_difference
+
+    difference, compared, set_aside = largest_difference(run, model, batches)
+    if not difference <= TOLERANCE or not compared:
+        raise InputError(
+            f"the exported model and the model differ by {difference:.1e} over {compared} texts, more than the "
+            f"tolerance of {TOLERANCE:.0e}: nothing is written"
+        )
+    left_out = f", {set_aside} left out whose graphs hang on rounding" if set_aside else ""
+    print(
+        f"largest difference from torch: {difference:.1e} over {compared} texts padded left and right{left_out} "
+        f"(tolerance {TOLERANCE:.0e})"
+    )
+
+
+def _megabytes(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB"

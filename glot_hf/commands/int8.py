@@ -1,0 +1,78 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What int8 costs: metrics of a classifier on labelled text, cosines of vectors."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from torch import Tensor
+from transformers import EvalPrediction, PreTrainedTokenizerBase
+
+from ..data.examples import PairCollator
+from ..errors import InputError
+from ..export import Run, export_inputs
+from ..metrics import metrics_for
+from ..modeling_glot import GlotForSequenceClassification
+from ..training_record import TrainingRecord
+from .arguments import LabelledTextArguments
+from .texts import evaluation_examples
+from .trained import TrainedHead
+
+
+def load_judge(
+    name: str, model: GlotForSequenceClassification, tokenizer: PreTrainedTokenizerBase, data: LabelledTextArguments
+) -> tuple[TrainedHead, dict[str, Dataset]]:
+    """
+    The head in a folder or repository, and labelled examples for it, by the prefix of the metrics.
+
+    Raises:
+        InputError: there are none, or they do not fit the head.
+    """
+    if model.config.problem_type is None:
+        raise InputError(f"{name!r} does not say its problem_type, so nothing judges int8: set it in its config.json")
+    head = TrainedHead(model, tokenizer, _record(name, tokenizer))
+    evaluations = evaluation_examples(data, head.labels, head.record)
+    head.require_pairs("text_pair" in evaluations["eval"].column_names)
+    return head, evaluations
+
+
+def compare_metrics(
+    runs: dict[str, Run], head: TrainedHead, evaluations: dict[str, Dataset], with_backbone: bool, batch_size: int
+) -> None:
+    """Prints the metrics of exported classifiers, by their names, side by side."""
+    collate = PairCollator(head.tokenizer)
+    for prefix, examples in evaluations.items():
+        outputs, rows = {kind: [] for kind in runs}, head.tokenize(examples).to_list()
+        for start in range(0, len(rows), batch_size):
+            inputs = export_inputs(head.model, collate(rows[start : start + batch_size]), with_backbone)
+            for kind, run in runs.items():
+                outputs[kind].append(run(inputs))
+        labels, metrics_of = np.array([row["labels"] for row in rows]), metrics_for(head.labels.problem_type)
+        metrics = {
+            kind: metrics_of(EvalPrediction(torch.cat(logits).numpy(), labels)) for kind, logits in outputs.items()
+        }
+        _print_table(f"{prefix}, {len(rows)} rows", metrics)
+
+
+def compare_vectors(runs: dict[str, Run], batches: list[dict[str, Tensor]]) -> None:
+    """Prints the cosines between the vectors that two exported models give to the same texts."""
+    exact, rounded = (torch.cat([run(inputs) for inputs in batches]) for run in runs.values())
+    cosines = F.cosine_similarity(exact, rounded)
+    print(f"cosine between the vectors of {' and '.join(runs)}: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
+
+
+def _record(name: str, tokenizer: PreTrainedTokenizerBase) -> TrainingRecord:
+    try:
+        return TrainingRecord.load(name)
+    except InputError:  # not a folder of `glot-hf train`
+        return TrainingRecord(command=[], seed=0, max_length=tokenizer.model_max_length)
+
+
+def _print_table(title: str, metrics: dict[str, dict[str, Any]]) -> None:
+    names = next(iter(metrics.values()))
+    width = max(map(len, (title, *names)))
+    print(f"{title:<{width}}", *(f"{kind:>9}" for kind in metrics))
+    for name in names:
+        print(f"{name:<{width}}", *(f"{each[name]:>9.4f}" for each in metrics.values()))

@@ -1,0 +1,78 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+`glot-hf mteb`: MTEB's scores of a head beside plain poolings of its backbone. They are kept in MTEB's own format, and
+the same command goes on where a run was stopped.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, require_extra
+from .arguments import CommandParser, require_distinct, require_positive, user_errors
+from .encoder import EncoderArguments, load_encoder
+
+
+@dataclass
+class MtebArguments:
+    """Which tasks, and what the model is compared with."""
+
+    tasks: list[str] = field(
+        default_factory=list, metadata={"help": "MTEB's tasks by name; paper: the seven of the paper."}
+    )
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder of GLUE's STS-B: its dev pairs as a task, without a network."}
+    )
+    poolings: list[str] = field(
+        default_factory=lambda: ["mean", "max", "last"],
+        metadata={"help": "Of the last layer of the same backbone, to compare with: mean, max, last, cls, ..."},
+    )
+    batch_size: int = field(default=32, metadata={"help": "Texts a batch."})
+    output_dir: str = field(default="mteb_results", metadata={"help": "Folder of all results, and of report.md."})
+
+
+def run(argv: list[str]) -> None:
+    require_extra("mteb", "mteb", "sentence_transformers")
+    require_extra("train", "datasets", "sklearn", "scipy")
+    parser = CommandParser(EncoderArguments, MtebArguments, prog="glot-hf mteb", description=__doc__)
+    encoder, arguments = parser.parse(argv)
+    require_positive(arguments.batch_size, "--batch_size")
+    require_distinct(arguments.poolings, "--poolings")
+    if not arguments.tasks and arguments.data_dir is None:
+        raise InputError("no task is named: give --tasks paper, or MTEB's names, or --data_dir with GLUE's STS-B")
+    from ..mteb import LocalSTS, evaluate, find_tasks, score_table
+
+    tasks = find_tasks(arguments.tasks)
+    if arguments.data_dir is not None:
+        tasks.append(LocalSTS(arguments.data_dir))
+    with user_errors():
+        encoders = _encoders(encoder, arguments.poolings)
+    table = score_table(evaluate(encoders, tasks, arguments.output_dir, arguments.batch_size), tasks)
+    Path(arguments.output_dir, "report.md").write_text(table + "\n", encoding="utf-8")
+    print(f"{table}\n\nWritten to {arguments.output_dir}: report.md, and results in MTEB's format")
+
+
+def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any]:
+    """The model first, then plain poolings of its backbone."""
+    from ..modeling_glot import GlotModel
+    from ..mteb import make_encoder
+    from ..sentence_transformer import to_sentence_transformer
+
+    model, tokenizer = load_encoder(arguments)
+    place = arguments.model or arguments.backbone
+    models = {_last_part(place) if arguments.model else model.config.pooling: model}
+    for pooling in poolings:
+        plain = GlotModel.from_backbone(model.base_model.backbone, pooling=pooling)
+        if any(True for _ in plain.head.parameters()):
+            raise InputError(f"--poolings {pooling} would have to be trained: name ones without parameters, as mean")
+        models.setdefault(pooling, plain)
+    owner = _last_part(place)
+    return {
+        name: make_encoder(to_sentence_transformer(each, tokenizer), f"{owner}/{name}")
+        for name, each in models.items()
+    }
+
+
+def _last_part(place: str) -> str:
+    return re.split(r"[/\\]", place.rstrip("/\\"))[-1]

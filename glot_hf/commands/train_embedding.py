@@ -1,0 +1,161 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf train --task embedding`: texts that belong together in, a head that gives sentence vectors out."""
+
+import math
+import tempfile
+from typing import Any
+
+from datasets import Dataset
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, set_seed
+
+from ..contrastive import ContrastiveLoss
+from ..contrastive_training import main_metric, make_contrastive_trainer
+from ..data.examples import tokenize
+from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
+from ..errors import InputError
+from ..machine import name_of_hardware
+from ..modeling_glot import GlotModel
+from ..training import GlotTrainingArguments, count_parameters, discard_checkpoints
+from ..training_record import TrainingRecord
+from .arguments import (
+    EMBEDDING,
+    BackboneArguments,
+    ContrastiveArguments,
+    DataArguments,
+    FinetuningArguments,
+    TrainingCacheArguments,
+    user_errors,
+)
+from .backbone import load_tokenizer, set_max_length
+from .embedding_texts import training_groups, validation_groups
+from .finetuning import describe_training, save_trained
+from .hidden_states import cached_rows, describe
+from .texts import MAX_LENGTH
+from .training_folder import open_folder, push_folder, require_same_head, save_results, size_of_head
+
+
+def train_embedding(
+    backbone: BackboneArguments,
+    data: DataArguments,
+    options: dict[str, Any],
+    contrastive: ContrastiveArguments,
+    cache: TrainingCacheArguments,
+    arguments: Any,
+    command: list[str],
+) -> dict[str, float]:
+    """
+    Trains a [`GlotModel`] by the contrastive loss, and writes what `glot-hf train` writes of any head.
+
+    Returns:
+        `dict[str, float]`: what all_results.json holds.
+
+    Raises:
+        InputError: see the messages.
+    """
+    checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
+    train, validation = training_groups(data, contrastive, arguments.seed)
+    validation = validation.longest_first()
+    if not any("metric_for_best_model" in part for part in command):
+        arguments.metric_for_best_model, arguments.greater_is_better = main_metric(validation), True
+    max_length = data.max_length or MAX_LENGTH
+    with user_errors():
+        load_kwargs = options.pop("backbone_load_kwargs") or {}
+        set_seed(arguments.seed)  # the head's first weights
+        model = GlotModel.from_backbone(
+            backbone.backbone, revision=backbone.backbone_revision, backbone_kwargs=load_kwargs, **options
+        )
+        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
+    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    if checkpoint is not None:
+        require_same_head(model.config, checkpoint, checkpoint)
+    count, frozen = count_parameters(model), FinetuningArguments()
+    is_main = arguments.process_index == 0
+    if is_main:
+        print(describe_training(count, frozen))
+        print(f"{len(train):,} training pairs, {len(validation):,} for validation")
+
+    with user_errors():  # an option that only Trainer finds wrong
+        live = _tokenized(validation, tokenizer, max_length)
+        texts = distinct_texts([train, validation])
+        if cache.cache:
+            if model.backbone.device.type == "cpu":
+                model.backbone.to(arguments.device)  # where Trainer will want it
+            where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
+            splits = {"all": {"text": texts}}
+            encoded = cached_rows(model.backbone, tokenizer, splits, cache, max_length=max_length, **where)["all"]
+            rows = [GroupDataset(groups, texts, encoded) for groups in (train, validation)]
+            if is_main:
+                print(f"{describe(encoded)} (--no_cache goes without)")
+        else:
+            rows = [_tokenized(train, tokenizer, max_length), live]
+        trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
+    if checkpoint is None and is_main:
+        discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
+    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    results |= trainer.evaluate(live)
+    if not all(math.isfinite(value) for name, value in results.items() if name.startswith("eval_")):
+        raise InputError(
+            f"the vectors are not finite after training at --learning_rate {arguments.learning_rate}: no head was "
+            "saved; train with a smaller one, or with the backbone in bfloat16 or float32 if it is in float16"
+        )
+    results |= {"head_parameters": count.head, "backbone_parameters": count.backbone_frozen}
+    if is_main:
+        # Not trainer.save_model, which would add training_args.bin, no safe format.
+        save_trained(model, frozen, arguments.output_dir)
+        record = TrainingRecord(
+            command=command,
+            seed=arguments.seed,
+            max_length=max_length,
+            text_column=data.text_column,
+            text_pair_column=data.text_pair_column,
+            label_column=data.label_column,
+            task=EMBEDDING,
+            hardware=name_of_hardware(arguments.device),
+        )
+        save_results(trainer, record, results)
+        _say_how_to_load(arguments.output_dir)
+    if arguments.push_to_hub:
+        push_folder(trainer)
+    return results
+
+
+def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[str, float]:
+    """
+    A trained head's metrics on a file of pairs.
+
+    Args:
+        data: `EvaluationArguments`; columns that it does not name are those of the training, or guessed.
+
+    Raises:
+        InputError: there is no file, or the folder cannot be loaded; see the messages.
+    """
+    if data.validation_file is None or data.task is not None or data.data_dir is not None:
+        raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
+    for name in ("text_column", "text_pair_column", "label_column"):
+        setattr(data, name, getattr(data, name) or getattr(record, name))
+    validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
+    with user_errors(RuntimeError, SafetensorError):
+        model, tokenizer = GlotModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    arguments = GlotTrainingArguments(
+        output_dir=tempfile.gettempdir(), per_device_eval_batch_size=data.batch_size, eval_strategy="no"
+    )
+    trainer = make_contrastive_trainer(model, tokenizer, arguments, ContrastiveLoss())
+    return trainer.evaluate(_tokenized(validation, tokenizer, record.max_length))
+
+
+def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int) -> GroupDataset:
+    """Rows of tokens, for which the backbone runs in every step."""
+    texts = distinct_texts([groups])
+    return GroupDataset(groups, texts, tokenize(Dataset.from_dict({"text": texts}), tokenizer, max_length))
+
+
+def _say_how_to_load(folder: str) -> None:
+    print(
+        f"\nWhat was trained is in {folder} ({size_of_head(folder)}). In Python:\n\n"
+        "    import glot_hf\n"
+        "    from transformers import AutoModel, AutoTokenizer\n\n"
+        f"    model = AutoModel.from_pretrained({folder!r})\n"
+        f"    tokenizer = AutoTokenizer.from_pretrained({folder!r})\n"
+        '    vectors = model.encode(["a text", "another"], tokenizer)'
+    )

@@ -1,0 +1,101 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""The contrastive loss of sentence vectors: symmetric, over a batch that may lie on several processes."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ContrastiveLoss:
+    """
+    Symmetric InfoNCE (paper, section 5): each query has to find its positive among all positives and hard negatives
+    of the batch, and each positive its query among all queries; the mean of both.
+
+    No text counts twice, and none as a negative of a query that it is, or is known to be a positive of: such texts are
+    masked by their numbers. With several processes the vectors of all are gathered, so that the loss, and under DDP
+    its gradient, are those of one process with the whole batch.
+
+    Args:
+        temperature (`float`): similarities are divided by it.
+        similarity (`str`): "cosine", or "dot": what the released code trains with.
+        matryoshka_sizes (`tuple[int, ...]`): also train the first so many dimensions (Kusupati et al., 2022); the loss
+            is the mean over these and the whole vector.
+    """
+
+    temperature: float = 0.07
+    similarity: str = "cosine"
+    matryoshka_sizes: tuple[int, ...] = ()
+
+    def __call__(self, vectors: Tensor, text_ids: Tensor) -> Tensor:
+        """
+        Args:
+            vectors (`Tensor` of shape `(B, 2 + n, D)`): of a query, its positive and n hard negatives.
+            text_ids (`Tensor` of shape `(B, 2 + n)`, int): the same number for equal texts. A row with fewer negatives
+                repeats its positive.
+
+        Returns:
+            `Tensor`: a scalar, the same on all processes.
+        """
+        vectors, text_ids = _gather(vectors), _gather(text_ids)
+        sizes = (*self.matryoshka_sizes, vectors.shape[-1])
+        return torch.stack([self._of_size(vectors[..., :size], text_ids) for size in sizes]).mean()
+
+    def _of_size(self, vectors: Tensor, text_ids: Tensor) -> Tensor:
+        vectors = vectors.float()  # half precision is too coarse for similarities / temperature
+        if self.similarity == "cosine":
+            vectors = F.normalize(vectors, dim=-1)
+        queries, positives = vectors[:, 0], vectors[:, 1]  # (B, D)
+        query_ids, positive_ids = text_ids[:, 0], text_ids[:, 1]
+        # The positives come first, so that row i finds its own in column i.
+        candidates = torch.cat([positives, *vectors[:, 2:].unbind(1)])  # (B + Bn, D)
+        candidate_ids = text_ids[:, 1:].T.flatten()
+        forward = self._cross_entropy(queries, candidates, query_ids, positive_ids, candidate_ids)
+        backward = self._cross_entropy(positives, queries, positive_ids, query_ids, query_ids)
+        return (forward + backward) / 2
+
+    def _cross_entropy(
+        self, anchors: Tensor, candidates: Tensor, anchor_ids: Tensor, target_ids: Tensor, candidate_ids: Tensor
+    ) -> Tensor:
+        """`(B, D)`, `(C, D)` with the target of row i in column i, and their numbers -> a scalar."""
+        logits = anchors @ candidates.T / self.temperature  # (B, C)
+        rows = torch.arange(len(anchors), device=anchors.device)
+        masked = false_negatives(anchor_ids, target_ids, candidate_ids)
+        return F.cross_entropy(logits.masked_fill(masked, -torch.inf), rows)
+
+
+def false_negatives(anchor_ids: Tensor, target_ids: Tensor, candidate_ids: Tensor) -> Tensor:
+    """
+    Where a candidate must not count as a negative: it is the anchor's own text, a target of an equal anchor, or a text
+    that an earlier column holds already.
+
+    Args:
+        anchor_ids, target_ids (`Tensor` of shape `(B,)`, int)
+        candidate_ids (`Tensor` of shape `(C,)`, int): begins with the targets.
+
+    Returns:
+        `Tensor` of shape `(B, C)`, bool: False where column i is the target of row i.
+    """
+    is_repeated = (candidate_ids[:, None] == candidate_ids).tril(-1).any(dim=1)  # (C,)
+    same_anchor = anchor_ids[:, None] == anchor_ids  # (B, B)
+    is_target = target_ids[:, None] == candidate_ids  # (B, C)
+    is_known = (same_anchor.float() @ is_target.float()) > 0
+    masked = is_repeated | is_known | (anchor_ids[:, None] == candidate_ids)
+    return masked & ~torch.eye(*masked.shape, dtype=torch.bool, device=masked.device)
+
+
+def _gather(rows: Tensor) -> Tensor:
+    """
+    The rows of all processes, which have equally many.
+
+    Every process computes the whole loss, so the gradients that come back here are summed over processes, and DDP's
+    mean over processes makes of that the gradient of one.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return rows
+    from torch.distributed.nn.functional import all_gather  # not in every build of torch
+
+    return torch.cat(all_gather(rows))

@@ -1,0 +1,112 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""A Trainer of sentence vectors: a plain `GlotModel`, trained by the contrastive loss."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase, TrainingArguments
+from transformers.trainer_utils import TrainOutput
+
+from .contrastive import ContrastiveLoss
+from .data.text_groups import GroupCollator, GroupDataset
+from .metrics import embedding_metrics
+from .modeling_glot import GlotModel
+from .training import DeadHeadCallback, HeadCollator, HeadTrainer
+
+
+class ContrastiveTrainer(HeadTrainer):
+    """
+    A Trainer of a [`GlotModel`] on rows of a [`~glot_hf.data.text_groups.GroupDataset`]. It is judged by
+    [`~glot_hf.metrics.embedding_metrics`], always with cosines.
+
+    Args:
+        loss ([`ContrastiveLoss`]): of the training; evaluated too, batch by batch, unless the pairs have scores.
+        args, kwargs: of `Trainer`.
+    """
+
+    def __init__(self, *args, loss: ContrastiveLoss, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.loss = loss
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:
+        """As usual; of a head without parameters, such as mean pooling, the statistics of `input_norm` alone."""
+        if any(parameter.requires_grad for parameter in self.model.parameters()):
+            return super().train(resume_from_checkpoint, **kwargs)
+        if any(True for _ in self.model.head.buffers()):
+            self.model.train()
+            with torch.no_grad():
+                # Each process reads all rows: DDP, which would share the statistics out, takes no such model.
+                for batch in DataLoader(self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator):
+                    self._vectors(self.model, self._prepare_inputs(batch))
+        return TrainOutput(global_step=0, training_loss=0.0, metrics={})
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """The loss, and on request the vectors `(B, k, D)`."""
+        vectors = self._vectors(model, inputs)
+        loss = self.loss(vectors, inputs["text_ids"])
+        return (loss, vectors) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """
+        Of pairs with scores the cosines `(B,)` and the scores, without a loss; of others the loss, the vectors
+        `(B, k, D)` at length 1, and the numbers of the texts `(B, k)`.
+        """
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            if "labels" in inputs:
+                vectors = F.normalize(self._vectors(model, inputs).float(), dim=-1)
+                return None, (vectors[:, 0] * vectors[:, 1]).sum(dim=-1), inputs["labels"]
+            loss, vectors = self.compute_loss(model, inputs, return_outputs=True)
+        if prediction_loss_only:
+            return loss, None, None
+        return loss, F.normalize(vectors.float(), dim=-1), inputs["text_ids"]
+
+    def _vectors(self, model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        """The vectors of a batch of groups, `(B, k, D)`, from one pass over their texts."""
+        texts = {name: tensor for name, tensor in inputs.items() if name not in ("text_ids", "labels")}
+        return model(**texts, return_dict=True).pooler_output.unflatten(0, inputs["text_ids"].shape)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["texts", "text_ids", "labels"]  # what the collator needs, and not the model
+
+
+def make_contrastive_trainer(
+    model: GlotModel,
+    tokenizer: PreTrainedTokenizerBase,
+    arguments: TrainingArguments,
+    loss: ContrastiveLoss,
+    train: GroupDataset | None = None,
+    validation: GroupDataset | None = None,
+) -> ContrastiveTrainer:
+    """A Trainer that says when a head dies. Anything of it can be changed as usual."""
+    return ContrastiveTrainer(
+        model=model,
+        args=arguments,
+        loss=loss,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=tokenizer,
+        data_collator=GroupCollator(HeadCollator(tokenizer)),
+        compute_metrics=embedding_metrics,
+        callbacks=[DeadHeadCallback()],
+    )
+
+
+def main_metric(validation: Any) -> str:
+    """What a head is chosen by, of [`~glot_hf.metrics.embedding_metrics`]: of pairs with scores, or of others."""
+    return "mrr" if validation.scores is None else "spearman"

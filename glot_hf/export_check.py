@@ -1,0 +1,95 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Whether an exported model says what the model says."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from .export import Run, export_inputs
+from .modeling_glot import GlotModel
+from .pretrained_glot import GlotPreTrainedModel
+
+
+TOLERANCE = 1e-5  # of float32
+
+# Of one word to a paragraph, so that padded together, most of it is padding.
+TEXTS = [
+    "Yes.",
+    "The film was not good.",
+    "A lovely, quiet film, and far too short!",
+    "Why did nobody tell me that the museum closes at five on Tuesdays?",
+    "12,500 kg of CO2 (about 27,558 lb) were saved in 2019, said the report.",
+    "Die Brücke über den Fluss wird im nächsten Frühjahr eröffnet.",
+    "He opened the letter, read it twice, folded it, and said that he had never in his life seen such a thing.",
+    "The committee met on Monday to discuss the budget. Two members asked for another school, three for a bridge, and "
+    "one for nothing at all; after four hours the chair, who had said little, proposed to ask the town. Nobody "
+    "objected, and so a letter went out to every household, with a map, a list of costs, and a date to answer by.",
+]
+
+
+def text_batches(
+    model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase, with_backbone: bool
+) -> Iterator[dict[str, Tensor]]:
+    """What an exported model takes, of real text: padded on the right, on the left, and one text alone."""
+    is_pair = getattr(model.config, "pair_mode", None) is not None
+    for texts, side in ((TEXTS, "right"), (TEXTS, "left"), (TEXTS[2:3], "right")):
+        batch = tokenizer(texts, padding=True, padding_side=side, return_tensors="pt")
+        if is_pair:
+            second = tokenizer([TEXTS[3], *texts[1:]], padding=True, padding_side=side, return_tensors="pt")
+            batch |= {f"{name}_b": tensor for name, tensor in second.items()}
+        yield export_inputs(model, batch, with_backbone)
+
+
+def random_batches(model: GlotPreTrainedModel) -> Iterator[dict[str, Tensor]]:
+    """The same of random hidden states, for a head without a backbone."""
+    generator = torch.Generator().manual_seed(0)
+    suffixes = ("",) if model.config.pair_mode is None else ("", "_b")
+    for lengths, is_left in (([1, 40, 7], False), ([1, 40, 7], True), ([9], False)):
+        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        mask = (mask.flip(1) if is_left else mask).long()
+        shape = (*mask.shape, *model.base_model.head.token_shape)
+        inputs = {}
+        for suffix in suffixes:
+            inputs[f"hidden_states{suffix}"] = torch.randn(shape, generator=generator)
+            inputs[f"attention_mask{suffix}"] = mask
+        yield inputs
+
+
+@torch.no_grad()
+def largest_difference(
+    run: Run, model: GlotPreTrainedModel, batches: Iterable[dict[str, Tensor]]
+) -> tuple[float, int, int]:
+    """
+    Of what an exported model gives to what the model gives, relative to the largest number of the batch where that is
+    above 1; of how many texts (or pairs), and how many were set aside, because rounding decides on an edge of theirs.
+    """
+    largest, compared, set_aside = 0.0, 0, 0
+    for inputs in batches:
+        expected, actual = model(**inputs, return_dict=True), run(inputs)
+        expected = expected.pooler_output if isinstance(model, GlotModel) else expected.logits
+        is_clear = ~_hangs_on_rounding(model.base_model, inputs)
+        difference = ((actual - expected).abs() / expected.abs().max().clamp(min=1))[is_clear]
+        # Not max(), which drops NaN.
+        largest = torch.cat([torch.tensor([largest]), difference.flatten()]).max().item()
+        compared, set_aside = compared + int(is_clear.sum()), set_aside + int((~is_clear).sum())
+    return largest, compared, set_aside
+
+
+def _hangs_on_rounding(model: GlotModel, inputs: dict[str, Tensor]) -> Tensor:
+    """Rows with two tokens whose cosine is that close to tau. `(B,)` bool."""
+    threshold = getattr(model.head.pooling, "threshold", None)
+    rows = torch.zeros(len(inputs["attention_mask"]), dtype=torch.bool)
+    if threshold is None:
+        return rows
+    for suffix in {"", "_b"} if "attention_mask_b" in inputs else {""}:
+        names = ("input_ids", "hidden_states", "attention_mask", "token_type_ids")
+        text = {name: inputs[name + suffix] for name in names if name + suffix in inputs}
+        graphs = []
+        for shift in (-TOLERANCE, TOLERANCE):
+            model.head.pooling.threshold = threshold + shift
+            graphs.append(model(**text, output_adjacency=True, return_dict=True).adjacency)
+        model.head.pooling.threshold = threshold
+        rows |= (graphs[0] != graphs[1]).flatten(1).any(dim=1)
+    return rows

@@ -1,0 +1,160 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""MTEB by its own API: tasks by name, a task from a local folder, and scores that are kept as MTEB keeps them."""
+
+import os
+
+import mteb
+from datasets import DatasetDict
+from mteb.abstasks import AbsTask, AbsTaskSTS
+from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.models import SentenceTransformerEncoderWrapper
+from sentence_transformers import SentenceTransformer
+
+from .data.cache_key import digest, hash_json, hash_tokenizer, hash_weights
+from .data.tasks import find_task
+from .errors import InputError
+from .markdown import format_table
+
+
+# Of Table 4 of the paper.
+PAPER_TASKS = (
+    "EmotionClassification",
+    "SciFact",
+    "RedditClustering",
+    "AskUbuntuDupQuestions",
+    "STS12",
+    "TwitterSemEval2015",
+    "SummEval",
+)
+
+
+def find_tasks(names: list[str]) -> list[AbsTask]:
+    """
+    MTEB's tasks of these names; "paper" stands for the paper's seven.
+
+    Raises:
+        InputError: there is no such task; names one that is written alike.
+    """
+    names = [task for name in names for task in (PAPER_TASKS if name == "paper" else (name,))]
+    try:
+        return [mteb.get_task(name) for name in dict.fromkeys(names)]
+    except KeyError as error:
+        raise InputError(f"MTEB has no such task: {error.args[0]}; or 'paper', the paper's seven") from error
+
+
+class LocalSTS(AbsTaskSTS):
+    """
+    The pairs of GLUE's STS-B that have public scores, dev.tsv, from its own folder and without a network.
+
+    Args:
+        data_dir (`str`): the folder of STS-B itself.
+
+    Raises:
+        InputError: the folder has no dev.tsv, or a malformed one.
+    """
+
+    min_score, max_score = 0, 1
+
+    def __init__(self, data_dir: str):
+        examples = find_task("stsb").examples("validation", data_dir)
+        examples = examples.rename_columns({"text": "sentence1", "text_pair": "sentence2", "labels": "score"})
+        self.metadata = TaskMetadata(
+            name="LocalSTS",
+            description="STS-B (dev), as GLUE distributes it, from a local folder; scores are divided by 5.",
+            reference="https://aclanthology.org/S17-2001",
+            dataset={"path": "local", "revision": hash_json(examples.to_dict())},
+            type="STS",
+            category="t2t",
+            modalities=["text"],
+            eval_splits=["validation"],
+            eval_langs=["eng-Latn"],
+            main_score="cosine_spearman",
+        )
+        super().__init__()
+        self.dataset = DatasetDict({"validation": examples})
+        self.data_loaded = True
+
+    def unload_data(self) -> None:
+        """Keeps the pairs: they are few, and MTEB would take the description of this task away with them."""
+
+
+def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEncoderWrapper:
+    """
+    What MTEB evaluates. Its revision is a hash of all that decides its vectors, so that a cached score is never one of
+    other weights under the same name.
+
+    Args:
+        name (`str`): "owner/name", as MTEB shows it.
+    """
+    encoder = SentenceTransformerEncoderWrapper(model)
+    revision = digest(
+        {
+            "modules": [repr(module) for module in model],
+            "weights": hash_weights(model),
+            "tokenizer": hash_tokenizer(model.tokenizer),
+            "max_length": model.max_seq_length,
+        }
+    )
+    encoder.mteb_model_meta = encoder.mteb_model_meta.model_copy(update={"name": name, "revision": revision[:40]})
+    return encoder
+
+
+def evaluate(
+    encoders: dict[str, SentenceTransformerEncoderWrapper],
+    tasks: list[AbsTask],
+    output_dir: str | os.PathLike,
+    batch_size: int = 32,
+) -> dict[str, dict[str, float]]:
+    """
+    Main scores by task and encoder. Those in `output_dir`, an `mteb.ResultCache`, are read from there, if they are of
+    the same data; the others are written to it.
+
+    Raises:
+        InputError: a task cannot be downloaded.
+    """
+    cache = mteb.ResultCache(output_dir)
+    scores: dict[str, dict[str, float]] = {}
+    for task in tasks:
+        scores[task.metadata.name] = by_encoder = {}
+        for name, encoder in encoders.items():
+            where = task.metadata.name, encoder.mteb_model_meta
+            result = cache.load_task_result(*where)
+            # MTEB itself would take a score on an earlier revision of the data for this one.
+            if result is None or result.dataset_revision != task.metadata.revision:
+                _load(task)
+                mteb.evaluate(
+                    encoder,
+                    task,
+                    cache=cache,
+                    overwrite_strategy="always",
+                    encode_kwargs={"batch_size": batch_size},
+                    co2_tracker=False,
+                )
+                result = cache.load_task_result(*where)  # with as many digits as the next time
+            by_encoder[name] = float(result.get_score())
+        if task.data_loaded:  # not if all scores were there
+            task.unload_data()
+    return scores
+
+
+def score_table(scores: dict[str, dict[str, float]], tasks: list[AbsTask]) -> str:
+    """Encoders by tasks, main scores in percent, the best of each task in bold; Markdown."""
+    rows = []
+    for name in next(iter(scores.values())):
+        row = [name]
+        for by_encoder in scores.values():
+            text = f"{100 * by_encoder[name]:.2f}"
+            row.append(f"**{text}**" if by_encoder[name] == max(by_encoder.values()) else text)
+        rows.append(row)
+    header = [f"{task.metadata.name} ({task.metadata.main_score})" for task in tasks]
+    return format_table(["pooling", *header], rows)
+
+
+def _load(task: AbsTask) -> None:
+    try:
+        task.load_data()
+    except Exception as error:  # of many kinds, all of which mean the same here
+        raise InputError(
+            f"the task {task.metadata.name} cannot be downloaded: connect to a network, or name a folder with GLUE's "
+            f"STS-B by --data_dir ({error})"
+        ) from error

@@ -1,0 +1,66 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Sentence vectors in a comparison of poolings: chosen on held-out training pairs, judged on other pairs."""
+
+from functools import cached_property
+from typing import Any
+
+from transformers import Trainer
+
+from .contrastive import ContrastiveLoss
+from .contrastive_training import main_metric, make_contrastive_trainer
+from .data.hidden_state_cache import HiddenStateCache
+from .data.text_groups import GroupDataset, TextGroups, distinct_texts
+from .experiments import Rows, train_silently
+from .modeling_glot import GlotModel
+from .reproduce import Comparison, TaskStates
+
+
+class EmbeddingStates(TaskStates):
+    """
+    As [`~glot_hf.reproduce.TaskStates`], of texts that belong together.
+
+    Args:
+        train ([`~glot_hf.data.text_groups.TextGroups`]): a tenth is held out to choose the learning rate by.
+        validation ([`~glot_hf.data.text_groups.TextGroups`]): with scores, or without.
+        loss ([`ContrastiveLoss`])
+        max_length (`int`): tokens a text is cut at.
+    """
+
+    name, more_splits = "embedding", ()
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        train: TextGroups,
+        validation: TextGroups,
+        loss: ContrastiveLoss,
+        max_length: int,
+    ):
+        self.comparison, self.loss, self.max_length = comparison, loss, max_length
+        self.groups = {"train": train, "validation": validation}
+
+    def metric(self, phase: str) -> str:
+        return main_metric(self.groups["train" if phase == "selection" else "validation"])
+
+    def train(self, head_options: dict[str, Any], rows: Rows, seed: int, **options) -> Trainer:
+        def make_trainer(arguments: Any) -> Trainer:
+            model = GlotModel.from_backbone(self.comparison.backbone, **head_options)
+            return make_contrastive_trainer(model, self.comparison.tokenizer, arguments, self.loss, rows)
+
+        return train_silently(make_trainer, seed, **options)
+
+    @cached_property
+    def final(self) -> tuple[GroupDataset, dict[str, GroupDataset]]:
+        """All training rows, and the reported rows by split."""
+        texts = distinct_texts(self.groups.values())
+        cache = HiddenStateCache.build(
+            self.comparison.backbone,
+            self.comparison.tokenizer,
+            {"text": texts},
+            layers=self.comparison.head_options.get("backbone_layers", -1),
+            max_length=self.max_length,
+            show_progress=True,
+            **self.comparison.cache_options,
+        )
+        train, validation = (GroupDataset(groups, texts, cache) for groups in self.groups.values())
+        return train, {"validation": validation}

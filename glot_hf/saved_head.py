@@ -1,0 +1,22 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Which kind of model a saved head is."""
+
+from .configuration_glot import GlotConfig
+from .errors import InputError
+from .modeling_glot import GlotForSequenceClassification, GlotModel
+from .pretrained_glot import GlotPreTrainedModel
+
+
+def saved_class(config: GlotConfig, name: str) -> type[GlotPreTrainedModel]:
+    """
+    Args:
+        config ([`GlotConfig`]): of the saved head.
+        name (`str`): its folder or repository, for the message.
+
+    Raises:
+        InputError: it is neither a [`GlotModel`] nor its classifier.
+    """
+    for model_class in (GlotForSequenceClassification, GlotModel):
+        if model_class.__name__ in (config.architectures or ()):
+            return model_class
+    raise InputError(f"{name!r} is of {config.architectures}, not of a GlotModel or its classifier")

@@ -1,0 +1,94 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""Heads in sentence-transformers: `GlotPooling`, one of its modules, and a whole head with its backbone."""
+
+import os
+import tempfile
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import has_file
+
+from .backbone_glot import device_of, has_adapters
+from .configuration_glot import GlotConfig
+from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+from .saved_head import saved_class
+from .sentence_transformer_glot import GlotPooling
+
+
+def to_sentence_transformer(
+    model: GlotPreTrainedModel | str | os.PathLike,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    normalize: bool = False,
+    **options: Any,
+) -> SentenceTransformer:
+    """
+    Backbone and head as a `SentenceTransformer`, which encodes as `model.encode` does; of a cosine head, vectors are
+    those that it compares. The backbone of a live model is shared, its head is copied.
+
+    Args:
+        model: a [`GlotModel`] or [`GlotForSequenceClassification`] with its backbone, or the folder or repository of
+            one.
+        tokenizer (*optional*): the backbone's; default: the one beside the head if `model` is a folder or a repository
+            that has one, else the one beside the backbone.
+        normalize (`bool`): vectors of length 1.
+        options: of `SentenceTransformer`: prompts, similarity_fn_name, truncate_dim, device, ...
+
+    Raises:
+        InputError: there is no GLOT head in that place.
+        OSError: head, backbone or tokenizer cannot be found.
+        ValueError: the model has no backbone, or one that sentence-transformers would run differently.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        place = os.fspath(model)
+        model = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
+        if tokenizer is None and has_file(place, "tokenizer_config.json"):
+            tokenizer = AutoTokenizer.from_pretrained(place)
+    backbone = model.base_model.backbone
+    if backbone is None:
+        raise ValueError(NO_BACKBONE)
+    _require_loadable(backbone)
+    if tokenizer is None:
+        config = model.config
+        tokenizer = AutoTokenizer.from_pretrained(config.backbone_name_or_path, revision=config.backbone_revision)
+    modules = [_transformer(backbone, tokenizer), GlotPooling.from_head(model), *([Normalize()] if normalize else [])]
+    return SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)
+
+
+def _require_loadable(backbone: PreTrainedModel) -> None:
+    """Once saved, a folder holds a model that AutoModel has to find again, and not a part of one or adapters."""
+    classes = AutoModel._model_mapping.get(type(backbone.config), ())
+    if type(backbone) not in (classes if isinstance(classes, tuple) else (classes,)):
+        raise ValueError(
+            f"a {type(backbone).__name__} is a part of a model, or has code of its own, so sentence-transformers "
+            "would not find it again: load the whole model by its own Transformer(name), and put "
+            "GlotPooling.from_head(model) behind it"
+        )
+    if has_adapters(backbone):
+        raise ValueError(
+            "the backbone has adapters, which sentence-transformers would not save with it: merge them "
+            "(merge_and_unload) and attach the merged backbone to the head"
+        )
+
+
+def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Transformer:
+    """Around a model that is loaded already. It takes texts as they are, whatever chat template its tokenizer has."""
+
+    class Loaded(Transformer):
+        def _load_model(self, *args: Any, **kwargs: Any) -> PreTrainedModel:
+            return backbone
+
+    with tempfile.TemporaryDirectory() as folder:
+        backbone.config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        transformer = Loaded(
+            folder,
+            modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+            module_output_name="token_embeddings",
+        )
+    transformer.__class__ = Transformer  # how it is saved, and loaded from then on
+    return transformer
+
+
+__all__ = ["GlotPooling", "to_sentence_transformer"]

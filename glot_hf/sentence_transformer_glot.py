@@ -1,0 +1,209 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+A head as a module of sentence-transformers, behind its `Transformer`.
+
+This file travels with what sentence-transformers saves, and not with a head alone, which does not need that library.
+"""
+
+import copy
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Module, Transformer
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.dynamic_module_utils import get_relative_import_files
+
+from .backbone_forward_glot import select_layers
+from .backbone_glot import has_optional_pooler, is_trainable, sees_padding
+from .configuration_glot import GlotConfig
+from .pooling_glot import GlotPooler
+from .text_encoder_glot import text_encoder
+from .version_glot import __version__
+
+
+# Of a backbone, which is the Transformer's affair, or of a classifier.
+_NOT_OF_A_POOLING = {
+    "backbone_config",
+    "backbone_in_checkpoint",
+    "backbone_load_kwargs",
+    "backbone_name_or_path",
+    "backbone_revision",
+    "pair_mode",
+}
+_OPTIONS = [
+    field.name
+    for field in dataclasses.fields(GlotConfig)
+    if field.name not in _NOT_OF_A_POOLING and field.name not in PreTrainedConfig.__dataclass_fields__
+]
+
+
+class GlotPooling(Module):
+    """
+    Token embeddings of a `Transformer` -> sentence embedding, by any pooling of [`GlotConfig`].
+
+    A text's vector is the one that it has alone: the `Transformer` is set to pad on the right and not to pack texts.
+    It also returns all layers where `backbone_layers` asks for them, and runs without dropout, in training too, while
+    all of its parameters are frozen. The head stays in float32 on a backbone in half precision.
+
+    Args:
+        config ([`GlotConfig`], *optional*): with `input_size` known; its `backbone_*` options have no meaning here.
+        options: instead of `config`, its options.
+
+    Raises:
+        StrictDataclassError, TypeError, ValueError: an option is not valid.
+
+    Example:
+
+    ```python
+    >>> transformer = Transformer("bert-base-uncased")
+    >>> pooling = GlotPooling(input_size=transformer.get_embedding_dimension(), gnn_hidden_size=64)
+    >>> model = SentenceTransformer(modules=[transformer, pooling])
+    ```
+    """
+
+    # What modules.json calls it: this file in the saved folder, where sentence-transformers looks for it.
+    __module__ = "sentence_transformer_glot"
+
+    def __init__(self, config: GlotConfig | None = None, **options: Any):
+        super().__init__()
+        config = GlotConfig(**options) if config is None else config
+        self.config = GlotConfig(**{name: getattr(config, name) for name in _OPTIONS})
+        self.pooler = GlotPooler(self.config)
+
+    @classmethod
+    def from_head(cls, model: PreTrainedModel) -> "GlotPooling":
+        """
+        A copy of the head of a `GlotModel` or `GlotForSequenceClassification`. Of a cosine head, vectors are those
+        that it compares: their cosine is its score.
+        """
+        config, head = copy.deepcopy(model.config), model.base_model.head
+        weights = head.state_dict()
+        if config.pair_mode == "cosine":
+            last = model.similarity_projection
+            weight, bias = last.weight.detach(), last.bias.detach()
+            if head.projection is not None:  # two linear maps are one
+                bias = bias + weight @ head.projection.bias.detach()
+                weight = weight @ head.projection.weight.detach()
+            config.projection_size = config.hidden_size
+            weights |= {"projection.weight": weight, "projection.bias": bias}
+        pooling = cls(config)
+        pooling.pooler.load_state_dict(weights)
+        return pooling.eval()
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """
+        Adds `sentence_embedding` `(B, D)`, of `token_embeddings` `(B, L, d)`, or for other `backbone_layers` than the
+        last of `all_layer_embeddings`, and `attention_mask` `(B, L)`.
+
+        Raises:
+            ValueError: texts are padded on the left or packed, a layer is missing, or shapes do not fit the head.
+        """
+        mask = features["attention_mask"]
+        if (mask[:, 1:] > mask[:, :-1]).any():
+            raise ValueError(
+                "GlotPooling takes texts that are padded on the right: a backbone with absolute positions makes other "
+                'states after padding. Set model.tokenizer.padding_side = "right"; that is as good for a decoder'
+            )
+        states = self._states(features)
+        dtype = next((parameter.dtype for parameter in self.pooler.parameters()), torch.float32)
+        features["sentence_embedding"] = self.pooler(states.to(dtype), mask)
+        return features
+
+    def _states(self, features: dict[str, Any]) -> Tensor:
+        if self.config.backbone_layers == -1:
+            return features["token_embeddings"]
+        if "all_layer_embeddings" not in features:
+            raise ValueError(
+                f"backbone_layers={self.config.backbone_layers} needs all layers of the Transformer: set "
+                "model.transformers_model.config.output_hidden_states = True"
+            )
+        return select_layers(features["all_layer_embeddings"], self.config.backbone_layers)
+
+    def on_model_ready(self, model: SentenceTransformer) -> None:
+        """
+        Called when a `SentenceTransformer` is made of modules: sets its `Transformer`, see above.
+
+        Raises:
+            ValueError: padding reaches the tokens of its backbone in spite of the mask, or it is not of text.
+        """
+        transformer = model[0]
+        if not isinstance(transformer, Transformer):
+            return
+        backbone = text_encoder(transformer.model)
+        if sees_padding(backbone):
+            raise ValueError(
+                f"padding would change the vectors of a {backbone.config.model_type!r} backbone, which "
+                "sentence-transformers runs on padded texts: use GlotModel.encode, or another backbone"
+            )
+        transformer.tokenizer.padding_side = "right"
+        transformer.unpad_inputs = False
+        if self.config.backbone_layers != -1:
+            transformer.model.config.output_hidden_states = True
+        if has_optional_pooler(type(backbone)):
+            # Nothing reads it: it would be without gradients in training, and without weights in a head's backbone.
+            backbone.pooler = None
+            transformer.model_kwargs = {"add_pooling_layer": False}
+            transformer.config_keys = [*Transformer.config_keys, "model_kwargs"]
+        transformer.register_forward_pre_hook(_without_dropout_if_frozen)
+
+    def to(self, *args: Any, **kwargs: Any) -> "GlotPooling":
+        """As usual, but `to(dtype)` has no effect: `SentenceTransformer` asks each module for its backbone's dtype."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], torch.dtype):
+            return self
+        return super().to(*args, **kwargs)
+
+    def get_embedding_dimension(self) -> int:
+        return self.config.hidden_size
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return {name: getattr(self.config, name) for name in _OPTIONS} | {"glot_hf_version": __version__}
+
+    def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
+        """Configuration, weights (always safetensors), and the code, beside the modules' folders."""
+        self.save_config(output_path)
+        self.save_torch_weights(output_path)
+        for file in (__file__, *get_relative_import_files(__file__)):
+            shutil.copy(file, Path(output_path).parent)
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        **kwargs: Any,
+    ) -> "GlotPooling":
+        """From a folder or repository; options of a newer version are kept with a warning."""
+        where = {
+            "subfolder": subfolder,
+            "token": token,
+            "cache_folder": cache_folder,
+            "revision": revision,
+            "local_files_only": local_files_only,
+        }
+        module = cls(GlotConfig.from_dict(cls.load_config(model_name_or_path, **where)))
+        return cls.load_torch_weights(model_name_or_path, model=module, **where)
+
+    def __reduce__(self) -> tuple:
+        # For the processes of a pool: pickle would look for the class where `__module__` says.
+        return _new_pooling, () if type(self) is GlotPooling else (type(self),), self.__getstate__()
+
+
+def _new_pooling(kind: type[GlotPooling] = GlotPooling) -> GlotPooling:
+    return kind.__new__(kind)
+
+
+def _without_dropout_if_frozen(transformer: Transformer, args: tuple) -> None:
+    if transformer.model.training and not is_trainable(transformer.model):
+        transformer.model.eval()
+
+
+__all__ = ["GlotPooling"]

@@ -1,0 +1,44 @@
+"""`glot-hf mteb`: a table, and what is refused before anything is evaluated."""
+
+import pytest
+
+from glot_hf import GlotModel
+from glot_hf.commands.main import main
+
+
+@pytest.fixture
+def head(minilm_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("head")
+    pairs = [("a cat", "a kitten", 4), ("a cat", "a car", 1), ("a dog", "a puppy", 5), ("the sun", "a spoon", 0)]
+    lines = ["sentence1\tsentence2\tscore", *(f"{a}\t{b}\t{score}" for a, b, score in pairs)]
+    (tmp_path / "dev.tsv").write_text("\n".join(lines) + "\n")
+
+
+def test_a_head_beside_plain_poolings(head, tmp_path, capsys):
+    command = ["mteb", "--model", "head", "--data_dir", ".", "--poolings", "mean", "last", "--output_dir", "out"]
+    assert main(command) == 0
+    table, _, note = capsys.readouterr().out.partition("\n\n")
+    rows = [line.split("|")[1].strip() for line in table.splitlines()]
+    assert rows == ["pooling", "---", "head", "mean", "last"]
+    assert (tmp_path / "out" / "report.md").read_text() == table + "\n"
+    assert len(list(tmp_path.glob("out/results/*/*/LocalSTS.json"))) == 3
+    before = {path: path.read_bytes() for path in tmp_path.glob("out/results/*/*/*.json")}
+    assert main(command) == 0
+    assert capsys.readouterr().out.partition("\n\n")[0] == table
+    assert {path: path.read_bytes() for path in tmp_path.glob("out/results/*/*/*.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --tasks paper"),
+        (["--tasks", "STS21"], "Did you mean: 'STS22'"),
+        (["--tasks", "STS12", "--poolings", "mean"], "STS12 cannot be downloaded"),
+        (["--data_dir", ".", "--poolings", "glot"], "glot would have to be trained"),
+        (["--data_dir", ".", "--poolings", "men"], "men"),
+        (["--data_dir", "head"], "there is no 'head/dev.tsv'"),
+    ],
+)
+def test_mistakes(head, error_line, options, message):
+    assert message in error_line(main(["mteb", "--model", "head", *options]))

@@ -1,0 +1,144 @@
+"""Training by contrast: one process or two, resumed or not, and every pooling."""
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from glot_hf import GlotConfig, GlotModel
+from glot_hf.contrastive import ContrastiveLoss
+from glot_hf.contrastive_training import make_contrastive_trainer
+from glot_hf.data.text_groups import GroupDataset, TextGroups, distinct_texts
+from glot_hf.pooling_glot import POOLINGS
+from glot_hf.training import GlotTrainingArguments
+
+
+SIZE = 16
+TOKENIZER = SimpleNamespace(model_input_names=["input_ids"])  # all that rows of states need of one
+
+
+def state_groups(count=24, negatives=1):
+    """Rows of random states, where a query's positive has states near its own; every third has the first's text."""
+    generator = torch.Generator().manual_seed(0)
+    groups = [[f"q{n - n % 3}", f"p{n}", *(f"n{n}{k}" for k in range(negatives))] for n in range(count)]
+    texts = distinct_texts([TextGroups(groups)])
+    centres = torch.randn(count, 1, SIZE, generator=generator)
+    states = []
+    for text in texts:
+        centre = centres[int(text[1:]) % count] if text[0] in "qp" else torch.zeros(1, SIZE)
+        length = 2 + len(states) % 5
+        states.append({"hidden_states": centre + torch.randn(length, SIZE, generator=generator)})
+    return GroupDataset(TextGroups(groups), texts, states)
+
+
+def trainer_of(folder, rows, model_options=None, loss=None, **options):
+    torch.manual_seed(0)
+    head = {"input_size": SIZE, "gnn_hidden_size": 8, "readout_hidden_size": 8}
+    model = GlotModel(GlotConfig(**head | (model_options or {})))
+    defaults = {
+        "per_device_train_batch_size": 8,
+        "learning_rate": 1e-2,
+        "num_train_epochs": 2,
+        "logging_steps": 1,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "use_cpu": True,
+    }
+    arguments = GlotTrainingArguments(output_dir=str(folder), **defaults | options)
+    return make_contrastive_trainer(model, TOKENIZER, arguments, loss or ContrastiveLoss(), rows, rows)
+
+
+def losses(trainer):
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_pooling_learns(tmp_path, pooling):
+    rows = state_groups()
+    trainer = trainer_of(tmp_path, rows, {"pooling": pooling, "projection_size": 8}, num_train_epochs=8)
+    before = trainer.evaluate(rows)["eval_loss"]
+    trainer.train()
+    after = trainer.evaluate(rows)
+    assert after["eval_loss"] < before
+    assert 0 < after["eval_recall_at_1"] <= after["eval_recall_at_10"] <= 1
+
+
+def test_mean_pooling_learns_statistics_alone(tmp_path):
+    rows = state_groups()
+    trainer = trainer_of(tmp_path, rows, {"pooling": "mean", "input_norm": "standard"})
+    trainer.train()
+    seen = torch.cat([rows.encoded[number]["hidden_states"] for number in rows.text_ids.flatten().tolist()])
+    statistics = dict(trainer.model.head.named_buffers())
+    assert torch.allclose(next(v for name, v in statistics.items() if name.endswith("mean")), seen.mean(0), atol=1e-5)
+    trainer = trainer_of(tmp_path, rows, {"pooling": "mean"})
+    assert trainer.train().global_step == 0
+
+
+def test_a_matryoshka_head_is_better_when_cut(tmp_path):
+    rows, scores = state_groups(), {}
+    for sizes in ((), (2,)):
+        options = {"pooling": "mean", "projection_size": 8}
+        trainer = trainer_of(tmp_path, rows, options, ContrastiveLoss(matryoshka_sizes=sizes), num_train_epochs=30)
+        trainer.train()
+        trainer.loss = ContrastiveLoss()
+        vectors = trainer.predict(rows).predictions
+        scores[sizes] = ContrastiveLoss()(torch.tensor(vectors[..., :2]), rows.text_ids).item()
+    assert scores[(2,)] < scores[()]
+
+
+def test_gradient_accumulation_and_length_groups_train(tmp_path):
+    trainer = trainer_of(
+        tmp_path,
+        state_groups(),
+        gradient_accumulation_steps=3,
+        num_train_epochs=1,
+        learning_rate=1e-9,
+        train_sampling_strategy="group_by_length",
+    )
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    assert losses(trainer) == [pytest.approx(before, rel=0.5)]  # a mean over the steps, not their sum
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from tests.test_contrastive_training import losses, state_groups, trainer_of
+
+folder, size = sys.argv[1:]
+# Plain gradient steps: Adam makes much of the rounding of a gradient that is zero.
+options = {"optim": "sgd", "learning_rate": 0.5, "num_train_epochs": 4}
+trainer = trainer_of(folder, state_groups(), per_device_train_batch_size=int(size), **options)
+trainer.train()
+metrics = trainer.evaluate()
+if trainer.is_world_process_zero():
+    weights = torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()])
+    found = {"losses": losses(trainer), "weights": weights.tolist(), "mrr": metrics["eval_mrr"]}
+    Path(folder, "found.json").write_text(json.dumps(found))
+"""
+
+
+def test_two_processes_are_one(tmp_path):
+    """Half the batch in each of two gloo processes: the losses, and after all steps the weights, of one process."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    found = []
+    for processes, size in ((1, 8), (2, 4)):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local_addr", "127.0.0.1"]
+        command += ["--nproc_per_node", str(processes), str(tmp_path / "script.py"), str(folder), str(size)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        found.append(json.loads((folder / "found.json").read_text()))
+    one, two = found
+    assert len(one["losses"]) == 12 and one["losses"][-1] < one["losses"][0]
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5)
+    assert two["weights"] == pytest.approx(one["weights"], abs=1e-4)
+    assert two["mrr"] == pytest.approx(one["mrr"])
