@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.utils import logging
@@ -50,7 +50,7 @@ class EmbeddingJob:
     Args:
         model ([`GlotPreTrainedModel`]): with its backbone; of a cosine head, the vectors are those that it compares.
         tokenizer: the backbone's, which cuts texts at its `model_max_length`.
-        texts ([`TextFiles`]): read twice: to check and to count them, and to embed them.
+        texts ([`TextFiles`]): read more than once: first to check and to count them.
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
         encoder (`dict`): for the record.
         batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
@@ -199,7 +199,7 @@ class EmbeddingJob:
     def _size(self, chunk: int, count: int) -> int:
         return min(self.rows_per_chunk, count - chunk * self.rows_per_chunk)
 
-    def _progress(self, **options) -> Iterator:
+    def _progress(self, **options) -> tqdm:
         hidden = not (self.show_progress and self.processes.is_main_process)
         return logging.tqdm(unit=" texts", unit_scale=True, disable=hidden, **options)
 

@@ -70,9 +70,12 @@ class TextFiles:
                         f"{path}, row {row}: {self.text_column!r} holds {cells[0]!r}, which is not text "
                         "(--text_column names another column)"
                     )
+                cells[0].encode()  # JSON can escape half a character, which no tokenizer takes
                 if cells[-1] is None:
                     raise InputError(f"{path}, row {row}: {self.id_column!r} is empty: give every row an id")
                 yield cells
+        except UnicodeEncodeError as error:
+            raise InputError(f"{path}, row {row}: {self.text_column!r} cannot be written as UTF-8: {error}") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path!r} is not UTF-8 text ({error}): save it as UTF-8") from error
         if cells is None:

@@ -64,6 +64,7 @@ def test_chunks(tmp_path):
         ("a.jsonl", '{"text": "a"}\n["b"]\n', "line 2: holds list"),
         ("a.jsonl", '{"text": "a"}\n{"body": "b"}\n', "line 2: there is no column 'text'"),
         ("a.jsonl", '{"text": "a"}\n{"text": 3}\n', "row 2: 'text' holds 3, which is not text"),
+        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud800"}\n', "row 2: 'text' cannot be written as UTF-8"),
         ("a.parquet", "PAR1", "cannot be read as Parquet"),
     ],
 )
