@@ -41,7 +41,7 @@ def run_example(folder):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_classifier_in_int8(head, capsys):
+def test_a_classifier_in_int8(head, files, capsys):
     labels = {"id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}
     model = head(problem_type="single_label_classification", **labels)
     judge = ["--validation_file", "films.csv", "--text_column", "review", "--label_column", "mood"]
@@ -55,7 +55,7 @@ def test_a_classifier_in_int8(head, capsys):
         answers = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.argmax(dim=-1)
     expected = [f"{text} -> {labels['id2label'][answer]}" for text, answer in zip(texts, answers.tolist())]
     assert run_example("head_onnx").splitlines() == expected
-    assert json.load(open("head_onnx/config.json"))["backbone_name_or_path"] is None
+    assert json.loads((files / "head_onnx/config.json").read_text())["backbone_name_or_path"] is None
 
 
 def test_pairs(head, capsys):
@@ -93,7 +93,7 @@ def test_mistakes(head, files, error_line):
         (("head", "--to", "onnx", "--task", "sst2"), "judge what --quantize costs"),
         (("head", "--to", "onnx", "--quantize", "int8"), "either --validation_file or --task"),
         (("head", "--to", "tflite"), "invalid choice: 'tflite' (choose from 'onnx', 'torch')"),
-        (("nowhere", "--to", "onnx"), "nowhere"),
+        (("nowhere", "--to", "onnx"), "there is no head in 'nowhere'"),
         (("backbone", "--to", "onnx"), "not of a GLOT head"),
     ):
         assert message in error_line(main(["export", *options]))
