@@ -118,7 +118,11 @@ def _load(name: str) -> tuple[Any, Any]:
         if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
             model = load_adapter(name)
         else:
-            model = saved_class(GlotConfig.from_pretrained(name), name).from_pretrained(name)
+            try:
+                config = GlotConfig.from_pretrained(name)
+            except OSError as error:
+                raise InputError(f"there is no head in {name!r}: name a folder or a repository ({error})") from error
+            model = saved_class(config, name).from_pretrained(name)
         config = model.config
         if model.base_model.backbone is None:
             return model, None
