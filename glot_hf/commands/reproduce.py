@@ -177,6 +177,8 @@ def reproduce(
     if EMBEDDING in arguments.tasks:
         columns = DataArguments()  # guessed
         train = positive_groups(arguments.train_file, columns, contrastive)
+        if arguments.max_train_rows is not None:
+            train = train.select(range(min(len(train), arguments.max_train_rows)))
         validation = validation_groups(arguments.validation_file, columns, contrastive)
         states.append(EmbeddingStates(comparison, train, validation, contrastive.loss, MAX_LENGTH))
     results = comparison.run(states, variants)

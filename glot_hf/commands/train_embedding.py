@@ -25,6 +25,7 @@ from .arguments import (
     DataArguments,
     FinetuningArguments,
     TrainingCacheArguments,
+    typed_options,
     user_errors,
 )
 from .backbone import load_tokenizer, set_max_length
@@ -56,8 +57,9 @@ def train_embedding(
     checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train, validation = training_groups(data, contrastive, arguments.seed)
     validation = validation.longest_first()
-    if not any("metric_for_best_model" in part for part in command):
-        arguments.metric_for_best_model, arguments.greater_is_better = main_metric(validation), True
+    metric = main_metric(validation)
+    if "metric_for_best_model" not in typed_options(command):
+        arguments.metric_for_best_model, arguments.greater_is_better = metric, True
     max_length = data.max_length or MAX_LENGTH
     with user_errors():
         load_kwargs = options.pop("backbone_load_kwargs") or {}
@@ -99,6 +101,8 @@ def train_embedding(
             f"the vectors are not finite after training at --learning_rate {arguments.learning_rate}: no head was "
             "saved; train with a smaller one, or with the backbone in bfloat16 or float32 if it is in float16"
         )
+    if cache.cache and encoded.dtype != model.backbone.dtype:
+        results |= trainer.evaluate(rows[1], metric_key_prefix="cache_eval")
     results |= {"head_parameters": count.head, "backbone_parameters": count.backbone_frozen}
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
@@ -114,6 +118,9 @@ def train_embedding(
             hardware=name_of_hardware(arguments.device),
         )
         save_results(trainer, record, results)
+        if f"cache_eval_{metric}" in results:
+            scores = f"{results[f'cache_eval_{metric}']:.4f}, live {results[f'eval_{metric}']:.4f}"
+            print(f"\nThe cache, in {cache.cache_dtype}, gives {metric} {scores}")
         _say_how_to_load(arguments.output_dir)
     if arguments.push_to_hub:
         push_folder(trainer)
