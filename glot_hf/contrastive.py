@@ -8,12 +8,14 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from .processes_glot import sum_over_processes
+
 
 @dataclass(frozen=True)
 class ContrastiveLoss:
     """
-    Symmetric InfoNCE (paper, section 5): each query has to find its positive among all positives and hard negatives
-    of the batch, and each positive its query among all queries; the mean of both.
+    Symmetric InfoNCE, as the paper trains embeddings: each query has to find its positive among all positives and hard
+    negatives of the batch, and each positive its query among all queries; the mean of both.
 
     No text counts twice, and none as a negative of a query that it is, or is known to be a positive of: such texts are
     masked by their numbers. With several processes the vectors of all are gathered, so that the loss, and under DDP
@@ -94,8 +96,7 @@ def _gather(rows: Tensor) -> Tensor:
     Every process computes the whole loss, so the gradients that come back here are summed over processes, and DDP's
     mean over processes makes of that the gradient of one.
     """
-    if not (dist.is_available() and dist.is_initialized()):
-        return rows
-    from torch.distributed.nn.functional import all_gather  # not in every build of torch
-
-    return torch.cat(all_gather(rows))
+    is_shared = dist.is_available() and dist.is_initialized()
+    here, count = (dist.get_rank(), dist.get_world_size()) if is_shared else (0, 1)
+    placed = torch.stack([rows if process == here else torch.zeros_like(rows) for process in range(count)])
+    return sum_over_processes(placed)[0].flatten(0, 1)

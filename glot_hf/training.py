@@ -18,7 +18,6 @@ from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, Trai
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
 
-from .backbone_glot import is_trainable
 from .data.examples import PairCollator
 from .data.hidden_state_cache import HiddenStateCache
 from .data.hidden_states import HiddenStateCollator
@@ -151,6 +150,13 @@ class HeadTrainer(Trainer):
     without what lies beside it.
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.args.ddp_find_unused_parameters is None:  # a step uses all of a head, but not of every backbone
+            self.args.ddp_find_unused_parameters = any(
+                parameter.requires_grad and "backbone." in name for name, parameter in self.model.named_parameters()
+            )
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         if isinstance(dataset, (HiddenStateCache, GroupDataset)):
@@ -161,17 +167,6 @@ class HeadTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # group_by_length would shuffle them, but predictions are read and compared by their row.
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
-
-    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
-        output = super().evaluation_loop(*args, **kwargs)
-        prefix = kwargs.get("metric_key_prefix", "eval")
-        has_answers = output.predictions is not None and output.label_ids is not None
-        if self.args.world_size > 1 and has_answers and self.compute_loss_func is None:
-            # The batches of several processes are filled up with rows of the beginning, which are left out of the
-            # predictions, but not of Trainer's mean of the losses.
-            answers = [torch.from_numpy(each) for each in (output.predictions, output.label_ids)]
-            output.metrics[f"{prefix}_loss"] = self.model.compute_loss(*answers).item()
-        return output
 
     def push_to_hub(
         self,
@@ -204,6 +199,21 @@ class HeadTrainer(Trainer):
         pass  # a head is published when it is trained
 
 
+class ClassifierTrainer(HeadTrainer):
+    """Of a [`GlotForSequenceClassification`]."""
+
+    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        output = super().evaluation_loop(*args, **kwargs)
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        has_answers = output.predictions is not None and output.label_ids is not None
+        if self.args.world_size > 1 and has_answers and self.compute_loss_func is None:
+            # The batches of several processes are filled up with rows of the beginning, which are left out of the
+            # predictions, but not of Trainer's mean of the losses.
+            answers = [torch.from_numpy(each) for each in (output.predictions, output.label_ids)]
+            output.metrics[f"{prefix}_loss"] = self.model.compute_loss(*answers).item()
+        return output
+
+
 class HeadCollator:
     """Rows of tokens or of hidden states, whichever they are, to a batch."""
 
@@ -220,7 +230,7 @@ def make_trainer(
     arguments: TrainingArguments,
     train: Dataset | HiddenStateCache | None = None,
     validation: Dataset | HiddenStateCache | None = None,
-) -> HeadTrainer:
+) -> ClassifierTrainer:
     """
     A Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
     `compute_loss_func`.
@@ -228,9 +238,7 @@ def make_trainer(
     Args:
         train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
     """
-    if arguments.ddp_find_unused_parameters is None:
-        arguments.ddp_find_unused_parameters = is_trainable(model.base_model.backbone)  # a head uses all of its own
-    return HeadTrainer(
+    return ClassifierTrainer(
         model=model,
         args=arguments,
         train_dataset=train,

@@ -1,13 +1,13 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What makes the sentence vectors of a command: a saved head, or a backbone and a pooling without parameters."""
 
-import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import InputError
 from .arguments import BackboneArguments, parse_load_kwargs, user_errors
 from .backbone import load_tokenizer, longest_text, set_max_length
+from .head import load_head
 
 
 @dataclass
@@ -47,8 +47,13 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
 
     kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
     with user_errors(RuntimeError, SafetensorError):
-        model, tokenizer = (_load_head if arguments.model is not None else _load_baseline)(arguments, kwargs)
+        if arguments.model is None:
+            model, tokenizer = _load_baseline(arguments, kwargs)
+        else:
+            model, tokenizer = load_head(arguments.model, kwargs)
         backbone = model.base_model.backbone
+        if backbone is None:
+            raise InputError(f"the head in {arguments.model!r} names no backbone, so it cannot read text")
         if torch.accelerator.is_available() and device_of(backbone).type == "cpu":
             model.to(torch.accelerator.current_accelerator())
         config = backbone.config.get_text_config()
@@ -58,31 +63,6 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
         else:
             tokenizer.model_max_length = longest
         return model, tokenizer
-
-
-def _load_head(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers.utils import has_file
-
-    from ..configuration_glot import GlotConfig
-    from ..saved_head import saved_class
-    from .finetuning import ADAPTER_CONFIG, load_adapter
-
-    name = arguments.model
-    if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
-        if kwargs:
-            raise InputError("--backbone_load_kwargs is not for a folder with adapters, which says how to load itself")
-        return load_adapter(name), load_tokenizer(name, None, {})
-    try:
-        config = GlotConfig.from_pretrained(name)
-    except OSError as error:
-        raise InputError(f"there is no head in --model {name!r}, neither here nor on the Hub: {error}") from error
-    model = saved_class(config, name).from_pretrained(name, backbone_kwargs=kwargs)
-    if model.base_model.backbone is None:
-        raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")
-    if has_file(name, "tokenizer_config.json"):
-        return model, load_tokenizer(name, None, {})
-    load_kwargs = model.config.backbone_load_kwargs or {}
-    return model, load_tokenizer(model.config.backbone_name_or_path, model.config.backbone_revision, load_kwargs)
 
 
 def _load_baseline(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..errors import InputError, require_extra
 from .arguments import CommandParser, LabelledTextArguments, require_positive, user_errors
+from .head import load_head
 
 
 @dataclass
@@ -53,12 +54,15 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     Raises:
         InputError: it cannot be exported, or what was exported gives other numbers.
     """
+    from safetensors import SafetensorError
+
     from ..export import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
     from ..export_check import random_batches, text_batches
     from ..export_example import example
     from ..modeling_glot import GlotModel
 
-    model, tokenizer = _load(name)
+    with user_errors(RuntimeError, SafetensorError):
+        model, tokenizer = load_head(name)
     is_classifier = not isinstance(model, GlotModel)
     has_text = tokenizer is not None
     if arguments.quantize is not None:
@@ -102,36 +106,6 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             (folder / "example.py").write_text(source, encoding="utf-8")
         shutil.move(folder, output_dir)
     print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {_megabytes(output_dir)}")
-
-
-def _load(name: str) -> tuple[Any, Any]:
-    """The model in a folder or repository, and its tokenizer; None where no backbone is recorded."""
-    from safetensors import SafetensorError
-    from transformers.utils import has_file
-
-    from ..configuration_glot import GlotConfig
-    from ..saved_head import saved_class
-    from .backbone import load_tokenizer
-    from .finetuning import ADAPTER_CONFIG, load_adapter
-
-    with user_errors(RuntimeError, SafetensorError):
-        if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
-            model = load_adapter(name)
-        else:
-            try:
-                config = GlotConfig.from_pretrained(name)
-            except OSError as error:
-                raise InputError(f"there is no head in {name!r}: name a folder or a repository ({error})") from error
-            model = saved_class(config, name).from_pretrained(name)
-        config = model.config
-        if model.base_model.backbone is None:
-            return model, None
-        if has_file(name, "tokenizer_config.json"):
-            return model, load_tokenizer(name, None, {})
-        if config.backbone_name_or_path is None:
-            raise InputError(f"{name!r} has no tokenizer, and does not say where its backbone is from: put it there")
-        where = config.backbone_load_kwargs or {}
-        return model, load_tokenizer(config.backbone_name_or_path, config.backbone_revision, where)
 
 
 def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:

@@ -73,9 +73,8 @@ def train_embedding(
         require_same_head(model.config, checkpoint, checkpoint)
     count, frozen = count_parameters(model), FinetuningArguments()
     is_main = arguments.process_index == 0
-    if is_main:
-        print(describe_training(count, frozen))
-        print(f"{len(train):,} training pairs, {len(validation):,} for validation")
+    print(describe_training(count, frozen))
+    print(f"{len(train):,} training pairs, {len(validation):,} for validation")
 
     with user_errors():  # an option that only Trainer finds wrong
         live = _tokenized(validation, tokenizer, max_length)
@@ -87,8 +86,7 @@ def train_embedding(
             splits = {"all": {"text": texts}}
             encoded = cached_rows(model.backbone, tokenizer, splits, cache, max_length=max_length, **where)["all"]
             rows = [GroupDataset(groups, texts, encoded) for groups in (train, validation)]
-            if is_main:
-                print(f"{describe(encoded)} (--no_cache goes without)")
+            print(f"{describe(encoded)} (--no_cache goes without)")
         else:
             rows = [_tokenized(train, tokenizer, max_length), live]
         trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
