@@ -9,7 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands import export
+from glot_hf.commands.head import load_head
 from glot_hf.commands.main import main
 
 
@@ -50,7 +50,7 @@ def test_a_classifier_in_int8(head, files, capsys):
     assert "largest difference from torch" in output and "(tolerance 1e-05)" in output
     assert "eval, 40 rows" in output and "accuracy" in output
     texts = ["a lovely film", "an awful film, and far too long"]
-    tokenizer = export._load("head")[1]
+    tokenizer = load_head("head")[1]
     with torch.no_grad():
         answers = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.argmax(dim=-1)
     expected = [f"{text} -> {labels['id2label'][answer]}" for text, answer in zip(texts, answers.tolist())]
