@@ -113,7 +113,8 @@ def write_onnx(program: ExportedProgram, path: Path, model: GlotPreTrainedModel)
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    names = {name: {0: "batch", 1: f"length{name[-2:] * name.endswith('_b')}"} for name in _input_names(program)}
+    inputs = program.graph_signature.user_inputs
+    names = {name: {0: "batch", 1: f"length{name[-2:] * name.endswith('_b')}"} for name in inputs}
     output = "logits" if isinstance(model, GlotForSequenceClassification) else "pooler_output"
     try:
         with _quiet():
@@ -185,10 +186,6 @@ def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
         pad_token=tokenizer.pad_token,
     )
     exported.save(str(path))
-
-
-def _input_names(program: ExportedProgram) -> list[str]:
-    return list(program.graph_signature.user_inputs)
 
 
 def _cannot(what: str, error: Exception) -> InputError:

@@ -16,7 +16,7 @@ from .errors import InputError
 from .markdown import format_table
 
 
-# Of Table 4 of the paper.
+# That the paper reports.
 PAPER_TASKS = (
     "EmotionClassification",
     "SciFact",
