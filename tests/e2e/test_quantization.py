@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from transformers import AutoModel, BitsAndBytesConfig, TorchAoConfig, Trainer, TrainingArguments
+from transformers import (
+    AutoModel,
+    BitsAndBytesConfig,
+    LlamaConfig,
+    LlamaModel,
+    TorchAoConfig,
+    Trainer,
+    TrainingArguments,
+)
 
 from glot_hf import GlotForSequenceClassification
 
@@ -24,8 +32,18 @@ def quantization(request):
 
 
 @pytest.fixture
-def backbone_path(tmp_path, tiny_llama):
-    tiny_llama.save_pretrained(tmp_path / "backbone")
+def backbone_path(tmp_path):
+    """Of widths that are multiples of 64, a block of bitsandbytes: some of its kernels for CPUs take no others."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=99,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=128,
+        pad_token_id=0,
+    )
+    LlamaModel(config).save_pretrained(tmp_path / "backbone")
     return str(tmp_path / "backbone")
 
 
