@@ -68,7 +68,7 @@ def test_a_head_comes_back(backbone_path, quantization, is_loaded, tmp_path):
     model.save_pretrained(tmp_path / "head")
     reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head")
     assert kind_of_weights(reloaded) is kind_of_weights(model)
-    assert torch.equal(logits(reloaded), logits(model))
+    torch.testing.assert_close(logits(reloaded), logits(model), rtol=0, atol=1e-6)  # the last bits are the kernels'
 
 
 def test_the_head_trains_in_float32(backbone_path, quantization, tmp_path):
