@@ -21,6 +21,12 @@ def logits(model, **inputs):
         return model(**(inputs or {"input_ids": IDS, "attention_mask": MASK})).logits
 
 
+def assert_same_logits(loaded, model):
+    """Up to rounding: a mapped weight lies elsewhere in memory, and the last bits of a product depend on where."""
+    tolerance = 1e-2 if model.glot.backbone.dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(logits(loaded), logits(model), rtol=0, atol=tolerance)
+
+
 def saved_tensors(folder):
     with safe_open(f"{folder}/model.safetensors", "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -44,7 +50,9 @@ def test_comes_back_bit_for_bit(complete, loader, backbone_calls):
     assert not any(information.values())
     assert not backbone_calls and loaded.config.backbone_in_checkpoint
     assert (loaded.glot.backbone.dtype, loaded.dtype) == (dtype, torch.float32)
-    assert torch.equal(logits(loaded), logits(model))
+    expected = model.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.state_dict().items())
+    assert_same_logits(loaded, model)
 
 
 def test_holds_everything_in_its_own_dtype(complete):
@@ -64,14 +72,15 @@ def test_is_frozen(complete):
 def test_base_model(complete):
     model, path, _ = complete
     loaded = GlotModel.from_pretrained(path)
-    assert torch.equal(loaded(IDS, MASK).pooler_output, model.glot(IDS, MASK).pooler_output)
+    expected = model.glot.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.state_dict().items())
 
 
 def test_saved_again(complete, tmp_path):
     model, path, _ = complete
     GlotForSequenceClassification.from_pretrained(path).save_pretrained(tmp_path / "again")
     loaded = GlotForSequenceClassification.from_pretrained(tmp_path / "again")
-    assert torch.equal(logits(loaded), logits(model))
+    assert_same_logits(loaded, model)
     first, second = saved_tensors(path), saved_tensors(tmp_path / "again")
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -81,7 +90,7 @@ def test_a_live_backbone_with_parts_that_are_not_read(tiny_bert, tmp_path):
     model = GlotForSequenceClassification.from_backbone(tiny_bert, backbone_in_checkpoint=True, **SMALL)
     model.save_pretrained(tmp_path)
     assert not any(name.startswith("glot.backbone.pooler.") for name in saved_tensors(tmp_path))
-    assert torch.equal(logits(GlotForSequenceClassification.from_pretrained(tmp_path)), logits(model))
+    assert_same_logits(GlotForSequenceClassification.from_pretrained(tmp_path), model)
 
 
 @pytest.mark.parametrize("option", ["dtype", "torch_dtype"])

@@ -112,7 +112,7 @@ class TestDtype:
         loaded = loader.from_pretrained(path)
         assert (loaded.glot.backbone.dtype, loaded.dtype) == (torch.bfloat16, torch.float32)
         assert loaded.config.backbone_load_kwargs == {"dtype": "bfloat16"}
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model), rtol=0, atol=1e-2)  # its weights lie elsewhere
 
     @pytest.mark.parametrize("option", ["dtype", "torch_dtype"])
     def test_another_one_is_honoured(self, bf16_head, option):
@@ -144,9 +144,10 @@ class TestDevices:
         loaded = GlotForSequenceClassification.from_pretrained(head_path, **options)
         assert loaded.glot.backbone.device.type == "meta"
         assert {parameter.device.type for parameter in loaded.glot.head.parameters()} == {"cpu"}
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model))
         loaded.save_pretrained(tmp_path / "again")
-        assert torch.equal(logits(GlotForSequenceClassification.from_pretrained(tmp_path / "again")), logits(model))
+        again = GlotForSequenceClassification.from_pretrained(tmp_path / "again")
+        torch.testing.assert_close(logits(again), logits(model))
 
     def test_trainer_leaves_a_backbone_over_several_devices_where_it_is(self, tiny_bert, tmp_path):
         tiny_bert.hf_device_map = {"embeddings": 0, "encoder.layer.0": 1, "encoder.layer.1": "cpu"}

@@ -110,15 +110,15 @@ class TestLoraBesideTheHead:
     def test_comes_back(self, tuned, tmp_path, backbone_path):
         expected = logits(tuned)
         automatic = AutoPeftModelForSequenceClassification.from_pretrained(tmp_path / "adapter")
-        assert torch.equal(logits(automatic), expected)
+        torch.testing.assert_close(logits(automatic), expected)
         base = GlotForSequenceClassification.from_backbone(backbone_path, num_labels=3, **SMALL)
-        assert torch.equal(logits(PeftModel.from_pretrained(base, tmp_path / "adapter")), expected)
+        torch.testing.assert_close(logits(PeftModel.from_pretrained(base, tmp_path / "adapter")), expected)
         whole = AutoModelForSequenceClassification.from_pretrained(tmp_path / "adapter")
         assert type(whole) is GlotForSequenceClassification
-        assert torch.equal(logits(whole), expected)
+        torch.testing.assert_close(logits(whole), expected)
         whole.save_pretrained(tmp_path / "again")
         again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again")
-        assert torch.equal(logits(again), expected)
+        torch.testing.assert_close(logits(again), expected)
 
     def test_without_a_backbone_it_is_refused(self, tuned, tmp_path):
         with pytest.raises(ValueError, match="load it with its backbone"):
@@ -138,7 +138,7 @@ class TestLoraBesideTheHead:
             tmp_path / "whole", output_loading_info=True
         )
         assert not any(information.values())
-        assert torch.equal(logits(loaded), logits(merged))
+        torch.testing.assert_close(logits(loaded), logits(merged))
 
     def test_the_model_inside_is_not_saved_without_them(self, tuned, tmp_path):
         with pytest.raises(ValueError, match="This model is inside a PeftModel"):
@@ -176,7 +176,7 @@ def test_full_finetuning_with_gradient_checkpointing(model, tmp_path):
     assert any(name.startswith("glot.head.") for name in names)
     model.save_pretrained(tmp_path / "whole")
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "whole")
-    assert torch.equal(logits(loaded), logits(model))
+    torch.testing.assert_close(logits(loaded), logits(model))
 
 
 def lora_tuned(backbone, target_modules="all-linear"):
@@ -201,11 +201,11 @@ class TestHeadOnATunedBackbone:
         with torch.no_grad():
             expected = tuned(input_ids=IDS, attention_mask=MASK).last_hidden_state[MASK.bool()]
             states = model.glot.backbone(input_ids=IDS, attention_mask=MASK).last_hidden_state[MASK.bool()]
-        assert torch.equal(states, expected)
+        torch.testing.assert_close(states, expected)
         model.save_pretrained(tmp_path / "head")
         assert model.config.backbone_name_or_path == adapter_path
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model))
         plain = GlotForSequenceClassification.from_pretrained(tmp_path / "head", backbone=backbone_path)
         assert not torch.allclose(logits(plain), logits(model), atol=1e-3)
 
@@ -227,7 +227,7 @@ class TestHeadOnATunedBackbone:
         model.config.backbone_name_or_path = str(tmp_path / "adapter")
         model.save_pretrained(tmp_path / "head")
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "head")
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model))
 
     def test_a_live_peft_model_for_a_head_that_is_loaded(self, model, head_path, backbone_path, tmp_path):
         """Its recorded backbone is another one now, which cannot be found again."""
@@ -247,7 +247,7 @@ class TestHeadOnATunedBackbone:
         )
         merged.save_pretrained(tmp_path / "whole")
         loaded = GlotForSequenceClassification.from_pretrained(tmp_path / "whole")
-        assert torch.equal(logits(loaded), logits(merged))
+        torch.testing.assert_close(logits(loaded), logits(merged))
 
     def test_of_a_model_with_a_task_head(self, tiny_bert, tmp_path):
         """Its adapter's names have one part more than the encoder's."""
@@ -259,11 +259,11 @@ class TestHeadOnATunedBackbone:
             expected = tuned(input_ids=IDS, attention_mask=MASK, output_hidden_states=True).hidden_states[-1]
             model = GlotForSequenceClassification.from_backbone(tuned, **SMALL)
             states = model.glot.backbone(input_ids=IDS, attention_mask=MASK).last_hidden_state
-        assert torch.equal(states, expected)
+        torch.testing.assert_close(states, expected)
         by_name = GlotForSequenceClassification.from_backbone(tmp_path / "adapter", **SMALL)
         with torch.no_grad():
             states = by_name.glot.backbone(input_ids=IDS, attention_mask=MASK).last_hidden_state
-        assert torch.equal(states, expected)
+        torch.testing.assert_close(states, expected)
 
     def test_prompts_are_refused(self, tiny_bert):
         prompts = PromptTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=2)

@@ -30,6 +30,13 @@ def logits(model, **inputs):
         return model(**(inputs or {"input_ids": IDS, "attention_mask": MASK})).logits
 
 
+def assert_same_tensors(actual, expected):
+    """To the bit. What models make of them is the same up to rounding: a weight that a file is mapped for lies
+    elsewhere in memory, and the last bits of a product depend on where."""
+    assert actual.keys() == expected.keys()
+    assert all(torch.equal(actual[name], expected[name]) for name in expected)
+
+
 def saved_tensors(folder):
     with safe_open(f"{folder}/model.safetensors", "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -58,7 +65,8 @@ class TestHeadOnly:
         assert not any(information.values())
         assert type(loaded) is GlotForSequenceClassification and not loaded.training
         assert not any(parameter.requires_grad for parameter in loaded.glot.backbone.parameters())
-        assert torch.equal(logits(loaded), logits(model))
+        assert_same_tensors(loaded.state_dict(), model.state_dict())
+        torch.testing.assert_close(logits(loaded), logits(model))
 
     @pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
     @pytest.mark.parametrize("model_class", [GlotModel, GlotForSequenceClassification])
@@ -67,7 +75,7 @@ class TestHeadOnly:
         model = model_class.from_backbone(tiny_bert, **{**SMALL, **options})
         model.save_pretrained(tmp_path)
         loaded = model_class.from_pretrained(tmp_path, backbone=tiny_bert)
-        assert torch.equal(loaded(IDS, MASK)[0], model(IDS, MASK)[0])
+        torch.testing.assert_close(loaded(IDS, MASK)[0], model(IDS, MASK)[0])
 
     def test_in_a_fresh_process(self, tiny_bert, tiny_llama, tmp_path):
         """An encoder, a decoder, and one in bfloat16 whose checkpoint on disk is not."""
@@ -98,7 +106,8 @@ class TestHeadOnly:
         """
         subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=120)
         actual = torch.load(tmp_path / "logits.pt")
-        assert {name: torch.equal(actual[name], expected[name]) for name in expected} == dict.fromkeys(expected, True)
+        for name, tolerance in {"encoder": 1e-5, "decoder": 1e-5, "bfloat16": 1e-2}.items():
+            torch.testing.assert_close(actual[name], expected[name], rtol=0, atol=tolerance, msg=name)
 
     def test_saving_twice(self, model, tmp_path):
         """Changes nothing, neither in the files nor in the model."""
@@ -113,7 +122,7 @@ class TestHeadOnly:
         assert model.config.to_dict() == configuration | {name: model.config.to_dict()[name] for name in noted}
         loaded = GlotForSequenceClassification.from_pretrained(tmp_path / "second")
         loaded.save_pretrained(tmp_path / "third")
-        assert torch.equal(logits(GlotForSequenceClassification.from_pretrained(tmp_path / "third")), before)
+        torch.testing.assert_close(logits(GlotForSequenceClassification.from_pretrained(tmp_path / "third")), before)
 
     def test_flags_of_the_configuration(self, tiny_bert, tmp_path):
         """Which attention the backbone runs decides whether it can return it: its own affair, not the head's."""
@@ -134,8 +143,8 @@ class TestHeadOnly:
 class TestBaseAndClassifier:
     def test_base_from_classifier(self, model, head_path):
         loaded = GlotModel.from_pretrained(head_path)
-        assert torch.equal(loaded(IDS, MASK).pooler_output, model.glot(IDS, MASK).pooler_output)
-        assert torch.equal(
+        torch.testing.assert_close(loaded(IDS, MASK).pooler_output, model.glot(IDS, MASK).pooler_output)
+        torch.testing.assert_close(
             AutoModel.from_pretrained(head_path)(IDS, MASK).pooler_output, loaded(IDS, MASK).pooler_output
         )
 
@@ -143,7 +152,7 @@ class TestBaseAndClassifier:
         model.glot.save_pretrained(tmp_path)
         loaded, information = GlotForSequenceClassification.from_pretrained(tmp_path, output_loading_info=True)
         assert set(information["missing_keys"]) == {"classifier.weight", "classifier.bias"}
-        assert torch.equal(loaded.glot(IDS, MASK).pooler_output, model.glot(IDS, MASK).pooler_output)
+        torch.testing.assert_close(loaded.glot(IDS, MASK).pooler_output, model.glot(IDS, MASK).pooler_output)
         assert logits(loaded).isfinite().all() and loaded.classifier.weight.any()
 
 
@@ -152,11 +161,11 @@ class TestAnotherBackbone:
         live = model.glot.backbone
         loaded = GlotForSequenceClassification.from_pretrained(head_path, backbone=live)
         assert loaded.glot.backbone is live
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model))
         loaded = AutoModelForSequenceClassification.from_pretrained(head_path, load_backbone=False)
         assert loaded.glot.backbone is None
         loaded.attach_backbone(live.train().requires_grad_(True))
-        assert torch.equal(logits(loaded), logits(model))
+        torch.testing.assert_close(logits(loaded), logits(model))
         assert not live.training and not any(parameter.requires_grad for parameter in live.parameters())
 
     def test_path(self, model, head_path, backbone_path, tmp_path):
@@ -164,7 +173,7 @@ class TestAnotherBackbone:
         shutil.move(backbone_path, tmp_path / "moved")
         for backbone in (str(tmp_path / "moved"), tmp_path / "moved"):
             loaded = GlotForSequenceClassification.from_pretrained(head_path, backbone=backbone)
-            assert torch.equal(logits(loaded), logits(model))
+            torch.testing.assert_close(logits(loaded), logits(model))
 
     def test_the_recorded_revision(self, head_path, backbone_path, backbone_calls):
         """It belongs to the recorded repository, and to no other."""
@@ -233,4 +242,4 @@ class TestAnotherBackbone:
         model.save_pretrained(tmp_path)
         loaded = GlotForSequenceClassification.from_pretrained(tmp_path)
         states = torch.randn(2, 3, 32)
-        assert torch.equal(logits(loaded, hidden_states=states), logits(model, hidden_states=states))
+        torch.testing.assert_close(logits(loaded, hidden_states=states), logits(model, hidden_states=states))
