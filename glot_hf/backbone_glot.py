@@ -13,6 +13,7 @@ from transformers.utils import cached_file
 from transformers.utils.hub import extract_commit_hash
 
 from .backbone_forward_glot import BackboneStates, forward_backbone, forward_parameters
+from .configuration_glot import GlotConfig, hidden_size_of
 from .padding_glot import EqualLengths, LeftPadding
 from .text_encoder_glot import refuse_other_inputs, text_encoder
 
@@ -87,6 +88,26 @@ def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
     optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))
+
+
+def require_fit(config: GlotConfig, backbone_config: PreTrainedConfig, mend: str) -> None:
+    """
+    Raises:
+        ValueError: the backbone's architecture, depth or hidden size is not what the head was made for; ends with what
+            to do about it.
+    """
+    expected, found = config.get_text_config(), backbone_config.get_text_config()
+    size = hidden_size_of(found)
+    depths = [getattr(each, "num_hidden_layers", None) for each in (expected, found)]
+    if config.backbone_config is not None and expected.model_type != found.model_type:
+        misfit = f"was made for a backbone of type {expected.model_type!r}, not {found.model_type!r}"
+    elif size is not None and size != config.input_size:
+        misfit = f"takes hidden states of size {config.input_size}, but the backbone's are of size {size}"
+    elif None not in depths and depths[0] != depths[1]:
+        misfit = f"was made for a backbone of {depths[0]} layers, not {depths[1]}"
+    else:
+        return
+    raise ValueError(f"This head {misfit}: {mend}")
 
 
 def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:
