@@ -18,6 +18,9 @@ from .training_record import TrainingRecord
 # Options that take a path whatever it looks like, and never the name of a repository.
 _PATH_OPTIONS = {"output_dir", "data_dir", "cache_dir", "logging_dir", "resume_from_checkpoint"}
 
+# Of files that need not be there any more, from where a head is published: data, and configurations of Trainer's.
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".yaml")
+
 
 def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None, **options) -> CommitInfo:
     """
@@ -30,10 +33,14 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         options: of [`~GlotPreTrainedModel.push_to_hub`].
 
     Raises:
-        InputError: the folder holds no head.
+        InputError: the folder holds no head, or LoRA adapters.
         OSError, ValueError, HfHubHTTPError: see `push_to_hub`.
     """
     folder = os.fspath(folder)
+    if os.path.isfile(os.path.join(folder, "adapter_config.json")):
+        raise InputError(
+            f"{folder!r} holds LoRA adapters: train with --lora_merge, which saves a whole model, to publish"
+        )
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
@@ -55,7 +62,7 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
 
     results = Path(folder, "all_results.json")
     command = shareable_command(record.command, backbone)
-    dataset = {"dataset": _value_of(command, "train_file")}
+    dataset = _data_of(record.command)
     if record.task in TASKS:
         name, *config = TASKS[record.task].hub or ("nyu-mll/glue", record.task)
         dataset = {"dataset": record.task, "dataset_id": name, "dataset_config": next(iter(config), None)}
@@ -68,6 +75,16 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         results=json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
         **dataset,
     )
+
+
+def _data_of(command: list[str]) -> dict[str, str | None]:
+    """What a head was judged on, as a reader would call it; and a dataset of the Hub's that it was trained on too."""
+    train, validation = (_value_of(command, option) for option in ("train_file", "validation_file"))
+    source = validation or train
+    if source is None:
+        return {}
+    is_on_the_hub = validation is None and not _is_path("train_file", train)
+    return {"dataset": _without_folders("train_file", source, None), "dataset_id": train if is_on_the_hub else None}
 
 
 def shareable_command(command: list[str], backbone: str | None) -> list[str]:
@@ -86,8 +103,13 @@ def shareable_command(command: list[str], backbone: str | None) -> list[str]:
 def _without_folders(option: str | None, value: str, backbone: str | None) -> str:
     if option == "backbone":
         return backbone or os.path.basename(os.path.normpath(value))
-    is_path = option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith("~") or os.path.exists(value)
-    return os.path.basename(os.path.normpath(value)) if is_path and value else value
+    return os.path.basename(os.path.normpath(value)) if value and _is_path(option, value) else value
+
+
+def _is_path(option: str | None, value: str) -> bool:
+    if option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith(("~", ".")) or os.path.exists(value):
+        return True
+    return value.lower().endswith(_SUFFIXES)
 
 
 def _value_of(command: list[str], option: str) -> str | None:
