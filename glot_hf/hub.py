@@ -12,7 +12,7 @@ from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
 from .saved_head import saved_class
-from .training_record import TrainingRecord
+from .training_record import FILE_NAME, TrainingRecord
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.
@@ -33,7 +33,7 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         options: of [`~GlotPreTrainedModel.push_to_hub`].
 
     Raises:
-        InputError: the folder holds no head, or LoRA adapters.
+        InputError: the folder holds no head, or LoRA adapters, or a damaged record of its training.
         OSError, ValueError, HfHubHTTPError: see `push_to_hub`.
     """
     folder = os.fspath(folder)
@@ -53,14 +53,17 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
 
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
-    """What a folder's training_record.json and all_results.json say; nothing, where they are not there."""
-    try:
-        record = TrainingRecord.load(folder)
-    except InputError:
+    """
+    What a folder's training_record.json and all_results.json say; nothing, where they are not there.
+
+    Raises:
+        InputError: one of them is damaged.
+    """
+    if not os.path.isfile(os.path.join(folder, FILE_NAME)):
         return Training()
+    record = TrainingRecord.load(folder)
     from .data.tasks import TASKS  # needs the extra `train`, as the folder did
 
-    results = Path(folder, "all_results.json")
     command = shareable_command(record.command, backbone)
     dataset = _data_of(record.command)
     if record.task in TASKS:
@@ -72,9 +75,16 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         max_length=record.max_length,
         hardware=record.hardware,
         versions=record.versions,
-        results=json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
+        results=_read_results(Path(folder, "all_results.json")),
         **dataset,
     )
+
+
+def _read_results(path: Path) -> dict[str, float]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is damaged ({error}): restore it, or delete it to go without") from error
 
 
 def _data_of(command: list[str]) -> dict[str, str | None]:

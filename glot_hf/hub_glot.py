@@ -2,6 +2,7 @@
 """Publishing a head: what is uploaded, and what never is."""
 
 import copy
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import find_adapter_config_file
 
 from .backbone_glot import pin_revision, require_fit
 from .card_glot import Training, make_card
@@ -49,9 +51,7 @@ def upload(
     published = _published_config(own, backbone_id, api)
     name = published.backbone_name_or_path
     if tokenizer is None and name is not None:
-        tokenizer = AutoTokenizer.from_pretrained(
-            name, revision=published.backbone_revision or "main", token=api.token, **_place_in_repository(published)
-        )
+        tokenizer = _tokenizer_of_backbone(published, api)
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.config = model.base_model.config = published
@@ -129,6 +129,18 @@ def _place_in_repository(config: GlotConfig) -> dict[str, str]:
     return {key: recorded[key] for key in ("gguf_file", "subfolder") if key in recorded}
 
 
+def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenizerBase:
+    name, revision = config.backbone_name_or_path, config.backbone_revision or "main"
+    options = {"token": api.token, "trust_remote_code": False, **_place_in_repository(config)}  # nobody is asked
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision, **options)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} has no tokenizer that can be loaded: pass one as `tokenizer` (glot-hf publish: save it in the "
+            "head's folder)"
+        ) from error
+
+
 def _license_of_backbone(config: GlotConfig, api: HfApi) -> str:
     if config.backbone_name_or_path is None:
         return "unknown"
@@ -140,6 +152,9 @@ def _require_same_kind(config: GlotConfig, backbone_id: str, api: HfApi) -> None
     place = _place_in_repository(config)
     if "gguf_file" in place:
         return  # its configuration is in the file, which is not downloaded for this
+    if (adapter_file := find_adapter_config_file(backbone_id, token=api.token)) is not None:
+        with open(adapter_file, encoding="utf-8") as file:
+            backbone_id = json.load(file)["base_model_name_or_path"]
     described, _ = PreTrainedConfig.get_config_dict(backbone_id, token=api.token, **place)
     # As a dict, which runs no code of that repository.
     other = GlotConfig(backbone_config=described).backbone_config

@@ -6,8 +6,9 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel, Trainer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel, Trainer
 from transformers import TrainingArguments as StockArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
@@ -232,6 +233,44 @@ class TestLocalBackbone:
         with pytest.raises(OSError, match="tester/nothing"):
             local.push_to_hub(HEAD, backbone_id="tester/nothing")
         assert not HfApi().repo_exists(HEAD)
+
+    def test_an_adapter(self, published_backbone, hub_here, tokenizer, tmp_path):
+        """Its configuration is that of its base."""
+        tuned = get_peft_model(AutoModel.from_pretrained(BACKBONE), LoraConfig(r=2, target_modules=["query"]))
+        tuned.save_pretrained(tmp_path / "adapter")
+        tuned.push_to_hub("tester/adapter")
+        model = GlotForSequenceClassification.from_backbone(tmp_path / "adapter", **SMALL)
+        with pytest.raises(ValueError, match="'tester/adapter' has no tokenizer that can be loaded"):
+            model.push_to_hub(HEAD, backbone_id="tester/adapter")
+        model.push_to_hub(HEAD, backbone_id="tester/adapter", tokenizer=tokenizer)
+        loaded = GlotForSequenceClassification.from_pretrained(HEAD)
+        torch.testing.assert_close(logits(loaded, tokenizer), logits(model, tokenizer))
+
+    def test_with_code_of_its_own(self, backbone, hub_here, tokenizer, tmp_path, monkeypatch):
+        """It is neither run for the comparison nor for its tokenizer, and nobody is asked whether it may be."""
+        monkeypatch.setattr("builtins.input", lambda *_: "y")
+        backbone.save_pretrained(tmp_path / "own")
+        tokenizer.save_pretrained(tmp_path / "own")
+        ran = tmp_path / "ran"
+        (tmp_path / "own" / "own.py").write_text(
+            f"from transformers import BertConfig, BertModel\nopen({str(ran)!r}, 'w')\n"
+            "class OwnConfig(BertConfig):\n    model_type = 'own'\n"
+            "class OwnModel(BertModel):\n    config_class = OwnConfig\n"
+        )
+        config = json.loads((tmp_path / "own" / "config.json").read_text())
+        config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}}
+        (tmp_path / "own" / "config.json").write_text(json.dumps(config))
+        trust = {"trust_remote_code": True}
+        model = GlotForSequenceClassification.from_backbone(tmp_path / "own", backbone_kwargs=trust, **SMALL)
+        HfApi().create_repo("tester/own")
+        HfApi().upload_folder(repo_id="tester/own", folder_path=tmp_path / "own")
+        ran.unlink()
+        model.push_to_hub(HEAD, backbone_id="tester/own")
+        with pytest.raises(OSError, match="backbone_kwargs={'trust_remote_code': True}"):
+            GlotForSequenceClassification.from_pretrained(HEAD, trust_remote_code=True)
+        assert not ran.exists() and "tokenizer.json" in hub_here.files(HEAD)
+        loaded = GlotForSequenceClassification.from_pretrained(HEAD, backbone_kwargs=trust)
+        torch.testing.assert_close(logits(loaded, tokenizer), logits(model, tokenizer))
 
     def test_in_the_checkpoint(self, local, hub_here, backbone, tokenizer):
         local.config.backbone_in_checkpoint = True

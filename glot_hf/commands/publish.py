@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass, field
 
+from safetensors import SafetensorError
+
 from ..errors import InputError
 from .arguments import CommandParser, user_errors
 
@@ -29,7 +31,7 @@ def run(argv: list[str]) -> None:
     arguments, rest = parser.parse(argv)
     from ..hub import publish
 
-    with user_errors():
+    with user_errors(RuntimeError, SafetensorError):  # of damaged weights
         commit = publish(
             rest.model,
             rest.repo,

@@ -50,6 +50,20 @@ def test_no_head(files, error_line):
     assert "holds no head" in error_line(main(["publish", "nothing", "tester/films"]))
 
 
+def test_damaged_files(files, train, published_backbone, hub_here, error_line):
+    assert train(*FILMS, "--backbone", published_backbone) == 0
+    for name, message in (
+        ("model.safetensors", "header too small"),
+        ("all_results.json", "'head/all_results.json' is damaged"),
+        ("training_record.json", "'head/training_record.json' is damaged"),
+    ):
+        whole = (files / "head" / name).read_bytes()
+        (files / "head" / name).write_bytes(b"[")
+        assert message in error_line(main(["publish", "head", "tester/films"]))
+        (files / "head" / name).write_bytes(whole)
+    assert not HfApi().repo_exists("tester/films")
+
+
 def test_of_adapters(files, train, published_backbone, hub_here, error_line):
     """Merged, they are a model that others load; alone, their base is on this machine."""
     lora = [*FILMS, "--lora_r", "4", "--backbone", published_backbone]
