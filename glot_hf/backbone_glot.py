@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils import cached_file, find_adapter_config_file
 from transformers.utils.hub import extract_commit_hash
 
 from .backbone_forward_glot import BackboneStates, forward_backbone, forward_parameters
@@ -36,10 +36,12 @@ def pin_revision(
     if os.path.isdir(name_or_path):
         return None
     try:
-        config_file = cached_file(name_or_path, gguf_file or "config.json", revision=revision, **hub_kwargs)
+        found = cached_file(name_or_path, gguf_file or "config.json", revision=revision, **hub_kwargs)
+        if found is None:  # a peft adapter is there without a model's configuration
+            found = cached_file(name_or_path, "adapter_config.json", revision=revision, **hub_kwargs)
     except (OSError, ValueError):
         return revision  # loading the weights comes next and reports what is wrong
-    return extract_commit_hash(config_file, None) or revision
+    return extract_commit_hash(found, None) or revision
 
 
 def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> PreTrainedModel:
@@ -55,6 +57,10 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     kwargs.setdefault("trust_remote_code", False)
     _refuse_by_configuration(name_or_path, revision, kwargs)
     try:
+        where = {key: kwargs[key] for key in ("cache_dir", "local_files_only", "token") if key in kwargs}
+        if revision and find_adapter_config_file(name_or_path, revision=revision, **where):
+            # The revision is the adapter's, and AutoModel would look for it in the base's repository.
+            kwargs["adapter_kwargs"], revision = {"revision": revision}, None
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -235,15 +235,20 @@ class TestLocalBackbone:
         assert not HfApi().repo_exists(HEAD)
 
     def test_an_adapter(self, published_backbone, hub_here, tokenizer, tmp_path):
-        """Its configuration is that of its base."""
+        """Its configuration is that of its base, and its commit is pinned."""
         tuned = get_peft_model(AutoModel.from_pretrained(BACKBONE), LoraConfig(r=2, target_modules=["query"]))
+        torch.nn.init.normal_(tuned.base_model.model.encoder.layer[0].attention.self.query.lora_B["default"].weight)
         tuned.save_pretrained(tmp_path / "adapter")
         tuned.push_to_hub("tester/adapter")
+        first = hub_here.commits("tester/adapter")[-1]
         model = GlotForSequenceClassification.from_backbone(tmp_path / "adapter", **SMALL)
         with pytest.raises(ValueError, match="'tester/adapter' has no tokenizer that can be loaded"):
             model.push_to_hub(HEAD, backbone_id="tester/adapter")
         model.push_to_hub(HEAD, backbone_id="tester/adapter", tokenizer=tokenizer)
+        torch.nn.init.normal_(tuned.base_model.model.encoder.layer[0].attention.self.query.lora_B["default"].weight)
+        tuned.push_to_hub("tester/adapter")
         loaded = GlotForSequenceClassification.from_pretrained(HEAD)
+        assert loaded.config.backbone_revision == first
         torch.testing.assert_close(logits(loaded, tokenizer), logits(model, tokenizer))
 
     def test_with_code_of_its_own(self, backbone, hub_here, tokenizer, tmp_path, monkeypatch):
