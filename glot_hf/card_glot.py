@@ -30,8 +30,8 @@ _PAPER = "https://arxiv.org/abs/2603.03389"
 _PREAMBLE = """\
 # {title}
 
-A [GLOT]({paper}) sentence head on {backbone}: {method} one vector of a text. This repository holds the head and its
-code, {head_parameters:,} parameters; {where_the_backbone_is}
+A [GLOT]({paper}) sentence head on {backbone}: {method} one vector of a text. This repository holds
+the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 
 ## How to load
 
@@ -73,8 +73,8 @@ _LIMITS = """
 This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]({paper}), ICLR 2026).
 """
 _GRAPH = """\
-the token states of {which_backbone} become a graph of similar tokens, a small graph network runs over it, and an
-attention readout makes"""
+the token states of {which_backbone} become a graph of similar
+tokens, a small graph network runs over it, and an attention readout makes"""
 _OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
 
 _USAGE = {
