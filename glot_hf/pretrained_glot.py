@@ -394,17 +394,20 @@ class GlotPreTrainedModel(PreTrainedModel):
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
 
     @property
+    def _backbone_prefix(self) -> str:
+        return "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
+
+    @property
     def _keys_to_ignore_on_save(self) -> set[str]:
         # Exact names: transformers and Trainer compare sets, not patterns.
         base = self.base_model
         if base.backbone is None:
             return set()
-        prefix = "backbone." if base is self else f"{self.base_model_prefix}.backbone."
         names = base.backbone.state_dict()
         if self.config.backbone_in_checkpoint:  # `build_backbone` leaves out the pooler that nothing reads
             is_optional = has_optional_pooler(type(base.backbone))
             names = [name for name in names if is_optional and name.startswith("pooler.")]
-        return {prefix + name for name in names}
+        return {self._backbone_prefix + name for name in names}
 
     @_keys_to_ignore_on_save.setter
     def _keys_to_ignore_on_save(self, value):
@@ -416,8 +419,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         backbone = self.base_model.backbone
         if backbone is None or is_trainable(backbone):
             return []
-        prefix = "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
-        return [prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
+        return [self._backbone_prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
 
     def _init_weights(self, module: nn.Module) -> None:
         # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.
