@@ -39,8 +39,7 @@ the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 {usage}
 ```
 
-After `import glot_hf`, where it is installed, `trust_remote_code=True` is not needed. The head never passes this trust
-on to its backbone.
+After `import glot_hf`, where it is installed, {instead_of_trust}. The head never passes this trust on to its backbone.
 """
 _RESULTS = """
 ## Results
@@ -82,7 +81,7 @@ _USAGE = {
 from transformers import pipeline
 
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
-classify(["a text", "another"])""",
+classify(["a text", "another"], truncation=True)""",
     "pair classifier": """\
 from transformers import pipeline
 
@@ -104,6 +103,11 @@ from transformers import AutoModelForSequenceClassification
 
 model = AutoModelForSequenceClassification.from_pretrained("{repo_id}", trust_remote_code=True)
 logits = model(hidden_states=states, attention_mask=mask).logits""",
+}
+
+_INSTEAD_OF_TRUST = {
+    "class": "`trust_remote_code=True` is not needed",
+    "pipeline": "`pipeline_class=glot_hf.GlotTextClassificationPipeline` takes the place of `trust_remote_code=True`",
 }
 
 
@@ -208,6 +212,7 @@ def _body(
         head_parameters=head_parameters,
         where_the_backbone_is=where,
         usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
+        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind == "pair classifier" else "class"],
     )
     if scores:
         rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]

@@ -8,10 +8,18 @@ from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel, Trainer
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    Trainer,
+    pipeline,
+)
 from transformers import TrainingArguments as StockArguments
 
-from glot_hf import GlotForSequenceClassification, GlotModel
+from glot_hf import GlotForSequenceClassification, GlotModel, GlotTextClassificationPipeline
 from glot_hf.card_glot import Training
 
 
@@ -193,11 +201,24 @@ class TestCard:
 
     @pytest.mark.parametrize("pair_mode", [None, "concat"])
     def test_its_code_runs(self, pair_mode, published_backbone, hub, tmp_path):
-        """What the card says under "How to load", word for word."""
+        """What the card says under "How to load", word for word but for a text that has to be cut."""
         model = GlotForSequenceClassification.from_backbone(BACKBONE, pair_mode=pair_mode, **SMALL)
         model.push_to_hub(HEAD)
-        code = card(hub).text.split("```python\n")[1].split("```")[0]
+        code = card(hub).text.split("```python\n")[1].split("```")[0].replace("a text", "a long text " * 300)
         hub.run_python(code, without_glot_hf=True, HF_HOME=str(tmp_path / "another_machine"))
+
+    def test_what_takes_the_place_of_trust(self, model, hub_here):
+        """Where glot_hf is imported; of a head that brings its pipeline, the pipeline has to be named."""
+        pairs = GlotForSequenceClassification.from_backbone(BACKBONE, pair_mode="concat", **SMALL)
+        model.push_to_hub(HEAD)
+        pairs.push_to_hub("tester/pairs")
+        assert "`trust_remote_code=True` is not needed" in card(hub_here).text
+        assert "`pipeline_class=glot_hf.GlotTextClassificationPipeline`" in card(hub_here, "tester/pairs").text
+        assert pipeline("text-classification", model=HEAD)("a text", truncation=True)
+        with pytest.raises(ValueError, match="trust_remote_code=True"):
+            pipeline("text-classification", model="tester/pairs")
+        options = {"model": "tester/pairs", "pipeline_class": GlotTextClassificationPipeline}
+        assert pipeline("text-classification", **options)(("a text", "another"))
 
     def test_the_code_of_vectors_runs(self, model, hub, tmp_path):
         model.glot.push_to_hub(HEAD)
