@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils import cached_file, find_adapter_config_file
 from transformers.utils.hub import extract_commit_hash
 
 from .backbone_forward_glot import BackboneStates, forward_backbone, forward_parameters
+from .configuration_glot import GlotConfig, hidden_size_of
 from .padding_glot import EqualLengths, LeftPadding
 from .text_encoder_glot import refuse_other_inputs, text_encoder
 
@@ -35,10 +36,12 @@ def pin_revision(
     if os.path.isdir(name_or_path):
         return None
     try:
-        config_file = cached_file(name_or_path, gguf_file or "config.json", revision=revision, **hub_kwargs)
+        found = cached_file(name_or_path, gguf_file or "config.json", revision=revision, **hub_kwargs)
+        if found is None:  # a peft adapter is there without a model's configuration
+            found = cached_file(name_or_path, "adapter_config.json", revision=revision, **hub_kwargs)
     except (OSError, ValueError):
         return revision  # loading the weights comes next and reports what is wrong
-    return extract_commit_hash(config_file, None) or revision
+    return extract_commit_hash(found, None) or revision
 
 
 def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> PreTrainedModel:
@@ -54,6 +57,10 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     kwargs.setdefault("trust_remote_code", False)
     _refuse_by_configuration(name_or_path, revision, kwargs)
     try:
+        where = {key: kwargs[key] for key in ("cache_dir", "local_files_only", "token") if key in kwargs}
+        if revision and find_adapter_config_file(name_or_path, revision=revision, **where):
+            # The revision is the adapter's, and AutoModel would look for it in the base's repository.
+            kwargs["adapter_kwargs"], revision = {"revision": revision}, None
         backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -87,6 +94,26 @@ def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
     optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))
+
+
+def require_fit(config: GlotConfig, backbone_config: PreTrainedConfig, mend: str) -> None:
+    """
+    Raises:
+        ValueError: the backbone's architecture, depth or hidden size is not what the head was made for; ends with what
+            to do about it.
+    """
+    expected, found = config.get_text_config(), backbone_config.get_text_config()
+    size = hidden_size_of(found)
+    depths = [getattr(each, "num_hidden_layers", None) for each in (expected, found)]
+    if config.backbone_config is not None and expected.model_type != found.model_type:
+        misfit = f"was made for a backbone of type {expected.model_type!r}, not {found.model_type!r}"
+    elif size is not None and size != config.input_size:
+        misfit = f"takes hidden states of size {config.input_size}, but the backbone's are of size {size}"
+    elif None not in depths and depths[0] != depths[1]:
+        misfit = f"was made for a backbone of {depths[0]} layers, not {depths[1]}"
+    else:
+        return
+    raise ValueError(f"This head {misfit}: {mend}")
 
 
 def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | None = None) -> Iterator[list[int]]:

@@ -30,8 +30,7 @@ _PAPER = "https://arxiv.org/abs/2603.03389"
 _PREAMBLE = """\
 # {title}
 
-A [GLOT]({paper}) sentence head on {backbone}: the token states of the frozen backbone become a graph of similar
-tokens, a small graph network runs over it, and an attention readout makes one vector of a text. This repository holds
+A [GLOT]({paper}) sentence head on {backbone}: {method} one vector of a text. This repository holds
 the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 
 ## How to load
@@ -40,8 +39,7 @@ the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 {usage}
 ```
 
-Where `pip install glot-hf` and `import glot_hf` come first, `trust_remote_code=True` is not needed. The head never
-passes this trust on to its backbone.
+After `import glot_hf`, where it is installed, {instead_of_trust}. The head never passes this trust on to its backbone.
 """
 _RESULTS = """
 ## Results
@@ -64,22 +62,26 @@ _TRAINING = """
 _LIMITS = """
 ## Limits
 
-- The backbone was not trained: what it does not know, in which languages and about what, the head cannot add, and its
-  biases are the head's.
+- What {which_backbone} does not know, in which languages and about what, the head cannot add, and its biases are the
+  head's.
 {more_limits}
 - Whoever uses the head should measure it on texts of their own first.
 
 ## Citation
 
-The method is that of *GLOT* ([arXiv 2603.03389]({paper}), ICLR 2026); this head was made with glot_hf.
+This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]({paper}), ICLR 2026).
 """
+_GRAPH = """\
+the token states of {which_backbone} become a graph of similar
+tokens, a small graph network runs over it, and an attention readout makes"""
+_OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
 
 _USAGE = {
     "classifier": """\
 from transformers import pipeline
 
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
-classify(["a text", "another"])""",
+classify(["a text", "another"], truncation=True)""",
     "pair classifier": """\
 from transformers import pipeline
 
@@ -96,6 +98,16 @@ from transformers import AutoModel
 
 model = AutoModel.from_pretrained("{repo_id}", trust_remote_code=True)
 vectors = model(hidden_states=states, attention_mask=mask).pooler_output  # (B, {hidden_size})""",
+    "classifier alone": """\
+from transformers import AutoModelForSequenceClassification
+
+model = AutoModelForSequenceClassification.from_pretrained("{repo_id}", trust_remote_code=True)
+logits = model(hidden_states=states, attention_mask=mask).logits""",
+}
+
+_INSTEAD_OF_TRUST = {
+    "class": "`trust_remote_code=True` is not needed",
+    "pipeline": "`pipeline_class=glot_hf.GlotTextClassificationPipeline` takes the place of `trust_remote_code=True`",
 }
 
 
@@ -141,7 +153,9 @@ def make_card(
         library_name="transformers",
         license=license,
         pipeline_tag="text-classification" if is_classifier else "feature-extraction",
-        tags=["glot", "frozen-backbone", "sentence-embeddings", *(["sentence-pairs"] if config.pair_mode else [])],
+        tags=["glot", "sentence-embeddings"]
+        + ([] if config.backbone_in_checkpoint else ["frozen-backbone"])
+        + (["sentence-pairs"] if config.pair_mode else []),
         datasets=[training.dataset_id] if training.dataset_id else None,
         metrics=sorted({_METRICS[name][0] for name in scores}) or None,
         model_name=repo_id.split("/")[-1] if scores else None,
@@ -174,27 +188,31 @@ def _body(
     scores: dict[str, float],
 ) -> str:
     name = config.backbone_name_or_path
-    if config.backbone_in_checkpoint:
-        backbone, where = (
-            f"a backbone of type {config.backbone_config.model_type}",
-            "the backbone's weights are beside it.",
-        )
-    elif name is None:
-        backbone, where = f"hidden states of width {config.input_size}", "it has no backbone, and takes hidden states."
-    else:
-        backbone = f"[{name}](https://huggingface.co/{name})"
-        commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
-        where = f"the backbone comes from its own{commit}."
-    kind = "vectors" if name or config.backbone_in_checkpoint else "head alone"
+    backbone = f"[{name}](https://huggingface.co/{name})"
+    kind = "vectors"
     if is_classifier:
         kind = "pair classifier" if config.pair_mode else "classifier"
+    if config.backbone_in_checkpoint:  # it may have been trained
+        which_backbone, where = "the backbone", "the backbone's weights are beside it."
+        if name is None:
+            backbone = f"a backbone of type {config.backbone_config.model_type}"
+    elif name is None:
+        kind = "classifier alone" if is_classifier else "head alone"
+        which_backbone, where = "the backbone", "it has no backbone, and takes hidden states."
+        backbone = f"hidden states of width {config.input_size}"
+    else:
+        commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
+        which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
+    method = _GRAPH if config.pooling == "glot" else _OTHER_POOLING
     body = _PREAMBLE.format(
         title=repo_id.split("/")[-1],
         paper=_PAPER,
         backbone=backbone,
+        method=method.format(pooling=config.pooling, which_backbone=which_backbone),
         head_parameters=head_parameters,
         where_the_backbone_is=where,
         usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
+        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind == "pair classifier" else "class"],
     )
     if scores:
         rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]
@@ -210,7 +228,7 @@ def _body(
     more = [f"- A longer text is cut {cut}."]
     if scores:
         more.append("- The numbers are of one run on one data set: other seeds and other texts give others.")
-    return body + _LIMITS.format(more_limits="\n".join(more), paper=_PAPER)
+    return body + _LIMITS.format(which_backbone=which_backbone, more_limits="\n".join(more), paper=_PAPER)
 
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
@@ -220,6 +238,10 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
             f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
         )
+    default = GlotConfig()
+    for option in ("graph_type", "input_norm", "backbone_layers"):
+        if (value := getattr(config, option)) != getattr(default, option):
+            head += f", {option} `{value}`"
     if config.pair_mode:
         head += f", pairs compared by `{config.pair_mode}`"
     facts = [f"- Head: {head}; sentence vectors of width {config.hidden_size}."]

@@ -12,11 +12,14 @@ from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .errors import InputError
 from .saved_head import saved_class
-from .training_record import TrainingRecord
+from .training_record import FILE_NAME, TrainingRecord
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.
 _PATH_OPTIONS = {"output_dir", "data_dir", "cache_dir", "logging_dir", "resume_from_checkpoint"}
+
+# Of files that need not be there any more, from where a head is published: data, and configurations of Trainer's.
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".yaml")
 
 
 def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None, **options) -> CommitInfo:
@@ -30,10 +33,14 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         options: of [`~GlotPreTrainedModel.push_to_hub`].
 
     Raises:
-        InputError: the folder holds no head.
+        InputError: the folder holds no head, or LoRA adapters, or a damaged record of its training.
         OSError, ValueError, HfHubHTTPError: see `push_to_hub`.
     """
     folder = os.fspath(folder)
+    if os.path.isfile(os.path.join(folder, "adapter_config.json")):
+        raise InputError(
+            f"{folder!r} holds LoRA adapters: train with --lora_merge, which saves a whole model, to publish"
+        )
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
@@ -46,16 +53,19 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
 
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
-    """What a folder's training_record.json and all_results.json say; nothing, where they are not there."""
-    try:
-        record = TrainingRecord.load(folder)
-    except InputError:
+    """
+    What a folder's training_record.json and all_results.json say; nothing, where they are not there.
+
+    Raises:
+        InputError: one of them is damaged.
+    """
+    if not os.path.isfile(os.path.join(folder, FILE_NAME)):
         return Training()
+    record = TrainingRecord.load(folder)
     from .data.tasks import TASKS  # needs the extra `train`, as the folder did
 
-    results = Path(folder, "all_results.json")
     command = shareable_command(record.command, backbone)
-    dataset = {"dataset": _value_of(command, "train_file")}
+    dataset = _data_of(record.command)
     if record.task in TASKS:
         name, *config = TASKS[record.task].hub or ("nyu-mll/glue", record.task)
         dataset = {"dataset": record.task, "dataset_id": name, "dataset_config": next(iter(config), None)}
@@ -65,9 +75,26 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         max_length=record.max_length,
         hardware=record.hardware,
         versions=record.versions,
-        results=json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
+        results=_read_results(Path(folder, "all_results.json")),
         **dataset,
     )
+
+
+def _read_results(path: Path) -> dict[str, float]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is damaged ({error}): restore it, or delete it to go without") from error
+
+
+def _data_of(command: list[str]) -> dict[str, str | None]:
+    """What a head was judged on, as a reader would call it; and a dataset of the Hub's that it was trained on too."""
+    train, validation = (_value_of(command, option) for option in ("train_file", "validation_file"))
+    source = validation or train
+    if source is None:
+        return {}
+    is_on_the_hub = validation is None and not _is_path("train_file", train)
+    return {"dataset": _without_folders("train_file", source, None), "dataset_id": train if is_on_the_hub else None}
 
 
 def shareable_command(command: list[str], backbone: str | None) -> list[str]:
@@ -86,8 +113,13 @@ def shareable_command(command: list[str], backbone: str | None) -> list[str]:
 def _without_folders(option: str | None, value: str, backbone: str | None) -> str:
     if option == "backbone":
         return backbone or os.path.basename(os.path.normpath(value))
-    is_path = option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith("~") or os.path.exists(value)
-    return os.path.basename(os.path.normpath(value)) if is_path and value else value
+    return os.path.basename(os.path.normpath(value)) if value and _is_path(option, value) else value
+
+
+def _is_path(option: str | None, value: str) -> bool:
+    if option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith(("~", ".")) or os.path.exists(value):
+        return True
+    return value.lower().endswith(_SUFFIXES)
 
 
 def _value_of(command: list[str], option: str) -> str | None:

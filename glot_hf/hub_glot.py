@@ -2,14 +2,19 @@
 """Publishing a head: what is uploaded, and what never is."""
 
 import copy
+import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from huggingface_hub.errors import HfHubHTTPError, HTTPError
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import find_adapter_config_file
 
-from .backbone_glot import pin_revision
+from .backbone_glot import pin_revision, require_fit
 from .card_glot import Training, make_card
 from .configuration_glot import GlotConfig
 
@@ -23,6 +28,7 @@ def upload(
     training: Training,
     api: HfApi,
     private: bool | None = None,
+    revision: str | None = None,
     **commit_options: Any,
 ) -> CommitInfo:
     """
@@ -33,19 +39,19 @@ def upload(
         model: a GLOT model. Its own configuration is not changed.
         tokenizer: the backbone's; None takes it from where the backbone is published.
         backbone_id (`str`, *optional*): where others find the backbone, if that is not where this model found it.
+        revision (`str`, *optional*): branch to commit to; made if there is none. Default: main.
         commit_options: of `HfApi.create_commit`.
 
     Raises:
         OSError: the backbone cannot be found under `backbone_id`.
-        ValueError: nobody else could find the backbone, or `backbone_id` is another one.
-        HfHubHTTPError: the Hub refuses, or fails; its repository is as it was.
+        ValueError: nobody else could find the backbone, `backbone_id` is another one, or `repo_id` is the backbone's.
+        HfHubHTTPError, ConnectionError: the Hub refuses, or fails; its repository is as it was.
     """
     own = model.config
     published = _published_config(own, backbone_id, api)
-    if tokenizer is None and published.backbone_name_or_path is not None:
-        tokenizer = AutoTokenizer.from_pretrained(
-            published.backbone_name_or_path, revision=published.backbone_revision or "main", token=api.token
-        )
+    name = published.backbone_name_or_path
+    if tokenizer is None and name is not None:
+        tokenizer = _tokenizer_of_backbone(published, api)
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.config = model.base_model.config = published
@@ -54,21 +60,45 @@ def upload(
             model.config = model.base_model.config = own
         if tokenizer is not None:
             tokenizer = copy.deepcopy(tokenizer)
-            tokenizer.name_or_path = published.backbone_name_or_path or ""
+            tokenizer.name_or_path = name or ""
             tokenizer.init_kwargs["name_or_path"] = tokenizer.name_or_path
             tokenizer.save_pretrained(folder)
         backbone = model.base_model.backbone
         of_backbone = set() if backbone is None else set(map(id, backbone.parameters()))
         head_parameters = sum(p.numel() for p in model.parameters() if id(p) not in of_backbone)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         is_classifier = model is not model.base_model
-        license = license or _license_of_backbone(published, api)
-        card = make_card(published, repo_id, head_parameters, is_classifier, training, license)
-        card.save(os.path.join(folder, "README.md"))
-        # Code of an earlier version that this one does not have would stay behind.
-        return api.upload_folder(
-            folder_path=folder, repo_id=repo_id, delete_patterns=["*_glot.py", "*.safetensors*"], **commit_options
-        )
+        with _one_kind_of_connection_error(api):
+            license = license or _license_of_backbone(published, api)
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            if repo_id == name:
+                raise ValueError(
+                    f"{repo_id!r} is the backbone's own repository, which a head would replace: name another"
+                )
+            if revision is not None and not revision.startswith("refs/"):
+                api.create_branch(repo_id, branch=revision, exist_ok=True)
+            card = make_card(published, repo_id, head_parameters, is_classifier, training, license)
+            card.save(os.path.join(folder, "README.md"))
+            # Code of an earlier version that this one does not have would stay behind.
+            return api.upload_folder(
+                folder_path=folder,
+                repo_id=repo_id,
+                revision=revision,
+                delete_patterns=["*_glot.py", "*.safetensors*"],
+                **commit_options,
+            )
+
+
+@contextmanager
+def _one_kind_of_connection_error(api: HfApi) -> Iterator[None]:
+    """huggingface_hub lets through those of the library under it, and of an upload a bare RuntimeError."""
+    try:
+        yield
+    except HfHubHTTPError:
+        raise
+    except (HTTPError, RuntimeError) as error:
+        raise ConnectionError(
+            f"the Hub at {api.endpoint} cannot be reached, or broke off ({error}): publish again when it can"
+        ) from error
 
 
 def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -> GlotConfig:
@@ -76,24 +106,39 @@ def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -
     config = copy.deepcopy(config)
     config._name_or_path = ""
     name = config.backbone_name_or_path
-    if config.backbone_in_checkpoint:
-        config.backbone_name_or_path = config.backbone_revision = None
-        return config
     if backbone_id is not None and backbone_id != name:
         _require_same_kind(config, backbone_id, api)
         config.backbone_name_or_path, config.backbone_revision = backbone_id, None
     elif name is not None and (os.path.isdir(name) or os.path.isabs(name)):
-        raise ValueError(
-            f"the backbone of this head is the local folder {name!r}, which nobody else has: say where others find it "
-            'with backbone_id="owner/name" (glot-hf publish: --backbone_id), or save it with the head '
-            "(backbone_in_checkpoint=True)"
-        )
+        if not config.backbone_in_checkpoint:
+            raise ValueError(
+                f"the backbone of this head is the local folder {name!r}, which nobody else has: say where others "
+                'find it with backbone_id="owner/name" (glot-hf publish: --backbone_id), or save it with the head '
+                "(backbone_in_checkpoint=True)"
+            )
+        config.backbone_name_or_path = config.backbone_revision = None
     if config.backbone_name_or_path is not None:
-        gguf_file = (config.backbone_load_kwargs or {}).get("gguf_file")
         config.backbone_revision = pin_revision(
-            config.backbone_name_or_path, config.backbone_revision, gguf_file, token=api.token
+            config.backbone_name_or_path, config.backbone_revision, token=api.token, **_place_in_repository(config)
         )
     return config
+
+
+def _place_in_repository(config: GlotConfig) -> dict[str, str]:
+    recorded = config.backbone_load_kwargs or {}
+    return {key: recorded[key] for key in ("gguf_file", "subfolder") if key in recorded}
+
+
+def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenizerBase:
+    name, revision = config.backbone_name_or_path, config.backbone_revision or "main"
+    options = {"token": api.token, "trust_remote_code": False, **_place_in_repository(config)}  # nobody is asked
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision, **options)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} has no tokenizer that can be loaded: pass one as `tokenizer` (glot-hf publish: save it in the "
+            "head's folder)"
+        ) from error
 
 
 def _license_of_backbone(config: GlotConfig, api: HfApi) -> str:
@@ -104,12 +149,13 @@ def _license_of_backbone(config: GlotConfig, api: HfApi) -> str:
 
 
 def _require_same_kind(config: GlotConfig, backbone_id: str, api: HfApi) -> None:
-    if (config.backbone_load_kwargs or {}).get("gguf_file"):
+    place = _place_in_repository(config)
+    if "gguf_file" in place:
         return  # its configuration is in the file, which is not downloaded for this
-    other = AutoConfig.from_pretrained(backbone_id, token=api.token, trust_remote_code=False)
-    expected = config.backbone_config
-    if expected is not None and other.model_type != expected.model_type:
-        raise ValueError(
-            f"backbone_id={backbone_id!r} is of type {other.model_type!r}, but this head's backbone is of type "
-            f"{expected.model_type!r}: name the backbone that it was trained on"
-        )
+    if (adapter_file := find_adapter_config_file(backbone_id, token=api.token)) is not None:
+        with open(adapter_file, encoding="utf-8") as file:
+            backbone_id = json.load(file)["base_model_name_or_path"]
+    described, _ = PreTrainedConfig.get_config_dict(backbone_id, token=api.token, **place)
+    # As a dict, which runs no code of that repository.
+    other = GlotConfig(backbone_config=described).backbone_config
+    require_fit(config, other, f"backbone_id={backbone_id!r} is another one; name the backbone that it was trained on")

@@ -21,9 +21,10 @@ from .backbone_glot import (
     is_trainable,
     load_backbone,
     pin_revision,
+    require_fit,
 )
 from .card_glot import Training
-from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig, hidden_size_of
+from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
 from .hub_glot import upload
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
@@ -43,6 +44,8 @@ _BACKBONE_OPTIONS = (
     "torch_dtype",
 )
 _HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
+# Of `save_pretrained(push_to_hub=True)`.
+_PUSH_OPTIONS = ("repo_id", "private", "token", "revision", "create_pr", "commit_message")
 
 # Where the code that is saved with a head has its classes, as `trust_remote_code=True` looks them up.
 _AUTO_MAP = {
@@ -214,10 +217,11 @@ class GlotPreTrainedModel(PreTrainedModel):
             model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
         return loaded
 
-    def save_pretrained(self, save_directory, *args, **kwargs):
+    def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs):
         """
         As usual, with the code of the head, so that `trust_remote_code=True` loads it where glot_hf is not installed.
-        Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained.
+        Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained. `push_to_hub=True`
+        then calls [`~GlotPreTrainedModel.push_to_hub`] with its options.
 
         Raises:
             ValueError: the backbone has adapters that would be lost.
@@ -236,6 +240,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         self.config.auto_map = dict(_AUTO_MAP)
         if self.config.pair_mode is not None:
             self.config.custom_pipelines = copy.deepcopy(_PAIR_PIPELINES)
+        of_hub = {name: kwargs.pop(name) for name in _PUSH_OPTIONS if push_to_hub and name in kwargs}
         super().save_pretrained(save_directory, *args, **kwargs)
         if not kwargs.get("is_main_process", True):
             return
@@ -243,6 +248,8 @@ class GlotPreTrainedModel(PreTrainedModel):
         if not self.state_dict().keys() - self._keys_to_ignore_on_save:
             # A pooling without parameters: transformers writes no file then, and would not load without one.
             safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
+        if push_to_hub:  # not the folder as it is, whose config.json may name a folder of this machine
+            self.push_to_hub(of_hub.pop("repo_id", os.path.basename(os.path.abspath(save_directory))), **of_hub)
 
     def push_to_hub(
         self,
@@ -273,8 +280,9 @@ class GlotPreTrainedModel(PreTrainedModel):
 
         Raises:
             OSError: the backbone cannot be found under `backbone_id`.
-            ValueError: nobody else could find the backbone, or `backbone_id` is another one.
-            HfHubHTTPError: the Hub refuses, or fails; its repository is as it was.
+            ValueError: nobody else could find the backbone, `backbone_id` is another one, or `repo_id` is the
+                backbone's.
+            HfHubHTTPError, ConnectionError: the Hub refuses, or fails; its repository is as it was.
         """
         return upload(
             self,
@@ -370,21 +378,8 @@ class GlotPreTrainedModel(PreTrainedModel):
         Raises:
             ValueError: its architecture, depth or hidden size is not what the head was made for.
         """
-        expected, config = self.config.backbone_config, backbone.config
-        mend = f"pass the backbone {self.config.backbone_name_or_path!r}, or train a head for the other one"
-        if expected is not None and expected.model_type != config.model_type:
-            raise ValueError(
-                f"This head was made for a backbone of type {expected.model_type!r}, not {config.model_type!r}: {mend}"
-            )
-        size = hidden_size_of(config)
-        if size is not None and size != self.config.input_size:
-            raise ValueError(
-                f"This head takes hidden states of size {self.config.input_size}, but the backbone's are of size "
-                f"{size}: {mend}"
-            )
-        depths = [getattr(each.get_text_config(), "num_hidden_layers", None) for each in (expected or config, config)]
-        if None not in depths and depths[0] != depths[1]:
-            raise ValueError(f"This head was made for a backbone of {depths[0]} layers, not {depths[1]}: {mend}")
+        name = self.config.backbone_name_or_path
+        require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
         self.base_model.backbone = None  # one that was there before stays where it is
         self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()
@@ -399,17 +394,20 @@ class GlotPreTrainedModel(PreTrainedModel):
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
 
     @property
+    def _backbone_prefix(self) -> str:
+        return "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
+
+    @property
     def _keys_to_ignore_on_save(self) -> set[str]:
         # Exact names: transformers and Trainer compare sets, not patterns.
         base = self.base_model
         if base.backbone is None:
             return set()
-        prefix = "backbone." if base is self else f"{self.base_model_prefix}.backbone."
         names = base.backbone.state_dict()
         if self.config.backbone_in_checkpoint:  # `build_backbone` leaves out the pooler that nothing reads
             is_optional = has_optional_pooler(type(base.backbone))
             names = [name for name in names if is_optional and name.startswith("pooler.")]
-        return {prefix + name for name in names}
+        return {self._backbone_prefix + name for name in names}
 
     @_keys_to_ignore_on_save.setter
     def _keys_to_ignore_on_save(self, value):
@@ -421,8 +419,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         backbone = self.base_model.backbone
         if backbone is None or is_trainable(backbone):
             return []
-        prefix = "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
-        return [prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
+        return [self._backbone_prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
 
     def _init_weights(self, module: nn.Module) -> None:
         # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.

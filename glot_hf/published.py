@@ -54,5 +54,5 @@ def published_scores(backbone: str) -> dict[str, dict[str, float]]:
         return {}
     scores = {pooling: dict(zip(_TASKS, row)) for pooling, row in _GLUE[known].items()}
     for pooling, score in _IMDB.get(known, {}).items():
-        scores[pooling]["imdb"] = score
+        scores.setdefault(pooling, {})["imdb"] = score  # of some poolings it is all there is
     return scores

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from huggingface_hub import CommitInfo
+from peft import PeftModel
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
@@ -180,7 +181,15 @@ class HeadTrainer(Trainer):
         """
         Publishes the head by [`~GlotPreTrainedModel.push_to_hub`], which takes the `options`, and not the output_dir
         with all that a stock Trainer uploads. Processes but the first do nothing, and get None.
+
+        Raises:
+            ValueError: the model is inside a `PeftModel`; and as `GlotPreTrainedModel.push_to_hub`.
         """
+        if isinstance(self.model, PeftModel):
+            raise ValueError(
+                "LoRA adapters are published merged: make a model of this PeftModel by merge_and_unload(), set its "
+                "config.backbone_in_checkpoint = True and call its push_to_hub"
+            )
         if self.hub_model_id is None:
             self.init_hf_repo(token=token, private=private)
         if not self.is_world_process_zero():

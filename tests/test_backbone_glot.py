@@ -4,16 +4,12 @@ import pytest
 import torch
 from transformers import (
     AutoModel,
-    BertForMaskedLM,
     BertModel,
     GPT2Config,
     GPT2Model,
-    LlamaForCausalLM,
     RobertaConfig,
     RobertaModel,
     T5Config,
-    T5EncoderModel,
-    T5ForConditionalGeneration,
     T5Model,
 )
 
@@ -23,7 +19,6 @@ from glot_hf.backbone_glot import (
     load_backbone,
     pin_revision,
     run_backbone,
-    text_encoder,
 )
 
 
@@ -224,19 +219,6 @@ class TestFinding:
         backbone = load_backbone(str(tmp_path))
         assert type(backbone).__name__ == "T5Stack" and not backbone.is_decoder
         assert type(build_backbone(config)).__name__ == "T5Stack"
-
-    def test_text_encoder(self, tiny_bert, tiny_llama):
-        assert text_encoder(tiny_bert) is tiny_bert
-        with_head = BertForMaskedLM(tiny_bert.config)
-        assert text_encoder(with_head) is with_head.bert
-        with_head = LlamaForCausalLM(tiny_llama.config)
-        assert text_encoder(with_head) is with_head.model
-        t5_config = T5Config(vocab_size=99, d_model=32, d_ff=37, num_layers=1, num_heads=4, d_kv=8)
-        with_head = T5ForConditionalGeneration(t5_config)
-        assert text_encoder(with_head) is with_head.encoder
-        ids = torch.ones(1, 3, dtype=torch.long)
-        encoder_model = T5EncoderModel(t5_config)
-        assert text_encoder(encoder_model)(input_ids=ids).last_hidden_state.shape == (1, 3, 32)
 
     @pytest.mark.parametrize("name", ["tiny_bert", "tiny_llama"])
     def test_build(self, name, request):

@@ -6,11 +6,20 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel, Trainer
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    Trainer,
+    pipeline,
+)
 from transformers import TrainingArguments as StockArguments
 
-from glot_hf import GlotForSequenceClassification, GlotModel
+from glot_hf import GlotForSequenceClassification, GlotModel, GlotTextClassificationPipeline
 from glot_hf.card_glot import Training
 
 
@@ -102,6 +111,22 @@ class TestWhatArrives:
         assert "of_an_earlier_version_glot.py" not in files and files["notes.txt"] == b"mine"
         assert not load(files["model.safetensors"])["classifier.weight"].any()
 
+    def test_saving_with_push_to_hub_is_the_same(self, model, local, hub_here, tmp_path):
+        model.save_pretrained(tmp_path / "head", push_to_hub=True, repo_id=HEAD, commit_message="mine")
+        assert {"README.md", "modeling_glot.py", "tokenizer.json"} < set(hub_here.files(HEAD))
+        with pytest.raises(ValueError, match="private_folder.*backbone_id"):
+            local.save_pretrained(tmp_path / "another", push_to_hub=True)
+        assert not HfApi().repo_exists("tester/another")
+
+    def test_a_branch_is_made(self, model, hub_here):
+        model.push_to_hub(HEAD, revision="trial")
+        assert "config.json" in hub_here.files(HEAD, "trial") and "config.json" not in hub_here.files(HEAD)
+
+    def test_the_backbones_own_repository_is_refused(self, model, hub_here, published_backbone):
+        with pytest.raises(ValueError, match="'tester/backbone' is the backbone's own repository"):
+            model.push_to_hub("backbone")
+        assert hub_here.commits(BACKBONE)[-1] == published_backbone
+
     def test_private(self, model, hub_here):
         model.push_to_hub(HEAD, private=True)
         assert HfApi().model_info(HEAD).private
@@ -152,6 +177,20 @@ class TestCard:
         text = card(hub_here).text
         assert "glot-hf train --train_file 'my films.csv'" in text and "seed 7" in text and "an abacus" in text
 
+    def test_of_a_backbone_that_may_have_been_trained(self, model, hub_here):
+        """It has its own weights now, and is still derived from the one it was."""
+        model.config.backbone_in_checkpoint = True
+        model.push_to_hub(HEAD)
+        assert card(hub_here).data.base_model == BACKBONE and "frozen-backbone" not in card(hub_here).data.tags
+        assert "frozen" not in card(hub_here).text
+        assert model.config.backbone_name_or_path == BACKBONE
+
+    def test_of_another_pooling(self, published_backbone, hub_here):
+        model = GlotForSequenceClassification.from_backbone(BACKBONE, pooling="mean", input_norm="layer")
+        model.push_to_hub(HEAD)
+        assert "the pooling `mean`, in place of the graph" in card(hub_here).text
+        assert "Head: pooling `mean`, input_norm `layer`;" in card(hub_here).text
+
     def test_the_licence_is_the_backbones(self, model, hub_here):
         HfApi().upload_file(
             path_or_fileobj=b"---\nlicense: apache-2.0\n---\n", path_in_repo="README.md", repo_id=BACKBONE
@@ -162,11 +201,24 @@ class TestCard:
 
     @pytest.mark.parametrize("pair_mode", [None, "concat"])
     def test_its_code_runs(self, pair_mode, published_backbone, hub, tmp_path):
-        """What the card says under "How to load", word for word."""
+        """What the card says under "How to load", word for word but for a text that has to be cut."""
         model = GlotForSequenceClassification.from_backbone(BACKBONE, pair_mode=pair_mode, **SMALL)
         model.push_to_hub(HEAD)
-        code = card(hub).text.split("```python\n")[1].split("```")[0]
+        code = card(hub).text.split("```python\n")[1].split("```")[0].replace("a text", "a long text " * 300)
         hub.run_python(code, without_glot_hf=True, HF_HOME=str(tmp_path / "another_machine"))
+
+    def test_what_takes_the_place_of_trust(self, model, hub_here):
+        """Where glot_hf is imported; of a head that brings its pipeline, the pipeline has to be named."""
+        pairs = GlotForSequenceClassification.from_backbone(BACKBONE, pair_mode="concat", **SMALL)
+        model.push_to_hub(HEAD)
+        pairs.push_to_hub("tester/pairs")
+        assert "`trust_remote_code=True` is not needed" in card(hub_here).text
+        assert "`pipeline_class=glot_hf.GlotTextClassificationPipeline`" in card(hub_here, "tester/pairs").text
+        assert pipeline("text-classification", model=HEAD)("a text", truncation=True)
+        with pytest.raises(ValueError, match="trust_remote_code=True"):
+            pipeline("text-classification", model="tester/pairs")
+        options = {"model": "tester/pairs", "pipeline_class": GlotTextClassificationPipeline}
+        assert pipeline("text-classification", **options)(("a text", "another"))
 
     def test_the_code_of_vectors_runs(self, model, hub, tmp_path):
         model.glot.push_to_hub(HEAD)
@@ -193,11 +245,58 @@ class TestLocalBackbone:
 
     def test_of_another_kind(self, local, hub_here, tiny_llama):
         tiny_llama.push_to_hub("tester/llama")
-        with pytest.raises(ValueError, match="'tester/llama' is of type 'llama'.*'bert'"):
+        with pytest.raises(ValueError, match="type 'bert', not 'llama': backbone_id='tester/llama' is another"):
             local.push_to_hub(HEAD, backbone_id="tester/llama")
+        wider = BertConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+        BertModel(wider).push_to_hub("tester/wider")
+        with pytest.raises(ValueError, match="size 32, but the backbone's are of size 64: backbone_id='tester/wider'"):
+            local.push_to_hub(HEAD, backbone_id="tester/wider")
         with pytest.raises(OSError, match="tester/nothing"):
             local.push_to_hub(HEAD, backbone_id="tester/nothing")
         assert not HfApi().repo_exists(HEAD)
+
+    def test_an_adapter(self, published_backbone, hub_here, tokenizer, tmp_path):
+        """Its configuration is that of its base, and its commit is pinned."""
+        tuned = get_peft_model(AutoModel.from_pretrained(BACKBONE), LoraConfig(r=2, target_modules=["query"]))
+        torch.nn.init.normal_(tuned.base_model.model.encoder.layer[0].attention.self.query.lora_B["default"].weight)
+        tuned.save_pretrained(tmp_path / "adapter")
+        tuned.push_to_hub("tester/adapter")
+        first = hub_here.commits("tester/adapter")[-1]
+        model = GlotForSequenceClassification.from_backbone(tmp_path / "adapter", **SMALL)
+        with pytest.raises(ValueError, match="'tester/adapter' has no tokenizer that can be loaded"):
+            model.push_to_hub(HEAD, backbone_id="tester/adapter")
+        model.push_to_hub(HEAD, backbone_id="tester/adapter", tokenizer=tokenizer)
+        torch.nn.init.normal_(tuned.base_model.model.encoder.layer[0].attention.self.query.lora_B["default"].weight)
+        tuned.push_to_hub("tester/adapter")
+        loaded = GlotForSequenceClassification.from_pretrained(HEAD)
+        assert loaded.config.backbone_revision == first
+        torch.testing.assert_close(logits(loaded, tokenizer), logits(model, tokenizer))
+
+    def test_with_code_of_its_own(self, backbone, hub_here, tokenizer, tmp_path, monkeypatch):
+        """It is neither run for the comparison nor for its tokenizer, and nobody is asked whether it may be."""
+        monkeypatch.setattr("builtins.input", lambda *_: "y")
+        backbone.save_pretrained(tmp_path / "own")
+        tokenizer.save_pretrained(tmp_path / "own")
+        ran = tmp_path / "ran"
+        (tmp_path / "own" / "own.py").write_text(
+            f"from transformers import BertConfig, BertModel\nopen({str(ran)!r}, 'w')\n"
+            "class OwnConfig(BertConfig):\n    model_type = 'own'\n"
+            "class OwnModel(BertModel):\n    config_class = OwnConfig\n"
+        )
+        config = json.loads((tmp_path / "own" / "config.json").read_text())
+        config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}}
+        (tmp_path / "own" / "config.json").write_text(json.dumps(config))
+        trust = {"trust_remote_code": True}
+        model = GlotForSequenceClassification.from_backbone(tmp_path / "own", backbone_kwargs=trust, **SMALL)
+        HfApi().create_repo("tester/own")
+        HfApi().upload_folder(repo_id="tester/own", folder_path=tmp_path / "own")
+        ran.unlink()
+        model.push_to_hub(HEAD, backbone_id="tester/own")
+        with pytest.raises(OSError, match="backbone_kwargs={'trust_remote_code': True}"):
+            GlotForSequenceClassification.from_pretrained(HEAD, trust_remote_code=True)
+        assert not ran.exists() and "tokenizer.json" in hub_here.files(HEAD)
+        loaded = GlotForSequenceClassification.from_pretrained(HEAD, backbone_kwargs=trust)
+        torch.testing.assert_close(logits(loaded, tokenizer), logits(model, tokenizer))
 
     def test_in_the_checkpoint(self, local, hub_here, backbone, tokenizer):
         local.config.backbone_in_checkpoint = True
@@ -221,12 +320,23 @@ class TestFailures:
             model.push_to_hub(HEAD)
         assert (hub_here.files(HEAD), hub_here.commits(HEAD)) == (before, commits)
 
+    @pytest.mark.parametrize(("method", "part"), [("PUT", HEAD), ("POST", f"{HEAD}/commit")])
+    def test_a_push_that_is_cut_off(self, model, hub_here, method, part, monkeypatch):
+        monkeypatch.setattr("time.sleep", lambda seconds: None)
+        hub_here.cut_next(method, part, after=100, times=6)
+        with pytest.raises(ConnectionError, match=f"the Hub at {hub_here.url} cannot be reached, or broke off"):
+            model.push_to_hub(HEAD)
+        assert set(hub_here.files(HEAD)) == {".gitattributes"}
+        hub_here._faults.clear()
+        model.push_to_hub(HEAD)
+        assert "model.safetensors" in hub_here.files(HEAD)
+
     def test_a_truncated_download(self, model, hub_here, tokenizer, tmp_path, monkeypatch):
         """An error, nothing half-written that a later load would take for whole, and the next attempt works."""
         monkeypatch.setattr("time.sleep", lambda seconds: None)
         model.push_to_hub(HEAD)
         hub_here.cut_next("GET", "filename=model.safetensors", after=100, times=20)
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(OSError, match=f"Can't load the model for '{HEAD}'"):
             GlotForSequenceClassification.from_pretrained(HEAD)
         assert not list((tmp_path / "hf_cache" / "models--tester--head").rglob("snapshots/*/model.safetensors"))
         hub_here._faults.clear()
@@ -236,7 +346,7 @@ class TestFailures:
     def test_a_hub_that_is_down(self, model, hub_here, monkeypatch):
         monkeypatch.setattr("time.sleep", lambda seconds: None)
         hub_here.stop()
-        with pytest.raises(Exception, match="(?i)connect"):
+        with pytest.raises(ConnectionError, match=f"the Hub at {hub_here.url} cannot be reached"):
             model.push_to_hub(HEAD)
 
 
@@ -251,6 +361,14 @@ class TestGlotModel:
         loaded = GlotModel.from_pretrained(HEAD)
         torch.testing.assert_close(loaded(hidden_states=states), model(hidden_states=states))
         assert "hidden_states=states" in card(hub_here).text
+
+    def test_a_classifier_without_a_backbone(self, hub_here):
+        """Its card does not offer a pipeline, which has text alone to give."""
+        from glot_hf import GlotConfig
+
+        GlotForSequenceClassification(GlotConfig(input_size=6, gnn_hidden_size=4)).push_to_hub(HEAD)
+        text = card(hub_here).text
+        assert "logits = model(hidden_states=states" in text and "pipeline(" not in text
 
 
 def test_a_stock_trainer_pushes_too(model, hub_here, tokenizer, tmp_path):

@@ -101,8 +101,13 @@ def save_base(network: PeftModel, folder: str) -> None:
     config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
 
 
-def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> None:
-    """Writes the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model."""
+def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> nn.Module:
+    """
+    Writes the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model.
+
+    Returns:
+        What was written.
+    """
     # Files of another kind, of an earlier run, would be loaded together with these.
     for pattern in ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors"):
         for path in Path(folder).glob(pattern):
@@ -113,6 +118,7 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
     if not isinstance(network, PeftModel):
         shutil.rmtree(os.path.join(folder, BASE_FOLDER), ignore_errors=True)
     network.save_pretrained(folder)
+    return network
 
 
 def load_adapter(folder: str) -> GlotForSequenceClassification:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field
 
-from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
 
 from ..errors import InputError
 from .arguments import CommandParser, user_errors
@@ -18,7 +18,9 @@ class PublishArguments:
     license: str | None = field(
         default=None, metadata={"help": "The Hub's name of one, such as apache-2.0; default: the backbone's."}
     )
-    revision: str | None = field(default=None, metadata={"help": "Branch to commit to; default: main."})
+    revision: str | None = field(
+        default=None, metadata={"help": "Branch to commit to, made if there is none; default: main."}
+    )
     commit_message: str = field(default="Upload GLOT head", metadata={"help": "Of the commit."})
 
 
@@ -29,7 +31,7 @@ def run(argv: list[str]) -> None:
     arguments, rest = parser.parse(argv)
     from ..hub import publish
 
-    with user_errors(HfHubHTTPError):
+    with user_errors(RuntimeError, SafetensorError):  # of damaged weights
         commit = publish(
             rest.model,
             rest.repo,

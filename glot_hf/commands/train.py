@@ -54,6 +54,8 @@ def run(argv: list[str]) -> None:
         if option.name in typed_options(argv):
             raise InputError(f"--{option.name} belongs to --task embedding")
     finetuning.require_possible(options, typed_options(argv))
+    if arguments.push_to_hub and finetuning.lora_r is not None and not finetuning.lora_merge:
+        raise InputError("--push_to_hub publishes a head or a whole model and not LoRA adapters: add --lora_merge")
     cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
     train(backbone, data, options, finetuning, cache, arguments, command)
 
@@ -96,7 +98,8 @@ def train(
     from .texts import max_length_of, training_examples
     from .training_folder import open_folder, push_folder, require_same_head, save_results
 
-    checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
+    is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
+    checkpoint = open_folder(arguments, backbone.backbone, is_whole)
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
@@ -168,7 +171,8 @@ def train(
     }
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
-        save_trained(network, finetuning, arguments.output_dir)
+        # What it trained inside a PeftModel may be merged now, and is pushed so.
+        trainer.model = save_trained(network, finetuning, arguments.output_dir)
         record = TrainingRecord(
             command=command,
             seed=arguments.seed,

@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import HfHubHTTPError
 from transformers import PreTrainedConfig
 
 from ..errors import InputError
@@ -72,9 +71,9 @@ def push_folder(trainer: HeadTrainer) -> None:
     Publishes the head, with a card of what the folder says; says the commit.
 
     Raises:
-        InputError: the Hub refuses.
+        InputError: the Hub refuses, or fails.
     """
-    with user_errors(HfHubHTTPError):
+    with user_errors():
         training = training_of(trainer.args.output_dir, trainer.model.config.backbone_name_or_path)
         commit = trainer.push_to_hub(training=training)
     if commit is not None:

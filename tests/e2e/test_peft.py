@@ -22,6 +22,7 @@ from transformers import (
 
 from glot_hf import GlotForSequenceClassification
 from glot_hf.finetuning import lora_config, unfreeze_backbone
+from glot_hf.training import HeadTrainer
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}
@@ -143,6 +144,11 @@ class TestLoraBesideTheHead:
     def test_the_model_inside_is_not_saved_without_them(self, tuned, tmp_path):
         with pytest.raises(ValueError, match="This model is inside a PeftModel"):
             tuned.get_base_model().save_pretrained(tmp_path / "lost")
+
+    def test_the_trainer_does_not_publish_it_unmerged(self, tuned, tmp_path):
+        arguments = TrainingArguments(str(tmp_path), hub_model_id="tester/head", report_to="none")
+        with pytest.raises(ValueError, match="published merged.*merge_and_unload"):
+            HeadTrainer(tuned, arguments).push_to_hub()
 
     def test_resumes(self, model, tmp_path):
         model.save_pretrained(tmp_path / "head")
