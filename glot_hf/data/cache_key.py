@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import shlex
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str)
     if different := differences(stored, wanted):
         raise InputError(
             f"{where!r} holds hidden states with another {different}: name another folder, or delete this one with "
-            f"`glot-hf cache clear {where}`"
+            f"`glot-hf cache clear {shlex.quote(where)}`"
         )
 
 

@@ -3,6 +3,7 @@
 
 import copy
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -181,8 +182,8 @@ class HiddenStateCache(Dataset):
                 self._shards.append(open_shard(self.folder, shard, self.manifest))
             except ValueError as error:
                 raise InputError(
-                    f"{str(self.folder / shard.file)!r} cannot be used: {error}; delete it, and the next "
-                    "HiddenStateCache.build makes it again"
+                    f"{str(self.folder / shard.file)!r} cannot be used: {error}. Delete what `glot-hf cache verify "
+                    f"{shlex.quote(str(self.folder))}` finds damaged, and the next build makes it again"
                 ) from error
 
     def __getstate__(self) -> dict[str, Any]:

@@ -183,6 +183,31 @@ class TestAnInterruptedBuild:
         build(tiny_bert, tokenizer, tmp_path)
         assert not dead.exists() and living.exists()
 
+    def test_a_full_disk_is_said_and_leaves_nothing_half_written(self, tiny_bert, tokenizer, tmp_path):
+        import resource
+
+        cache = build(tiny_bert, tokenizer, tmp_path / "whole")
+        smallest, *_ = sorted(path.stat().st_size for path in cache.folder.glob("*.safetensors"))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (smallest - 1, limits[1]))
+        try:
+            with pytest.raises(InputError, match=r"00000.safetensors cannot be written to .*: make room there"):
+                build(tiny_bert, tokenizer, tmp_path / "full")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in (tmp_path / "full").iterdir()] == ["manifest.json"]
+        assert len(build(tiny_bert, tokenizer, tmp_path / "full")) == 40
+
+    @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+    def test_who_may_read_its_files_is_up_to_the_umask(self, tiny_bert, tokenizer, tmp_path, umask):
+        before = os.umask(umask)
+        try:
+            cache = build(tiny_bert, tokenizer, tmp_path)
+        finally:
+            os.umask(before)
+        modes = {path.stat().st_mode & 0o777 for path in cache.folder.iterdir()}
+        assert modes == {0o666 & ~umask}
+
     def test_an_error_leaves_nothing_half_written(self, tiny_bert, tokenizer, tmp_path, monkeypatch):
         save = "glot_hf.data.cache_shard.save_file"
         monkeypatch.setattr(save, lambda tensors, path, metadata: path.touch() or 1 / 0)
@@ -275,7 +300,9 @@ class TestDamage:
     def test_a_file_that_was_cut_off_is_refused(self, shard, tiny_bert, tokenizer, size):
         shard.write_bytes(shard.read_bytes()[:size])
         assert "it cannot be read" in self.found(shard.parent)[shard.name]
-        with pytest.raises(InputError, match="delete it, and the next"):
+        with pytest.raises(
+            InputError, match=f"cannot be used.*Delete what `glot-hf cache verify {shard.parent}` finds"
+        ):
             build(tiny_bert, tokenizer, shard.parent)
         shard.unlink()
         build(tiny_bert, tokenizer, shard.parent)
