@@ -13,8 +13,8 @@ import psutil
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`. Who may
-    read it is up to the umask, as of any new file.
+    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`. Who
+    may read it is up to the umask, as of any new file.
 
     Processes that write the same file at once each write their own; the last one stays.
     """

@@ -79,7 +79,7 @@ def info(argv: list[str], summary: str) -> None:
         try:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still worth a look
-            print(f"  {error}")
+            print(f"  {error}\n  size      {format_bytes(size)}\n")
             continue
         key, done, shards = manifest.key, finished_shards(folder, manifest), len(manifest.shards)
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))

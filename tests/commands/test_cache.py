@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from glot_hf.backbone_glot import run_backbone
 from glot_hf.commands.main import main
@@ -38,6 +38,10 @@ def backbone_runs(monkeypatch):
 def results(folder="head"):
     with open(f"{folder}/all_results.json") as file:
         return json.load(file)
+
+
+def _manifest(folder):
+    return (folder / "manifest.json").read_text()
 
 
 def the_cache(files):
@@ -150,11 +154,43 @@ class TestTheCommand:
         (the_cache(files) / "mine.txt").write_text("kept")
         (files / "other").mkdir()
         (files / "other" / "manifest.json").write_text('{"name": "an extension"}')
+        for folder in (files / "other", the_cache(files)):
+            save_file({"weight": torch.ones(2)}, folder / "7b.safetensors")
+        save_file({"weight": torch.ones(2)}, files / "other" / "00000.safetensors")
         assert "neither is nor holds a cache" in error_line(main(["cache", "clear", "other"]))
         assert main(["cache", "clear", "states"]) == 0
         assert "1 caches deleted" in capsys.readouterr().out
-        assert [path.name for path in the_cache(files).iterdir()] == ["mine.txt"]
-        assert (files / "other" / "manifest.json").exists()
+        assert {path.name for path in the_cache(files).iterdir()} == {"mine.txt", "7b.safetensors"}
+        assert len(list((files / "other").iterdir())) == 3
+
+    @pytest.mark.parametrize("damage", ["cut off", "empty", "missing", "of an extension"])
+    def test_a_damaged_manifest_does_not_hide_its_cache(self, build, files, error_line, capsys, damage):
+        assert build() == 0 == build(*FILMS, "--max_length", "5")
+        damaged = next(folder for folder in (files / "states").iterdir() if '"max_length": 5' in _manifest(folder))
+        manifest = damaged / "manifest.json"
+        if damage == "missing":
+            manifest.unlink()
+        else:
+            contents = {"cut off": _manifest(damaged)[:-9], "empty": "", "of an extension": '{"name": "an extension"}'}
+            manifest.write_text(contents[damage])
+        wrong = {"missing": "it has no manifest.json"}.get(damage, "is damaged (")
+        capsys.readouterr()
+        assert main(["cache", "info", "states"]) == 0
+        output = capsys.readouterr().out
+        assert wrong in output and "2 caches" in output and "texts cut at 128 tokens" in output
+        assert main(["cache", "verify", "states"]) == 2
+        found = capsys.readouterr()
+        assert wrong in found.out and "all 1 shards are whole" in found.out and "damaged or missing: 1" in found.err
+        assert main(["cache", "clear", str(damaged)]) == 0
+        assert not damaged.exists() and len(list((files / "states").iterdir())) == 1
+
+    def test_a_manifest_that_was_cut_off_before_the_first_shard(self, build, files, capsys):
+        assert build() == 0
+        folder = the_cache(files)
+        (folder / "manifest.json").write_text(_manifest(folder)[:200])
+        (folder / "00000.safetensors").unlink()
+        assert main(["cache", "info", "states"]) == 0 and "1 caches" in capsys.readouterr().out
+        assert main(["cache", "clear", "states"]) == 0 and not folder.exists()
 
     def test_of_an_older_format(self, build, files, capsys):
         assert build() == 0

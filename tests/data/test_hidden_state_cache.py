@@ -318,7 +318,7 @@ class TestDamage:
         with pytest.raises(InputError, match="it is of another cache"):
             build(tiny_bert, tokenizer, shard.parent)
 
-    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key"])
+    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key", "a shard less"])
     def test_a_damaged_manifest(self, shard, tiny_bert, tokenizer, kind):
         manifest = shard.parent / "manifest.json"
         stored = json.loads(manifest.read_text())
@@ -326,6 +326,8 @@ class TestDamage:
             stored["lengths"][3] += 1
         if kind == "another key":
             stored["key"]["layers"] = 1
+        if kind == "a shard less":
+            del stored["shards"][-1]
         text = {"cut off": json.dumps(stored)[:-9], "empty": ""}.get(kind, json.dumps(stored))
         manifest.write_text(text)
         with pytest.raises(InputError, match="is damaged"):
