@@ -112,7 +112,7 @@ class TestReading:
         selection = cache.select([5, 2])
         assert len(selection) == 2 and [row["labels"] for row in selection] == [5, 2]
         assert selection.lengths == [cache.lengths[5], cache.lengths[2]]
-        assert torch.equal(selection[0]["hidden_states"], cache[5]["hidden_states"])
+        assert selection[0]["hidden_states"].data_ptr() == cache[5]["hidden_states"].data_ptr()  # mapped once
 
     def test_splits_share_one_cache(self, tiny_bert, tokenizer, tmp_path):
         splits = {"train": {"text": TEXTS[:30]}, "eval": {"text": TEXTS[25:]}}
@@ -368,6 +368,9 @@ class TestMistakes:
             ({"dtype": "int8"}, "stored in int8: valid are float32, float16, bfloat16"),
             ({"tokens_per_batch": 0}, "tokens_per_batch 0 is not positive"),
             ({"tokens_per_shard": -1}, "tokens_per_shard -1 is not positive"),
+            ({"max_length": 0}, "max_length 0 has no room for a text: give 1 or more"),
+            ({"examples": {"text": ["w1", "w2"], "text_pair": ["w3"]}}, "have 2 'text', but 1 'text_pair'"),
+            ({"examples": {"text": ["w1"], "labels": [0, 1]}}, "have 1 'text', but 2 'labels'"),
             ({"examples": {"text": ["w1", None]}}, "row 2: 'text' holds None, which is not text"),
             (
                 {"examples": ["w1", "w2"]},
@@ -379,6 +382,10 @@ class TestMistakes:
     def test_of_options(self, tiny_bert, tokenizer, tmp_path, options, message):
         with pytest.raises(InputError, match=message):
             build(tiny_bert, tokenizer, tmp_path, **options)
+
+    def test_a_length_that_special_tokens_fill(self, tiny_bert, minilm_tokenizer, tmp_path):
+        with pytest.raises(InputError, match="max_length 2 has no room for a text: give 3 or more"):
+            build(tiny_bert, minilm_tokenizer, tmp_path, max_length=2)
 
     def test_a_backbone_with_dropout(self, tiny_bert, tokenizer, tmp_path):
         with pytest.raises(ValueError, match=r"training mode.*eval\(\)"):
