@@ -15,7 +15,6 @@ from .arguments import (
     DataArguments,
     LayerArguments,
     head_options,
-    require_positive,
 )
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 
@@ -50,8 +49,6 @@ def build(argv: list[str], summary: str) -> None:
     )
     backbone, data, layers, cache = parser.parse(argv)
     require_backbone(backbone)
-    if data.max_train_rows is not None:
-        require_positive(data.max_train_rows, "--max_train_rows")
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
 

@@ -36,6 +36,18 @@ def test_a_missing_extra_is_named(files, error_line, monkeypatch):
     assert line.endswith('this needs sentence_transformers: run `pip install "glot-hf[benchmark]"`')
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data_dir", "glue"), "name the texts: either --train_file or --task"),
+        (("--max_length", "0"), "--max_length 0 is not between 3 and 512"),
+        (("--task", "cola", "--max_train_rows", "0"), "--max_train_rows 0 is not positive"),
+    ],
+)
+def test_mistakes_of_cache(files, error_line, minilm_path, options, message):
+    assert message in error_line(main(["benchmark", "cache", "--backbone", minilm_path, *options]))
+
+
 def test_mistakes_of_embed(files, error_line, minilm_path):
     pytest.importorskip("sentence_transformers")
     assert "--backbone is missing" in error_line(main(["benchmark", "embed"]))

@@ -12,8 +12,10 @@ from glot_hf.data.hidden_state_cache import HiddenStateCache
 from glot_hf.training import HeadTrainer
 
 
-FILMS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood", "--cache_dir", "states")
-PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--cache_dir", "states")
+FILM_TEXTS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood")
+PAIR_TEXTS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b")
+CACHE = ("--cache_dir", "states")
+FILMS, PAIRS = (*FILM_TEXTS, *CACHE), (*PAIR_TEXTS, *CACHE)
 
 
 @pytest.fixture
@@ -59,13 +61,21 @@ class TestTraining:
         assert train(*FILMS, "--overwrite_output_dir", "--seed", "7") == 0
         assert sum(backbone_runs["cache"]) == 40  # other rows are held out, of the same texts
 
-    def test_without_a_cache(self, files, train, backbone_runs):
-        assert train(*FILMS, "--no_cache") == 0
+    def test_without_a_cache(self, files, train, backbone_runs, monkeypatch):
+        monkeypatch.setattr("glot_hf.data.hidden_state_cache.DEFAULT_ROOT", files / "states")
+        assert train(*FILM_TEXTS, "--no_cache") == 0
         assert not (files / "states").exists() and not backbone_runs["cache"] and backbone_runs["live"]
 
-    @pytest.mark.parametrize("data", [FILMS, PAIRS])
+    @pytest.mark.parametrize(
+        "option", [("--cache_dir", "states"), ("--cache_dtype", "float16"), ("--tokens-per-batch=64",)]
+    )
+    def test_options_of_a_cache_that_there_is_not(self, train, error_line, option):
+        line = error_line(train(*FILM_TEXTS, "--no_cache", *option))
+        assert "is about the cache, and --no_cache goes without: leave one of them out" in line
+
+    @pytest.mark.parametrize("data", [FILM_TEXTS, PAIR_TEXTS])
     def test_it_ends_with_the_head_of_a_run_without(self, train, data):
-        train(*data, "--output_dir", "cached", "--max_steps", "5")
+        train(*data, *CACHE, "--output_dir", "cached", "--max_steps", "5")
         train(*data, "--output_dir", "live", "--max_steps", "5", "--no_cache")
         cached, live = (load_file(f"{name}/model.safetensors") for name in ("cached", "live"))
         for name in live:
