@@ -105,17 +105,18 @@ def hash_weights(model: torch.nn.Module) -> str:
     """
     found = hashlib.sha256()
     tensors = {**model.state_dict(), **dict(model.named_buffers())}  # rotary frequencies are not in the former
-    for name, tensor in sorted(tensors.items()):
-        if isinstance(tensor, torch.Tensor):
-            if tensor.is_meta:
-                raise ValueError(
-                    f"the weight {name!r} is not in memory, so the states cannot be told from those of other weights: "
-                    "load the backbone without offloading, or go without a cache"
-                )
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(_bytes(tensor))
-        else:  # such as the packed weights of quantized layers
-            found.update(f"{name} {tensor!r}".encode())
+    for name, value in sorted(tensors.items()):
+        for part in value if isinstance(value, tuple) else (value,):  # the packed weight and bias of a quantized layer
+            if isinstance(part, torch.Tensor):
+                if part.is_meta:
+                    raise ValueError(
+                        f"the weight {name!r} is not in memory, so the states cannot be told from those of other "
+                        "weights: load the backbone without offloading, or go without a cache"
+                    )
+                found.update(f"{name} {part.dtype} {tuple(part.shape)}".encode())
+                found.update(_bytes(part.dequantize() if part.is_quantized else part))
+            else:
+                found.update(f"{name} {part!r}".encode())
     return found.hexdigest()
 
 

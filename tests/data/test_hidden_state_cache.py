@@ -15,6 +15,7 @@ from glot_hf import GlotForSequenceClassification
 from glot_hf.backbone_glot import run_backbone
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.cache_folder import damages
+from glot_hf.data.cache_key import hash_weights
 from glot_hf.data.hidden_state_cache import cache_splits
 from glot_hf.data.hidden_states import HiddenStateCollator
 from glot_hf.errors import InputError
@@ -243,6 +244,15 @@ class TestAnotherKey:
             tiny_bert.encoder.layer[1].output.dense.bias[3] += 1e-6
         with pytest.raises(InputError, match="another weights"):
             build(tiny_bert, tokenizer, cache.folder)
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+    def test_of_weights_that_are_packed(self, tiny_bert):
+        """What is printed of a tensor leaves out its middle."""
+        keys = set()
+        for weight in (0.0, 0.0, 0.01):
+            tiny_bert.encoder.layer[1].intermediate.dense.weight.data[15, 15] = weight
+            keys.add(hash_weights(torch.ao.quantization.quantize_dynamic(tiny_bert, {torch.nn.Linear})))
+        assert len(keys) == 2
 
     def test_of_the_configuration(self, cache, tiny_bert, tokenizer):
         tiny_bert.config.layer_norm_eps = 1e-5
