@@ -4,6 +4,7 @@
 import hashlib
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ def hash_weights(model: torch.nn.Module) -> str:
     found = hashlib.sha256()
     tensors = {**model.state_dict(), **dict(model.named_buffers())}  # rotary frequencies are not in the former
     for name, value in sorted(tensors.items()):
-        for part in value if isinstance(value, tuple) else (value,):  # the packed weight and bias of a quantized layer
+        for part in _parts(value):
             if isinstance(part, torch.Tensor):
                 if part.is_meta:
                     raise ValueError(
@@ -118,6 +119,20 @@ def hash_weights(model: torch.nn.Module) -> str:
             else:
                 found.update(f"{name} {part!r}".encode())
     return found.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """The plain tensors that a weight consists of, of a quantized layer several, and what is said beside them."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _parts(part)
+    elif hasattr(value, "__tensor_flatten__"):
+        names, context = value.__tensor_flatten__()
+        for name in names:
+            yield from _parts(getattr(value, name))
+        yield context
+    else:
+        yield value
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
