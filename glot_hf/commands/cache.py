@@ -15,6 +15,7 @@ from .arguments import (
     DataArguments,
     LayerArguments,
     head_options,
+    user_errors,
 )
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 
@@ -122,7 +123,8 @@ def clear(argv: list[str], summary: str) -> None:
 
     folders, total = _caches(argv, "clear", summary), 0
     for folder in folders:
-        freed = clear_folder(folder)
+        with user_errors():  # a folder that is somebody else's
+            freed = clear_folder(folder)
         total += freed
         print(f"deleted {folder}, {format_bytes(freed)}")
     print(f"{len(folders)} caches deleted, {format_bytes(total)} freed")
@@ -133,7 +135,7 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     Those that are asked for.
 
     Raises:
-        InputError: a folder was named that neither is a cache nor holds one.
+        InputError: a folder was named that neither is a cache nor holds one, or that cannot be read.
     """
     from ..data.cache_folder import find_caches
     from ..data.hidden_state_cache import DEFAULT_ROOT
@@ -141,9 +143,10 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
     parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
     (rest,) = parser.parse(argv)
-    if rest.folder is None:
-        return find_caches(DEFAULT_ROOT) if DEFAULT_ROOT.is_dir() else []
-    found = find_caches(Path(rest.folder))
-    if not found:
+    if rest.folder is None and not DEFAULT_ROOT.is_dir():
+        return []
+    with user_errors():
+        found = find_caches(Path(rest.folder or DEFAULT_ROOT))
+    if rest.folder is not None and not found:
         raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
     return found

@@ -1,12 +1,16 @@
 """`glot-hf cache`, and what the cache does to `train`."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from glot_hf.backbone_glot import run_backbone
+from glot_hf.commands.arguments import BackboneArguments
+from glot_hf.commands.backbone import load_backbone_and_tokenizer
 from glot_hf.commands.main import main
 from glot_hf.data.hidden_state_cache import HiddenStateCache
 from glot_hf.training import HeadTrainer
@@ -133,6 +137,13 @@ class TestTheCommand:
         assert train(*FILMS) == 0
         assert sum(backbone_runs["cache"]) == 40 and len(list((files / "states").iterdir())) == 1
 
+    def test_the_backbone_goes_where_the_process_belongs(self, minilm_path, monkeypatch):
+        """Of several processes on a machine, each to its own accelerator."""
+        mine = type("Process", (), {"device": torch.device("meta")})
+        monkeypatch.setattr("glot_hf.processes.find_processes", lambda: mine)
+        model, _, _ = load_backbone_and_tokenizer(BackboneArguments(minilm_path), {})
+        assert model.device == mine.device
+
     def test_info(self, build, files, capsys):
         assert build() == build(*FILMS, "--cache_dtype", "float16", "--backbone_layers", "2") == 0
         capsys.readouterr()
@@ -201,6 +212,16 @@ class TestTheCommand:
         (folder / "00000.safetensors").unlink()
         assert main(["cache", "info", "states"]) == 0 and "1 caches" in capsys.readouterr().out
         assert main(["cache", "clear", "states"]) == 0 and not folder.exists()
+
+    @pytest.mark.parametrize("action", ["info", "clear"])
+    def test_of_somebody_else(self, build, files, error_line, monkeypatch, action):
+        assert build() == 0
+
+        def refuse(path, **options):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, {"info": "iterdir", "clear": "unlink"}[action], refuse)
+        assert "Permission denied: 'states" in error_line(main(["cache", action, "states"]))
 
     def test_of_an_older_format(self, build, files, capsys):
         assert build() == 0
