@@ -146,7 +146,7 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     if rest.folder is None and not DEFAULT_ROOT.is_dir():
         return []
     with user_errors():
-        found = find_caches(Path(rest.folder or DEFAULT_ROOT))
+        found = find_caches(DEFAULT_ROOT if rest.folder is None else Path(rest.folder))
     if rest.folder is not None and not found:
         raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
     return found

@@ -22,6 +22,7 @@ def test_help_lists_the_benchmarks(capsys):
         (["head", "--leng", "5"], "did you mean --length"),
         (["long", "--lengths", "64", "0"], "--lengths [64, 0] is not positive"),
         (["finetune", "--backbone", "nowhere"], "--backbone 'nowhere' cannot be loaded"),
+        (["finetune", "--length", "513"], "--length 513 is more than 512 tokens, which the backbone can take"),
         (["cache"], "--backbone is missing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

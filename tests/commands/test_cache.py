@@ -247,6 +247,7 @@ class TestTheCommand:
             (("biuld",), "there is no action 'biuld': the actions are build, info, verify, clear"),
             (("info", "nowhere"), "there is no folder 'nowhere'"),
             (("verify", "."), "'.' neither is nor holds a cache"),
+            (("clear", ""), "'' neither is nor holds a cache"),  # such as a variable of the shell that is not set
             (("build", "--task", "cola"), "--backbone is missing"),
             (("build", "--backbone", "x", "--train_file", "missing.csv"), "there is no file 'missing.csv'"),
             (("build", "--backbone", "x", *FILMS, "--cache_dtype", "int8"), "invalid choice: 'int8'"),
