@@ -89,7 +89,9 @@ class Manifest:
 
     @property
     def _stored(self) -> dict[str, Any]:
-        return {"digest": self.digest, **asdict(self)}
+        # asdict(self) would copy the lengths one by one
+        shards = [asdict(shard) for shard in self.shards]
+        return {"digest": self.digest, "key": self.key, "lengths": self.lengths, "shards": shards}
 
     @property
     def digest(self) -> str:

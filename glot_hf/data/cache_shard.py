@@ -69,15 +69,16 @@ def _open(folder: Path, shard: Shard, manifest: Manifest) -> tuple[Tensor, str]:
     try:
         with safe_open(folder / shard.file, "pt") as file:
             record, states = json.loads(file.metadata()[_RECORD]), file.get_tensor(_NAME)
+        cache, checksum = record["cache"], record["sha256"]
     except FileNotFoundError as error:
         raise ValueError("it is missing") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"it cannot be read: {error}") from error
-    if record["cache"] != manifest.digest:
+    if cache != manifest.digest:
         raise ValueError("it is of another cache")
     if len(states) != shard.num_tokens or str(states.dtype) != f"torch.{manifest.key['stored_dtype']}":
         raise ValueError(
             f"it holds {len(states)} tokens in {states.dtype}, not {shard.num_tokens} in "
             f"{manifest.key['stored_dtype']}"
         )
-    return states, record["sha256"]
+    return states, checksum

@@ -16,6 +16,8 @@ from glot_hf.backbone_glot import run_backbone
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.cache_folder import damages
 from glot_hf.data.cache_key import hash_weights
+from glot_hf.data.cache_manifest import Manifest
+from glot_hf.data.cache_shard import verify_shard, write_shard
 from glot_hf.data.hidden_state_cache import cache_splits
 from glot_hf.data.hidden_states import HiddenStateCollator
 from glot_hf.errors import InputError
@@ -293,8 +295,6 @@ class TestDamage:
         return tmp_path / "00001.safetensors"
 
     def found(self, cache_folder):
-        from glot_hf.data.cache_manifest import Manifest
-
         return {name: damage for name, damage in damages(cache_folder, Manifest.read(cache_folder)) if damage}
 
     def test_none(self, shard):
@@ -305,6 +305,19 @@ class TestDamage:
         content[-5] ^= 1
         shard.write_bytes(content)
         assert self.found(shard.parent) == {shard.name: "its states are not those that were written"}
+
+    def test_any_flipped_bit_is_found(self, tmp_path):
+        """Of the header too."""
+        manifest = Manifest.plan({"format_version": 1, "tokens_per_shard": 9, "stored_dtype": "float32"}, [2, 1])
+        (shard,) = manifest.shards
+        write_shard(torch.randn(3, 4), tmp_path, shard, manifest)
+        content = (tmp_path / shard.file).read_bytes()
+        for bit in range(8 * len(content)):
+            changed = bytearray(content)
+            changed[bit // 8] ^= 1 << bit % 8
+            (tmp_path / shard.file).write_bytes(changed)
+            with pytest.raises(ValueError):
+                verify_shard(tmp_path, shard, manifest)
 
     @pytest.mark.parametrize("size", [0, 7, 100, -1])
     def test_a_file_that_was_cut_off_is_refused(self, shard, tiny_bert, tokenizer, size):
