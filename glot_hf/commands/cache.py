@@ -96,7 +96,7 @@ def verify(argv: list[str], summary: str) -> None:
     from transformers.utils import logging
 
     from ..data.cache_folder import damages
-    from ..data.cache_manifest import Manifest
+    from ..data.cache_manifest import FILE_NAME, Manifest
 
     bad = []
     for folder in _caches(argv, "verify", summary):
@@ -104,7 +104,7 @@ def verify(argv: list[str], summary: str) -> None:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still to be checked
             print(error)
-            bad.append(str(error))
+            bad.append(str(folder / FILE_NAME))
             continue
         checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
         found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]

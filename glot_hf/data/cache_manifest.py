@@ -74,7 +74,7 @@ class Manifest:
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be read: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{str(path)!r} is damaged ({error!r}): {mend}") from error
+            raise InputError(f"{str(path)!r} is damaged ({error}): {mend}") from error
         if manifest is None:
             raise InputError(
                 f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: {mend}"
