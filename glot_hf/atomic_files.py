@@ -13,7 +13,8 @@ import psutil
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`.
+    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`. Who
+    may read it is up to the umask, as of any new file.
 
     Processes that write the same file at once each write their own; the last one stays.
     """
@@ -22,6 +23,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         part.mkdir(exist_ok=True)
         write(part / path.name)
+        # The folder's mode is by the umask; that of a file which safetensors writes is not.
+        (part / path.name).chmod(part.stat().st_mode & 0o666)
         _flush(part / path.name)
         (part / path.name).replace(path)
     finally:

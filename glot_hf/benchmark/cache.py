@@ -15,11 +15,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load, save_file
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..configuration_glot import GlotConfig
 from ..data import HiddenStateCache
+from ..data.cache_folder import num_bytes
 from ..data.hidden_states import HiddenStateCollator
 from ..data.stress import matched_texts
 from ..markdown import format_table
@@ -84,7 +84,7 @@ def _compare(
 ) -> Report:
     lengths = next(iter(caches.values())).lengths
     num_rows, tokens = len(lengths), dict.fromkeys(caches, sum(lengths))
-    size = {name: folder_bytes(cache.folder) for name, cache in caches.items()}
+    size = {name: num_bytes(cache.folder) for name, cache in caches.items()}
     size[RELEASED] = released.num_bytes * num_rows // len(released)
     tokens[RELEASED] = sum(lengths[: len(released)])
 
@@ -106,7 +106,7 @@ def _compare(
 
     trainings = {}
     for name, cache in caches.items():
-        memory = [{key: _copied(value) for key, value in cache[index].items()} for index in range(len(cache))]
+        memory = [row | {"hidden_states": row["hidden_states"].clone()} for row in cache]
         for source, dataset in (("disk", cache), ("memory", memory)):
             trainings[f"{name}, from {source}"] = Side(_epoch(dataset, arguments, device))
     training = interleave(trainings, arguments.repeats, device)
@@ -177,11 +177,6 @@ class ReleasedLayout(Sequence[Row]):
         return {name: tensor[index % BATCH_SIZE] for name, tensor in batch.items()}
 
 
-def folder_bytes(folder: Path) -> int:
-    """Of all files in it: states, and what is needed to find them."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def random_batches(dataset: Sequence[Row], seed: int) -> Iterator[list[Row]]:
     order = random.Random(seed).sample(range(len(dataset)), len(dataset))
     for start in range(0, len(order), BATCH_SIZE):
@@ -216,7 +211,3 @@ def _epoch(dataset: Sequence[Row], arguments: Arguments, device: torch.device) -
             optimizer.step()
 
     return epoch
-
-
-def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value

@@ -6,7 +6,9 @@ token graph cached too. Peak memory is that of a process of its own which builds
 steps: all tensors that live at once, of weights, gradients, optimizer, activations and batch.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,7 +65,10 @@ def run(arguments: Arguments) -> Report:
         InputError: the backbone cannot be loaded.
     """
     device = arguments.find_device()
-    _backbone_config(arguments)  # before the processes that load it
+    config = _backbone_config(arguments)  # before the processes that load it
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or math.inf
+    if arguments.length > longest:
+        raise InputError(f"--length {arguments.length} is more than {longest} tokens, which the backbone can take")
     names = side_names(arguments)
     peaks = {}
     for name in logging.tqdm(names, desc="Peak memory"):
@@ -160,18 +165,25 @@ def _head_name(size: int, how: str) -> str:
 def _backbone_config(arguments: Arguments) -> PreTrainedConfig:
     if arguments.backbone is None:
         return BertConfig()
-    try:
+    with _load_errors(arguments):
         return AutoConfig.from_pretrained(arguments.backbone)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"--backbone {arguments.backbone!r} cannot be loaded ({error}): name a repository or a folder"
-        ) from error
 
 
 def _classifier(arguments: Arguments) -> PreTrainedModel:
     if arguments.backbone is None:
         return AutoModelForSequenceClassification.from_config(_backbone_config(arguments))
-    return AutoModelForSequenceClassification.from_pretrained(arguments.backbone, num_labels=2)
+    with _load_errors(arguments):
+        return AutoModelForSequenceClassification.from_pretrained(arguments.backbone, num_labels=2)
+
+
+@contextmanager
+def _load_errors(arguments: Arguments) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--backbone {arguments.backbone!r} cannot be loaded ({error}): name a repository or a folder"
+        ) from error
 
 
 def _on_text(model: nn.Module, arguments: Arguments, device: torch.device) -> Training:

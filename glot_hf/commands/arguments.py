@@ -167,6 +167,20 @@ class TrainingCacheArguments(CacheArguments):
         metadata={"help": "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."},
     )
 
+    def require_possible(self, typed: set[str]) -> None:
+        """
+        Args:
+            typed (`set[str]`): as from [`typed_options`].
+
+        Raises:
+            InputError: there is no cache, but an option of it.
+        """
+        for option in dataclasses.fields(CacheArguments):
+            if not self.cache and option.name in typed:
+                raise InputError(
+                    f"--{option.name} is about the cache, and --no_cache goes without: leave one of them out"
+                )
+
 
 @dataclass
 class FinetuningArguments:

@@ -22,21 +22,20 @@ def load_backbone_and_tokenizer(
     arguments: BackboneArguments, load_kwargs: dict[str, Any]
 ) -> tuple[Any, Any, str | None]:
     """
-    A frozen backbone, on the accelerator if there is one, its tokenizer, and the commit they are of.
+    A frozen backbone, on this process's accelerator if there is one, its tokenizer, and the commit they are of.
 
     Raises:
         InputError: one of them cannot be loaded.
     """
-    import torch
-
     from ..backbone_glot import load_backbone, pin_revision
+    from ..processes import find_processes
 
     with user_errors():
         name, gguf_file = arguments.backbone, load_kwargs.get("gguf_file")
         revision = pin_revision(name, arguments.backbone_revision, gguf_file)
         backbone = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
-        if torch.accelerator.is_available() and backbone.device.type == "cpu":
-            backbone.to(torch.accelerator.current_accelerator())
+        if backbone.device.type == "cpu":
+            backbone.to(find_processes().device)
         return backbone, load_tokenizer(name, revision, load_kwargs), revision
 
 

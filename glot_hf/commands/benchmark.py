@@ -67,12 +67,10 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
 
 def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
     """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
-    from ..data.tasks import find_task
-    from .texts import training_examples
+    from .texts import max_length_of, training_examples
 
-    default = find_task(data.task).max_length if data.task is not None else 128
-    max_length = data.max_length or default
-    if data.task is None and data.train_file is None:
+    max_length = max_length_of(data)
+    if data == DataArguments(max_length=data.max_length):
         return None, max_length
     examples, *_ = training_examples(data, seed)
     texts = list(examples["text"])

@@ -15,7 +15,7 @@ from .arguments import (
     DataArguments,
     LayerArguments,
     head_options,
-    require_positive,
+    user_errors,
 )
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 
@@ -50,8 +50,6 @@ def build(argv: list[str], summary: str) -> None:
     )
     backbone, data, layers, cache = parser.parse(argv)
     require_backbone(backbone)
-    if data.max_train_rows is not None:
-        require_positive(data.max_train_rows, "--max_train_rows")
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
 
@@ -79,7 +77,7 @@ def info(argv: list[str], summary: str) -> None:
         try:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still worth a look
-            print(f"  {error}")
+            print(f"  {error}\n  size      {format_bytes(size)}\n")
             continue
         key, done, shards = manifest.key, finished_shards(folder, manifest), len(manifest.shards)
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))
@@ -98,7 +96,7 @@ def verify(argv: list[str], summary: str) -> None:
     from transformers.utils import logging
 
     from ..data.cache_folder import damages
-    from ..data.cache_manifest import Manifest
+    from ..data.cache_manifest import FILE_NAME, Manifest
 
     bad = []
     for folder in _caches(argv, "verify", summary):
@@ -106,7 +104,7 @@ def verify(argv: list[str], summary: str) -> None:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still to be checked
             print(error)
-            bad.append(str(error))
+            bad.append(str(folder / FILE_NAME))
             continue
         checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
         found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]
@@ -125,7 +123,8 @@ def clear(argv: list[str], summary: str) -> None:
 
     folders, total = _caches(argv, "clear", summary), 0
     for folder in folders:
-        freed = clear_folder(folder)
+        with user_errors():  # a folder that is somebody else's
+            freed = clear_folder(folder)
         total += freed
         print(f"deleted {folder}, {format_bytes(freed)}")
     print(f"{len(folders)} caches deleted, {format_bytes(total)} freed")
@@ -136,7 +135,7 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     Those that are asked for.
 
     Raises:
-        InputError: a folder was named that neither is a cache nor holds one.
+        InputError: a folder was named that neither is a cache nor holds one, or that cannot be read.
     """
     from ..data.cache_folder import find_caches
     from ..data.hidden_state_cache import DEFAULT_ROOT
@@ -144,9 +143,10 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
     parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
     (rest,) = parser.parse(argv)
-    if rest.folder is None:
-        return find_caches(DEFAULT_ROOT) if DEFAULT_ROOT.is_dir() else []
-    found = find_caches(Path(rest.folder))
-    if not found:
+    if rest.folder is None and not DEFAULT_ROOT.is_dir():
+        return []
+    with user_errors():
+        found = find_caches(DEFAULT_ROOT if rest.folder is None else Path(rest.folder))
+    if rest.folder is not None and not found:
         raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
     return found

@@ -2,7 +2,7 @@
 """`glot-hf reproduce`: the paper's comparison of poolings, every one tuned alike, over tasks and seeds."""
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from .arguments import (
     require_distinct,
     require_positive,
     require_rates,
+    typed_options,
 )
 from .backbone import require_backbone
 from .variants import load_backbone_of, parse_variants
@@ -107,6 +108,12 @@ def run(argv: list[str]) -> None:
         if None in (arguments.train_file, arguments.validation_file) or arguments.protocol == "released":
             raise InputError(f"the task {EMBEDDING} needs --train_file and --validation_file, and --protocol tuned")
         contrastive.require_possible(options)
+    else:
+        for name in ("train_file", "validation_file", *(option.name for option in fields(ContrastiveArguments))):
+            if name in typed_options(argv):
+                raise InputError(f"--{name} belongs to the task {EMBEDDING}: add that to --tasks, or leave it out")
+    if arguments.tasks == [EMBEDDING] and arguments.data_dir is not None:
+        raise InputError(f"--data_dir holds tasks, but the task {EMBEDDING} reads --train_file: leave one of them out")
     reproduce(backbone, arguments, options, contrastive, cache)
 
 

@@ -12,7 +12,7 @@ from ..data.tables import load_table
 from ..data.tasks import find_task
 from ..errors import InputError
 from ..training_record import TrainingRecord
-from .arguments import DataArguments
+from .arguments import DataArguments, require_positive
 
 
 VALIDATION_SHARE = 0.1
@@ -37,6 +37,8 @@ def training_examples(
         InputError: see the messages.
     """
     _require_one_source(data, data.train_file, data.task, "--train_file")
+    if data.max_train_rows is not None:
+        require_positive(data.max_train_rows, "--max_train_rows")
     if data.task is not None:
         task = find_task(data.task)
         train = task.examples("train", data.data_dir, data.max_train_rows)

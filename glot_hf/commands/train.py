@@ -16,7 +16,6 @@ from .arguments import (
     HeadArguments,
     TrainingCacheArguments,
     head_options,
-    require_positive,
     typed_options,
     user_errors,
 )
@@ -40,8 +39,7 @@ def run(argv: list[str]) -> None:
     )
     backbone, data, head, finetuning, contrastive, cache, arguments = parser.parse(argv)
     require_backbone(backbone)
-    if data.max_train_rows is not None:
-        require_positive(data.max_train_rows, "--max_train_rows")
+    cache.require_possible(typed_options(argv))
     options, command = head_options(head), ["glot-hf", "train", *argv]
     if data.task == EMBEDDING:
         _require_embedding_options(options, finetuning)

@@ -1,14 +1,13 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Hidden-state caches as folders on the disk: find them, check them, delete them."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
 from .cache_manifest import FILE_NAME, Manifest
-from .cache_shard import verify_shard
+from .cache_shard import is_shard, verify_shard
 
 
 def find_caches(folder: Path) -> list[Path]:
@@ -24,12 +23,15 @@ def find_caches(folder: Path) -> list[Path]:
 
 
 def _is_cache(folder: Path) -> bool:
-    """Of whatever format: one of another version can be deleted too. Not every manifest.json is ours."""
+    """
+    Of whatever format, and damaged or not: all of them can be deleted. Not every manifest.json is ours: what is left
+    of it says so, or else a shard beside it does.
+    """
     try:
-        stored = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        return "format_version" in stored["key"] and "digest" in stored
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        manifest = (folder / FILE_NAME).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        manifest = ""
+    return '"key": {"format_version": ' in manifest or any(map(is_shard, _shards(folder)))
 
 
 def finished_shards(folder: Path, manifest: Manifest) -> int:
@@ -64,4 +66,8 @@ def clear(folder: Path) -> int:
 
 def _own(folder: Path) -> list[Path]:
     """Shards, what was left half-written, the manifest."""
-    return [*folder.glob("[0-9]*.safetensors"), *folder.glob(".*.part"), folder / FILE_NAME]
+    return [*_shards(folder), *folder.glob(".*.part"), folder / FILE_NAME]
+
+
+def _shards(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.safetensors") if path.stem.isdecimal()]

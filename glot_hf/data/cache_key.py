@@ -3,6 +3,8 @@
 
 import hashlib
 import json
+import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -65,7 +67,7 @@ def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str)
     if different := differences(stored, wanted):
         raise InputError(
             f"{where!r} holds hidden states with another {different}: name another folder, or delete this one with "
-            f"`glot-hf cache clear {where}`"
+            f"`glot-hf cache clear {shlex.quote(where)}`"
         )
 
 
@@ -104,18 +106,33 @@ def hash_weights(model: torch.nn.Module) -> str:
     """
     found = hashlib.sha256()
     tensors = {**model.state_dict(), **dict(model.named_buffers())}  # rotary frequencies are not in the former
-    for name, tensor in sorted(tensors.items()):
-        if isinstance(tensor, torch.Tensor):
-            if tensor.is_meta:
-                raise ValueError(
-                    f"the weight {name!r} is not in memory, so the states cannot be told from those of other weights: "
-                    "load the backbone without offloading, or go without a cache"
-                )
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(_bytes(tensor))
-        else:  # such as the packed weights of quantized layers
-            found.update(f"{name} {tensor!r}".encode())
+    for name, value in sorted(tensors.items()):
+        for part in _parts(value):
+            if isinstance(part, torch.Tensor):
+                if part.is_meta:
+                    raise ValueError(
+                        f"the weight {name!r} is not in memory, so the states cannot be told from those of other "
+                        "weights: load the backbone without offloading, or go without a cache"
+                    )
+                found.update(f"{name} {part.dtype} {tuple(part.shape)}".encode())
+                found.update(_bytes(part.dequantize() if part.is_quantized else part))
+            else:
+                found.update(f"{name} {part!r}".encode())
     return found.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """The plain tensors that a weight consists of, of a quantized layer several, and what is said beside them."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _parts(part)
+    elif hasattr(value, "__tensor_flatten__"):
+        names, context = value.__tensor_flatten__()
+        for name in names:
+            yield from _parts(getattr(value, name))
+        yield context
+    else:
+        yield value
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,6 +2,7 @@
 """The manifest of a hidden-state cache: what it is of, and which text is where."""
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -60,34 +61,37 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """
         Raises:
-            InputError: the folder has no manifest, or one that is damaged or of another format.
+            InputError: the folder has no manifest, or one that cannot be read, is damaged or of another format.
         """
         path = folder / FILE_NAME
-        if not path.is_file():
-            raise InputError(f"{str(folder)!r} holds no hidden states: it has no {FILE_NAME}")
+        mend = f"delete it with `glot-hf cache clear {shlex.quote(str(folder))}`, and the states are computed again"
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             version = stored["key"]["format_version"]
-            if version != FORMAT_VERSION:
-                raise InputError(
-                    f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: delete the "
-                    "folder, and the states are computed again"
-                )
-            manifest = cls(stored["key"], stored["lengths"], [Shard(**shard) for shard in stored["shards"]])
-            sums = [sum(manifest.lengths[text] for text in texts) for texts in manifest.texts]
-            if stored["digest"] != digest(manifest.key) or sums != [shard.num_tokens for shard in manifest.shards]:
-                raise ValueError("its numbers contradict each other")
-        except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+            manifest = cls.plan(stored["key"], stored["lengths"]) if version == FORMAT_VERSION else None
+        except FileNotFoundError as error:
+            raise InputError(f"{str(folder)!r} holds no hidden states: it has no {FILE_NAME}") from error
+        except OSError as error:
+            raise InputError(f"{str(path)!r} cannot be read: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{str(path)!r} is damaged ({error}): {mend}") from error
+        if manifest is None:
             raise InputError(
-                f"{str(path)!r} is damaged ({error}): delete its folder, and the states are computed again"
-            ) from error
+                f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: {mend}"
+            )
+        if manifest._stored != stored:
+            raise InputError(f"{str(path)!r} is damaged (its numbers contradict each other): {mend}")
         return manifest
 
     def write(self, folder: Path) -> None:
-        stored = json.dumps({"digest": self.digest, **asdict(self)})
+        stored = json.dumps(self._stored)
         write_atomically(folder / FILE_NAME, lambda part: part.write_text(stored + "\n", encoding="utf-8"))
+
+    @property
+    def _stored(self) -> dict[str, Any]:
+        # asdict(self) would copy the lengths one by one
+        shards = [asdict(shard) for shard in self.shards]
+        return {"digest": self.digest, "key": self.key, "lengths": self.lengths, "shards": shards}
 
     @property
     def digest(self) -> str:

@@ -1,8 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The hidden states of a frozen backbone on the disk: computed once, read by every epoch and every head."""
 
-import copy
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -113,6 +113,9 @@ class HiddenStateCache(Dataset):
         dtype = _stored_dtype(backbone.dtype if dtype is None else dtype)
         if max_length is None and tokenizer.model_max_length < LARGE_INTEGER:  # else it has none
             max_length = tokenizer.model_max_length
+        shortest = tokenizer.num_special_tokens_to_add() + 1
+        if max_length is not None and max_length < shortest:  # tokenizers do not cut there, and do not say so
+            raise InputError(f"max_length {max_length} has no room for a text: give {shortest} or more")
         texts = _distinct_texts(_columns(examples))
         key = make_key(backbone, tokenizer, texts, revision, layers, max_length, dtype, tokens_per_shard)
         folder = Path(root or DEFAULT_ROOT, digest(key)[:16]) if folder is None else Path(folder)
@@ -156,7 +159,8 @@ class HiddenStateCache(Dataset):
 
     def select(self, indices: Iterable[int]) -> "HiddenStateCache":
         """These rows, of the same files."""
-        selection = copy.copy(self)
+        selection = object.__new__(HiddenStateCache)
+        selection.__dict__.update(self.__dict__)  # copy.copy would map every file once more
         indices = list(indices)
         selection._rows = [rows[indices] for rows in self._rows]
         selection._labels = None if self._labels is None else [self._labels[index] for index in indices]
@@ -181,8 +185,8 @@ class HiddenStateCache(Dataset):
                 self._shards.append(open_shard(self.folder, shard, self.manifest))
             except ValueError as error:
                 raise InputError(
-                    f"{str(self.folder / shard.file)!r} cannot be used: {error}; delete it, and the next "
-                    "HiddenStateCache.build makes it again"
+                    f"{str(self.folder / shard.file)!r} cannot be used: {error}. Delete what `glot-hf cache verify "
+                    f"{shlex.quote(str(self.folder))}` finds damaged, and the next build makes it again"
                 ) from error
 
     def __getstate__(self) -> dict[str, Any]:
@@ -219,13 +223,19 @@ def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:
     As lists, those that are read; a datasets.Dataset gives them as a mapping when sliced.
 
     Raises:
-        InputError: there is no column `text`.
+        InputError: there is no column `text`, or one of another length.
     """
     table = examples if isinstance(examples, Mapping) else examples[:]
     if not isinstance(table, Mapping) or "text" not in table:
         found = f"columns {list(table)}" if isinstance(table, Mapping) else f"a {type(table).__name__}"
         raise InputError(f"the examples are {found}: give a Dataset or a mapping with the column 'text'")
-    return {name: list(table[name]) for name in ("text", "text_pair", "labels") if name in table}
+    columns = {name: list(table[name]) for name in ("text", "text_pair", "labels") if name in table}
+    for name, cells in columns.items():
+        if len(cells) != len(columns["text"]):
+            raise InputError(
+                f"the examples have {len(columns['text'])} 'text', but {len(cells)} {name!r}: give each row both"
+            )
+    return columns
 
 
 def _distinct_texts(columns: dict[str, list]) -> list[str]:

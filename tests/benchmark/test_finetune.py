@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from glot_hf.benchmark.finetune import FULL, LORA, Arguments, build, side_names
+from glot_hf.errors import InputError
 
 
 @pytest.fixture
@@ -17,6 +20,12 @@ def test_every_side_is_measured(benchmark, same_process, backbone, tmp_path):
         assert len(side["seconds"]) == 2
         assert side["times_less_than_lora"].keys() == {"parameters", "memory", "time"}
     assert record["sides"][LORA]["times_less_than_lora"]["parameters"] == 1
+
+
+def test_a_backbone_without_its_weights(backbone):
+    Path(backbone, "model.safetensors").unlink()
+    with pytest.raises(InputError, match="cannot be loaded.*name a repository or a folder"):
+        build(FULL, Arguments(backbone=backbone, device="cpu"))
 
 
 def test_what_each_side_trains(backbone, tiny_bert):

@@ -1,19 +1,25 @@
 """`glot-hf cache`, and what the cache does to `train`."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from glot_hf.backbone_glot import run_backbone
+from glot_hf.commands.arguments import BackboneArguments
+from glot_hf.commands.backbone import load_backbone_and_tokenizer
 from glot_hf.commands.main import main
 from glot_hf.data.hidden_state_cache import HiddenStateCache
 from glot_hf.training import HeadTrainer
 
 
-FILMS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood", "--cache_dir", "states")
-PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--cache_dir", "states")
+FILM_TEXTS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood")
+PAIR_TEXTS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b")
+CACHE = ("--cache_dir", "states")
+FILMS, PAIRS = (*FILM_TEXTS, *CACHE), (*PAIR_TEXTS, *CACHE)
 
 
 @pytest.fixture
@@ -40,6 +46,10 @@ def results(folder="head"):
         return json.load(file)
 
 
+def _manifest(folder):
+    return (folder / "manifest.json").read_text()
+
+
 def the_cache(files):
     (folder,) = (files / "states").iterdir()
     return folder
@@ -55,13 +65,21 @@ class TestTraining:
         assert train(*FILMS, "--overwrite_output_dir", "--seed", "7") == 0
         assert sum(backbone_runs["cache"]) == 40  # other rows are held out, of the same texts
 
-    def test_without_a_cache(self, files, train, backbone_runs):
-        assert train(*FILMS, "--no_cache") == 0
+    def test_without_a_cache(self, files, train, backbone_runs, monkeypatch):
+        monkeypatch.setattr("glot_hf.data.hidden_state_cache.DEFAULT_ROOT", files / "states")
+        assert train(*FILM_TEXTS, "--no_cache") == 0
         assert not (files / "states").exists() and not backbone_runs["cache"] and backbone_runs["live"]
 
-    @pytest.mark.parametrize("data", [FILMS, PAIRS])
+    @pytest.mark.parametrize(
+        "option", [("--cache_dir", "states"), ("--cache_dtype", "float16"), ("--tokens-per-batch=64",)]
+    )
+    def test_options_of_a_cache_that_there_is_not(self, train, error_line, option):
+        line = error_line(train(*FILM_TEXTS, "--no_cache", *option))
+        assert "is about the cache, and --no_cache goes without: leave one of them out" in line
+
+    @pytest.mark.parametrize("data", [FILM_TEXTS, PAIR_TEXTS])
     def test_it_ends_with_the_head_of_a_run_without(self, train, data):
-        train(*data, "--output_dir", "cached", "--max_steps", "5")
+        train(*data, *CACHE, "--output_dir", "cached", "--max_steps", "5")
         train(*data, "--output_dir", "live", "--max_steps", "5", "--no_cache")
         cached, live = (load_file(f"{name}/model.safetensors") for name in ("cached", "live"))
         for name in live:
@@ -119,6 +137,13 @@ class TestTheCommand:
         assert train(*FILMS) == 0
         assert sum(backbone_runs["cache"]) == 40 and len(list((files / "states").iterdir())) == 1
 
+    def test_the_backbone_goes_where_the_process_belongs(self, minilm_path, monkeypatch):
+        """Of several processes on a machine, each to its own accelerator."""
+        mine = type("Process", (), {"device": torch.device("meta")})
+        monkeypatch.setattr("glot_hf.processes.find_processes", lambda: mine)
+        model, _, _ = load_backbone_and_tokenizer(BackboneArguments(minilm_path), {})
+        assert model.device == mine.device
+
     def test_info(self, build, files, capsys):
         assert build() == build(*FILMS, "--cache_dtype", "float16", "--backbone_layers", "2") == 0
         capsys.readouterr()
@@ -150,11 +175,53 @@ class TestTheCommand:
         (the_cache(files) / "mine.txt").write_text("kept")
         (files / "other").mkdir()
         (files / "other" / "manifest.json").write_text('{"name": "an extension"}')
+        for folder in (files / "other", the_cache(files)):
+            save_file({"weight": torch.ones(2)}, folder / "7b.safetensors")
+        save_file({"weight": torch.ones(2)}, files / "other" / "00000.safetensors")
         assert "neither is nor holds a cache" in error_line(main(["cache", "clear", "other"]))
         assert main(["cache", "clear", "states"]) == 0
         assert "1 caches deleted" in capsys.readouterr().out
-        assert [path.name for path in the_cache(files).iterdir()] == ["mine.txt"]
-        assert (files / "other" / "manifest.json").exists()
+        assert {path.name for path in the_cache(files).iterdir()} == {"mine.txt", "7b.safetensors"}
+        assert len(list((files / "other").iterdir())) == 3
+
+    @pytest.mark.parametrize("damage", ["cut off", "empty", "missing", "of an extension"])
+    def test_a_damaged_manifest_does_not_hide_its_cache(self, build, files, error_line, capsys, damage):
+        assert build() == 0 == build(*FILMS, "--max_length", "5")
+        damaged = next(folder for folder in (files / "states").iterdir() if '"max_length": 5' in _manifest(folder))
+        manifest = damaged / "manifest.json"
+        if damage == "missing":
+            manifest.unlink()
+        else:
+            contents = {"cut off": _manifest(damaged)[:-9], "empty": "", "of an extension": '{"name": "an extension"}'}
+            manifest.write_text(contents[damage])
+        wrong = {"missing": "it has no manifest.json"}.get(damage, "is damaged (")
+        capsys.readouterr()
+        assert main(["cache", "info", "states"]) == 0
+        output = capsys.readouterr().out
+        assert wrong in output and "2 caches" in output and "texts cut at 128 tokens" in output
+        assert main(["cache", "verify", "states"]) == 2
+        found = capsys.readouterr()
+        assert wrong in found.out and "all 1 shards are whole" in found.out and "damaged or missing: 1" in found.err
+        assert main(["cache", "clear", str(damaged)]) == 0
+        assert not damaged.exists() and len(list((files / "states").iterdir())) == 1
+
+    def test_a_manifest_that_was_cut_off_before_the_first_shard(self, build, files, capsys):
+        assert build() == 0
+        folder = the_cache(files)
+        (folder / "manifest.json").write_text(_manifest(folder)[:200])
+        (folder / "00000.safetensors").unlink()
+        assert main(["cache", "info", "states"]) == 0 and "1 caches" in capsys.readouterr().out
+        assert main(["cache", "clear", "states"]) == 0 and not folder.exists()
+
+    @pytest.mark.parametrize("action", ["info", "clear"])
+    def test_of_somebody_else(self, build, files, error_line, monkeypatch, action):
+        assert build() == 0
+
+        def refuse(path, **options):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, {"info": "iterdir", "clear": "unlink"}[action], refuse)
+        assert "Permission denied: 'states" in error_line(main(["cache", action, "states"]))
 
     def test_of_an_older_format(self, build, files, capsys):
         assert build() == 0
@@ -180,6 +247,7 @@ class TestTheCommand:
             (("biuld",), "there is no action 'biuld': the actions are build, info, verify, clear"),
             (("info", "nowhere"), "there is no folder 'nowhere'"),
             (("verify", "."), "'.' neither is nor holds a cache"),
+            (("clear", ""), "'' neither is nor holds a cache"),  # such as a variable of the shell that is not set
             (("build", "--task", "cola"), "--backbone is missing"),
             (("build", "--backbone", "x", "--train_file", "missing.csv"), "there is no file 'missing.csv'"),
             (("build", "--backbone", "x", *FILMS, "--cache_dtype", "int8"), "invalid choice: 'int8'"),

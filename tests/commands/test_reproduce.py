@@ -196,6 +196,12 @@ def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduc
         (["--batch_size", "0"], "--batch_size 0 is not positive"),
         (["--protocol", "released", "--learning_rates", "1e-3", "1e-4"], "chooses no learning rate"),
         (["--protocol", "mine"], "mine"),
+        (["--train_file", "pairs.tsv"], "--train_file belongs to the task embedding: add that to --tasks"),
+        (["--temperature", "0.1"], "--temperature belongs to the task embedding"),
+        (
+            ["--tasks", "embedding", "--train_file", "pairs.tsv", "--validation_file", "pairs.tsv"],
+            "--data_dir holds tasks, but the task embedding reads --train_file",
+        ),
     ],
 )
 def test_mistakes(reproduce, error_line, options, message):

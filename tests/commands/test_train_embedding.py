@@ -29,7 +29,8 @@ def train_pairs(files, train):
     write("scored.tsv", "sentence1\tsentence2\tscore\n" + "\n".join(scored) + "\n")
 
     def run(*options):
-        return train("--task", "embedding", "--cache_dir", "states", *options)
+        cache = () if "--no_cache" in options else ("--cache_dir", "states")
+        return train("--task", "embedding", *cache, *options)
 
     return run
 
@@ -120,6 +121,7 @@ def test_nested_sizes_and_dot_products(train_pairs):
         ((*TRIPLETS, "--matryoshka_sizes", "8", "--projection_size", "8"), "not between 1 and 7"),
         ((*TRIPLETS, "--temperature", "0"), "--temperature 0.0 is not positive"),
         ((*TRIPLETS, "--num_negatives", "-1"), "--num_negatives -1 is negative"),
+        ((*TRIPLETS, "--max_length", "0"), "--max_length 0 is not between 3 and 512"),
         ((*TRIPLETS, "--negative_column", "nope"), "there is no column 'nope' for --negative_column"),
         (("--train_file", "positives.tsv"), "name it with --text_column"),
         ((*TRIPLETS, "--learning_rate", "1e30", "--similarity", "dot"), "train with a smaller one"),

@@ -15,6 +15,9 @@ from glot_hf import GlotForSequenceClassification
 from glot_hf.backbone_glot import run_backbone
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.cache_folder import damages
+from glot_hf.data.cache_key import hash_weights
+from glot_hf.data.cache_manifest import Manifest
+from glot_hf.data.cache_shard import verify_shard, write_shard
 from glot_hf.data.hidden_state_cache import cache_splits
 from glot_hf.data.hidden_states import HiddenStateCollator
 from glot_hf.errors import InputError
@@ -112,7 +115,7 @@ class TestReading:
         selection = cache.select([5, 2])
         assert len(selection) == 2 and [row["labels"] for row in selection] == [5, 2]
         assert selection.lengths == [cache.lengths[5], cache.lengths[2]]
-        assert torch.equal(selection[0]["hidden_states"], cache[5]["hidden_states"])
+        assert selection[0]["hidden_states"].data_ptr() == cache[5]["hidden_states"].data_ptr()  # mapped once
 
     def test_splits_share_one_cache(self, tiny_bert, tokenizer, tmp_path):
         splits = {"train": {"text": TEXTS[:30]}, "eval": {"text": TEXTS[25:]}}
@@ -183,6 +186,31 @@ class TestAnInterruptedBuild:
         build(tiny_bert, tokenizer, tmp_path)
         assert not dead.exists() and living.exists()
 
+    def test_a_full_disk_is_said_and_leaves_nothing_half_written(self, tiny_bert, tokenizer, tmp_path):
+        import resource
+
+        cache = build(tiny_bert, tokenizer, tmp_path / "whole")
+        smallest, *_ = sorted(path.stat().st_size for path in cache.folder.glob("*.safetensors"))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (smallest - 1, limits[1]))
+        try:
+            with pytest.raises(InputError, match=r"00000.safetensors cannot be written to .*: make room there"):
+                build(tiny_bert, tokenizer, tmp_path / "full")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in (tmp_path / "full").iterdir()] == ["manifest.json"]
+        assert len(build(tiny_bert, tokenizer, tmp_path / "full")) == 40
+
+    @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+    def test_who_may_read_its_files_is_up_to_the_umask(self, tiny_bert, tokenizer, tmp_path, umask):
+        before = os.umask(umask)
+        try:
+            cache = build(tiny_bert, tokenizer, tmp_path)
+        finally:
+            os.umask(before)
+        modes = {path.stat().st_mode & 0o777 for path in cache.folder.iterdir()}
+        assert modes == {0o666 & ~umask}
+
     def test_an_error_leaves_nothing_half_written(self, tiny_bert, tokenizer, tmp_path, monkeypatch):
         save = "glot_hf.data.cache_shard.save_file"
         monkeypatch.setattr(save, lambda tensors, path, metadata: path.touch() or 1 / 0)
@@ -218,6 +246,15 @@ class TestAnotherKey:
             tiny_bert.encoder.layer[1].output.dense.bias[3] += 1e-6
         with pytest.raises(InputError, match="another weights"):
             build(tiny_bert, tokenizer, cache.folder)
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+    def test_of_weights_that_are_packed(self, tiny_bert):
+        """What is printed of a tensor leaves out its middle."""
+        keys = set()
+        for weight in (0.0, 0.0, 0.01):
+            tiny_bert.encoder.layer[1].intermediate.dense.weight.data[15, 15] = weight
+            keys.add(hash_weights(torch.ao.quantization.quantize_dynamic(tiny_bert, {torch.nn.Linear})))
+        assert len(keys) == 2
 
     def test_of_the_configuration(self, cache, tiny_bert, tokenizer):
         tiny_bert.config.layer_norm_eps = 1e-5
@@ -258,8 +295,6 @@ class TestDamage:
         return tmp_path / "00001.safetensors"
 
     def found(self, cache_folder):
-        from glot_hf.data.cache_manifest import Manifest
-
         return {name: damage for name, damage in damages(cache_folder, Manifest.read(cache_folder)) if damage}
 
     def test_none(self, shard):
@@ -271,11 +306,26 @@ class TestDamage:
         shard.write_bytes(content)
         assert self.found(shard.parent) == {shard.name: "its states are not those that were written"}
 
+    def test_any_flipped_bit_is_found(self, tmp_path):
+        """Of the header too."""
+        manifest = Manifest.plan({"format_version": 1, "tokens_per_shard": 9, "stored_dtype": "float32"}, [2, 1])
+        (shard,) = manifest.shards
+        write_shard(torch.randn(3, 4), tmp_path, shard, manifest)
+        content = (tmp_path / shard.file).read_bytes()
+        for bit in range(8 * len(content)):
+            changed = bytearray(content)
+            changed[bit // 8] ^= 1 << bit % 8
+            (tmp_path / shard.file).write_bytes(changed)
+            with pytest.raises(ValueError):
+                verify_shard(tmp_path, shard, manifest)
+
     @pytest.mark.parametrize("size", [0, 7, 100, -1])
     def test_a_file_that_was_cut_off_is_refused(self, shard, tiny_bert, tokenizer, size):
         shard.write_bytes(shard.read_bytes()[:size])
         assert "it cannot be read" in self.found(shard.parent)[shard.name]
-        with pytest.raises(InputError, match="delete it, and the next"):
+        with pytest.raises(
+            InputError, match=f"cannot be used.*Delete what `glot-hf cache verify {shard.parent}` finds"
+        ):
             build(tiny_bert, tokenizer, shard.parent)
         shard.unlink()
         build(tiny_bert, tokenizer, shard.parent)
@@ -291,7 +341,7 @@ class TestDamage:
         with pytest.raises(InputError, match="it is of another cache"):
             build(tiny_bert, tokenizer, shard.parent)
 
-    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key"])
+    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key", "a shard less"])
     def test_a_damaged_manifest(self, shard, tiny_bert, tokenizer, kind):
         manifest = shard.parent / "manifest.json"
         stored = json.loads(manifest.read_text())
@@ -299,6 +349,8 @@ class TestDamage:
             stored["lengths"][3] += 1
         if kind == "another key":
             stored["key"]["layers"] = 1
+        if kind == "a shard less":
+            del stored["shards"][-1]
         text = {"cut off": json.dumps(stored)[:-9], "empty": ""}.get(kind, json.dumps(stored))
         manifest.write_text(text)
         with pytest.raises(InputError, match="is damaged"):
@@ -339,6 +391,9 @@ class TestMistakes:
             ({"dtype": "int8"}, "stored in int8: valid are float32, float16, bfloat16"),
             ({"tokens_per_batch": 0}, "tokens_per_batch 0 is not positive"),
             ({"tokens_per_shard": -1}, "tokens_per_shard -1 is not positive"),
+            ({"max_length": 0}, "max_length 0 has no room for a text: give 1 or more"),
+            ({"examples": {"text": ["w1", "w2"], "text_pair": ["w3"]}}, "have 2 'text', but 1 'text_pair'"),
+            ({"examples": {"text": ["w1"], "labels": [0, 1]}}, "have 1 'text', but 2 'labels'"),
             ({"examples": {"text": ["w1", None]}}, "row 2: 'text' holds None, which is not text"),
             (
                 {"examples": ["w1", "w2"]},
@@ -350,6 +405,10 @@ class TestMistakes:
     def test_of_options(self, tiny_bert, tokenizer, tmp_path, options, message):
         with pytest.raises(InputError, match=message):
             build(tiny_bert, tokenizer, tmp_path, **options)
+
+    def test_a_length_that_special_tokens_fill(self, tiny_bert, minilm_tokenizer, tmp_path):
+        with pytest.raises(InputError, match="max_length 2 has no room for a text: give 3 or more"):
+            build(tiny_bert, minilm_tokenizer, tmp_path, max_length=2)
 
     def test_a_backbone_with_dropout(self, tiny_bert, tokenizer, tmp_path):
         with pytest.raises(ValueError, match=r"training mode.*eval\(\)"):

@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification
+from glot_hf.data.cache_key import hash_weights
 
 
 pytestmark = pytest.mark.slow
@@ -69,6 +70,18 @@ def test_a_head_comes_back(backbone_path, quantization, is_loaded, tmp_path):
     reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head")
     assert kind_of_weights(reloaded) is kind_of_weights(model)
     torch.testing.assert_close(logits(reloaded), logits(model), rtol=0, atol=1e-6)  # the last bits are the kernels'
+
+
+def test_its_states_are_cached_by_all_of_its_weights(backbone_path, quantization):
+    def key():
+        return hash_weights(AutoModel.from_pretrained(backbone_path, quantization_config=quantization))
+
+    first = key()
+    assert key() == first
+    backbone = LlamaModel.from_pretrained(backbone_path)
+    backbone.layers[1].mlp.up_proj.weight.data[64, 32] += 0.02
+    backbone.save_pretrained(backbone_path)
+    assert key() != first
 
 
 def test_the_head_trains_in_float32(backbone_path, quantization, tmp_path):
