@@ -59,7 +59,7 @@ def train_embedding(
     metric = main_metric(validation)
     if "metric_for_best_model" not in typed_options(command):
         arguments.metric_for_best_model, arguments.greater_is_better = metric, True
-    max_length = data.max_length or MAX_LENGTH
+    max_length = MAX_LENGTH if data.max_length is None else data.max_length
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotModel, backbone, **options)
