@@ -16,7 +16,7 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
         backbone_kwargs (`dict`, *optional*): for loading the backbone.
 
     Returns:
-        The model with its backbone and the tokenizer; both without where no backbone is recorded, the tokenizer None.
+        The model with its backbone, and the tokenizer; where no backbone is recorded, the model alone, and None.
 
     Raises:
         InputError: there is no head, or no tokenizer can be found for it.
