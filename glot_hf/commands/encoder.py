@@ -46,7 +46,7 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     from ..backbone_glot import device_of
     from ..modeling_glot import GlotModel
 
-    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
     with user_errors(RuntimeError, SafetensorError):
         if arguments.model is None:
             model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
