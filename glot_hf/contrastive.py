@@ -8,6 +8,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import InputError
 from .processes_glot import sum_over_processes
 
 
@@ -26,11 +27,18 @@ class ContrastiveLoss:
         similarity (`str`): "cosine", or "dot": what the released code trains with.
         matryoshka_sizes (`tuple[int, ...]`): also train the first so many dimensions (Kusupati et al., 2022); the loss
             is the mean over these and the whole vector.
+
+    Raises:
+        InputError: there is no such similarity; when it is called, also if a size is not below the vector's.
     """
 
     temperature: float = 0.07
     similarity: str = "cosine"
     matryoshka_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if self.similarity not in ("cosine", "dot"):
+            raise InputError(f"there is no similarity {self.similarity!r}: valid are 'cosine' and 'dot'")
 
     def __call__(self, vectors: Tensor, text_ids: Tensor) -> Tensor:
         """
@@ -43,7 +51,10 @@ class ContrastiveLoss:
             `Tensor`: a scalar, the same on all processes.
         """
         vectors, text_ids = _gather(vectors), _gather(text_ids)
-        sizes = (*self.matryoshka_sizes, vectors.shape[-1])
+        width = vectors.shape[-1]
+        if not all(0 < size < width for size in self.matryoshka_sizes):
+            raise InputError(f"matryoshka_sizes {self.matryoshka_sizes} are not all between 1 and {width - 1}")
+        sizes = (*self.matryoshka_sizes, width)
         return torch.stack([self._of_size(vectors[..., :size], text_ids) for size in sizes]).mean()
 
     def _of_size(self, vectors: Tensor, text_ids: Tensor) -> Tensor:

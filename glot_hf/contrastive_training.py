@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import TrainOutput
 
@@ -38,8 +37,7 @@ class ContrastiveTrainer(HeadTrainer):
         if any(True for _ in self.model.head.buffers()):
             self.model.train()
             with torch.no_grad():
-                # Each process reads all rows: DDP, which would share the statistics out, takes no such model.
-                for batch in DataLoader(self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator):
+                for batch in self.get_train_dataloader():
                     self._vectors(self.model, self._prepare_inputs(batch))
         return TrainOutput(global_step=0, training_loss=0.0, metrics={})
 

@@ -38,7 +38,8 @@ def to_sentence_transformer(
     Raises:
         InputError: there is no GLOT head in that place.
         OSError: head, backbone or tokenizer cannot be found.
-        ValueError: the model has no backbone, or one that sentence-transformers would run differently.
+        ValueError: the model has no backbone, one that sentence-transformers would run differently, or one of unknown
+            origin and no tokenizer.
     """
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
@@ -51,6 +52,8 @@ def to_sentence_transformer(
     _require_loadable(backbone)
     if tokenizer is None:
         config = model.config
+        if not config.backbone_name_or_path:
+            raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
         tokenizer = AutoTokenizer.from_pretrained(config.backbone_name_or_path, revision=config.backbone_revision)
     modules = [_transformer(backbone, tokenizer), GlotPooling.from_head(model), *([Normalize()] if normalize else [])]
     return SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)

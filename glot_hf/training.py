@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 from huggingface_hub import CommitInfo
 from peft import PeftModel
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
@@ -147,8 +147,8 @@ class DeadHeadCallback(TrainerCallback):
 
 class HeadTrainer(Trainer):
     """
-    A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], and which publishes a head
-    without what lies beside it.
+    A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], which evaluates all rows
+    whatever `dataloader_drop_last` is, and which publishes a head without what lies beside it.
     """
 
     def __init__(self, *args, **kwargs):
@@ -157,6 +157,14 @@ class HeadTrainer(Trainer):
             self.args.ddp_find_unused_parameters = any(
                 parameter.requires_grad and "backbone." in name for name, parameter in self.model.named_parameters()
             )
+
+    def _get_dataloader(self, *args, is_training: bool = False, **kwargs) -> DataLoader:
+        drop_last = self.args.dataloader_drop_last
+        self.args.dataloader_drop_last = drop_last and is_training  # every row of an evaluation counts
+        try:
+            return super()._get_dataloader(*args, is_training=is_training, **kwargs)
+        finally:
+            self.args.dataloader_drop_last = drop_last
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         dataset = self.train_dataset if train_dataset is None else train_dataset

@@ -9,6 +9,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import dot_score
 
 from glot_hf.contrastive import ContrastiveLoss, false_negatives
+from glot_hf.errors import InputError
 
 
 def rows(batch=6, texts=2, size=8):
@@ -69,3 +70,11 @@ def test_hard_negatives_are_negatives_of_all_queries():
     negative = vectors[:, :1].roll(1, dims=0)  # of each row, the next row's query
     harder = ContrastiveLoss()(torch.cat([vectors, negative], dim=1), torch.cat([ids, ids[:, :1] + 100], dim=1))
     assert harder > ContrastiveLoss()(vectors, ids) + 1
+
+
+def test_mistakes():
+    with pytest.raises(InputError, match="no similarity 'cos': valid are 'cosine' and 'dot'"):
+        ContrastiveLoss(similarity="cos")
+    for sizes in ((4, 8), (0,)):
+        with pytest.raises(InputError, match="are not all between 1 and 7"):
+            ContrastiveLoss(matryoshka_sizes=sizes)(*rows(size=8))

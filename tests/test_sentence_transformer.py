@@ -297,6 +297,11 @@ def test_adapters(bert, tokenizer):
         to_sentence_transformer(GlotModel.from_backbone(adapted, **SMALL), tokenizer)
 
 
+def test_no_tokenizer(bert):
+    with pytest.raises(ValueError, match="pass the backbone's tokenizer"):
+        to_sentence_transformer(GlotModel.from_backbone(bert, **SMALL))
+
+
 def test_no_backbone(tokenizer):
     with pytest.raises(ValueError, match="without a backbone"):
         to_sentence_transformer(GlotModel(GlotConfig(input_size=32)), tokenizer)

@@ -38,6 +38,18 @@ def test_numbers_that_cannot_train_are_refused(tmp_path, options):
         arguments(tmp_path, **options)
 
 
+def test_batches_that_are_not_full_are_dropped_from_training_alone(tiny_bert, tmp_path):
+    model = GlotForSequenceClassification.from_backbone(tiny_bert, num_labels=2, gnn_hidden_size=4)
+    model.config.problem_type = "single_label_classification"
+    rows = [{"hidden_states": torch.randn(4, 32), "labels": n % 2} for n in range(7)]
+    options = {"per_device_train_batch_size": 4, "per_device_eval_batch_size": 4, "eval_strategy": "no"}
+    trainer = make_trainer(model, None, arguments(tmp_path, dataloader_drop_last=True, **options), rows, rows)
+    trainer.data_collator = HiddenStateCollator()
+    assert len(trainer.get_train_dataloader()) == 1
+    assert len(trainer.get_eval_dataloader()) == 2
+    assert len(trainer.predict(rows).predictions) == 7
+
+
 class TestADeadHead:
     """It is said, and only then."""
 

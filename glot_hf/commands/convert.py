@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ..errors import InputError
 from .arguments import BackboneArguments, CommandParser, parse_load_kwargs, user_errors
-from .backbone import load_tokenizer, require_backbone
+from .backbone import require_backbone
+from .head import new_head
 
 
 @dataclass
@@ -51,16 +52,13 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
 
     if os.path.exists(os.path.join(arguments.output_dir, "config.json")):
         raise InputError(f"{arguments.output_dir!r} already holds a model: name another --output_dir")
-    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
     state_dict = _read(arguments.checkpoint)
     with user_errors(RuntimeError):
         options = _complete(infer_official_options(state_dict), arguments)
         weights = convert_official_state_dict(state_dict, options.get("gnn_type"))
-        model = GlotModel.from_backbone(
-            backbone.backbone, revision=backbone.backbone_revision, backbone_kwargs=load_kwargs, **options
-        )
+        model, tokenizer = new_head(GlotModel, backbone, load_kwargs, **options)
         model.head.load_state_dict(weights)
-        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
         os.makedirs(arguments.output_dir, exist_ok=True)
         model.save_pretrained(arguments.output_dir)
         tokenizer.save_pretrained(arguments.output_dir)

@@ -98,6 +98,8 @@ def _choose_columns(table: Dataset, data: Any, negative: str | None) -> tuple[st
                 f"no column of pairs can be guessed: name it with --{flag}_column, the columns are "
                 f"{table.column_names}"
             )
+    if query == positive:
+        raise InputError(f"the column {query!r} would be both texts of a pair: name the other with --text_pair_column")
     return query, positive, _column(table, negative, _NEGATIVE_NAMES, "negative")
 
 

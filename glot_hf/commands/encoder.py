@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from ..errors import InputError
 from .arguments import BackboneArguments, parse_load_kwargs, user_errors
-from .backbone import load_tokenizer, longest_text, set_max_length
-from .head import load_head
+from .backbone import longest_text, set_max_length
+from .head import load_head, new_head
 
 
 @dataclass
@@ -44,11 +44,12 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     from safetensors import SafetensorError
 
     from ..backbone_glot import device_of
+    from ..modeling_glot import GlotModel
 
-    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
     with user_errors(RuntimeError, SafetensorError):
         if arguments.model is None:
-            model, tokenizer = _load_baseline(arguments, kwargs)
+            model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
         else:
             model, tokenizer = load_head(arguments.model, kwargs)
         backbone = model.base_model.backbone
@@ -63,11 +64,3 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
         else:
             tokenizer.model_max_length = longest
         return model, tokenizer
-
-
-def _load_baseline(arguments: EncoderArguments, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    from ..modeling_glot import GlotModel
-
-    revision, pooling = arguments.backbone_revision, arguments.pooling or "mean"
-    model = GlotModel.from_backbone(arguments.backbone, revision, kwargs, pooling=pooling)
-    return model, load_tokenizer(arguments.backbone, model.config.backbone_revision, kwargs)

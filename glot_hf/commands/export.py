@@ -44,6 +44,8 @@ def run(argv: list[str]) -> None:
         raise InputError(f"--quantize {arguments.quantize} is for --to onnx")
     if arguments.quantize is None and (data.validation_file or data.task):
         raise InputError("--validation_file and --task judge what --quantize costs: leave them out")
+    with user_errors():
+        output_dir.parent.mkdir(parents=True, exist_ok=True)  # before the work
     export(rest.model, output_dir, arguments, data)
 
 
@@ -56,6 +58,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     """
     from safetensors import SafetensorError
 
+    from ..data.cache_builder import format_bytes
     from ..export import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
     from ..export_check import random_batches, text_batches
     from ..export_example import example
@@ -64,6 +67,10 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     with user_errors(RuntimeError, SafetensorError):
         model, tokenizer = load_head(name)
     is_classifier = not isinstance(model, GlotModel)
+    if not is_classifier and (data.validation_file or data.task):
+        raise InputError(
+            "this head gives vectors, of which cosines judge int8: leave out --validation_file and --task"
+        )
     has_text = tokenizer is not None
     if arguments.quantize is not None:
         require_extra("train", "datasets", "sklearn", "scipy")
@@ -90,7 +97,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             shutil.copytree(exact, folder, dirs_exist_ok=True)
         else:
             quantize_int8(exact / form.file_name, folder / form.file_name)
-            print(f"int8: {_megabytes(folder)}; float32: {_megabytes(exact)}")
+            print(f"int8: {format_bytes(_size(folder))}; float32: {format_bytes(_size(exact))}")
             runs = {"float32": form.load(exact / form.file_name), "int8": form.load(folder / form.file_name)}
             if is_classifier:
                 compare_metrics(runs, *judge, arguments.with_backbone, arguments.batch_size)
@@ -105,7 +112,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             source = example(model.config, arguments.with_backbone, is_classifier)
             (folder / "example.py").write_text(source, encoding="utf-8")
         shutil.move(folder, output_dir)
-    print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {_megabytes(output_dir)}")
+    print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {format_bytes(_size(output_dir))}")
 
 
 def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
@@ -124,5 +131,6 @@ def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
     )
 
 
-def _megabytes(folder: Path) -> str:
-    return f"{sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB"
+def _size(folder: Path) -> int:
+    """In bytes."""
+    return sum(path.stat().st_size for path in folder.iterdir())

@@ -1,10 +1,11 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""A saved head of any kind, opened by a command that takes text from anywhere."""
+"""The head that a command asks for: a saved one of any kind, or a new one on a backbone."""
 
 import os
 from typing import Any
 
 from ..errors import InputError
+from .arguments import BackboneArguments
 from .backbone import load_tokenizer
 
 
@@ -15,7 +16,7 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
         backbone_kwargs (`dict`, *optional*): for loading the backbone.
 
     Returns:
-        The model with its backbone and the tokenizer; both without where no backbone is recorded, the tokenizer None.
+        The model with its backbone, and the tokenizer; where no backbone is recorded, the model alone, and None.
 
     Raises:
         InputError: there is no head, or no tokenizer can be found for it.
@@ -46,3 +47,21 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
         raise InputError(f"{name!r} has no tokenizer, and does not say where its backbone is from: put it there")
     load_kwargs = config.backbone_load_kwargs or {}
     return model, load_tokenizer(config.backbone_name_or_path, config.backbone_revision, load_kwargs)
+
+
+def new_head(
+    model_class: type, backbone: BackboneArguments, backbone_load_kwargs: dict[str, Any] | None = None, **options: Any
+) -> tuple[Any, Any]:
+    """
+    Args:
+        options: of [`GlotConfig`].
+
+    Returns:
+        The model with its backbone and the tokenizer.
+
+    Raises:
+        OSError, ValueError: the backbone cannot be loaded, or does not go with the options; see `from_backbone`.
+    """
+    name, load_kwargs = backbone.backbone, backbone_load_kwargs or {}
+    model = model_class.from_backbone(name, backbone.backbone_revision, load_kwargs, **options)
+    return model, load_tokenizer(name, model.config.backbone_revision, load_kwargs)

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What int8 costs: metrics of a classifier on labelled text, cosines of vectors."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,8 @@ def _record(name: str, tokenizer: PreTrainedTokenizerBase) -> TrainingRecord:
 
 
 def _print_table(title: str, metrics: dict[str, dict[str, Any]]) -> None:
-    names = next(iter(metrics.values()))
+    names = dict.fromkeys(name for each in metrics.values() for name in each)  # a constant has no correlation
     width = max(map(len, (title, *names)))
     print(f"{title:<{width}}", *(f"{kind:>9}" for kind in metrics))
     for name in names:
-        print(f"{name:<{width}}", *(f"{each[name]:>9.4f}" for each in metrics.values()))
+        print(f"{name:<{width}}", *(f"{each.get(name, math.nan):>9.4f}" for each in metrics.values()))

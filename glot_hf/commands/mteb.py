@@ -47,6 +47,7 @@ def run(argv: list[str]) -> None:
     if arguments.data_dir is not None:
         tasks.append(LocalSTS(arguments.data_dir))
     with user_errors():
+        Path(arguments.output_dir).mkdir(parents=True, exist_ok=True)
         encoders = _encoders(encoder, arguments.poolings)
     table = score_table(evaluate(encoders, tasks, arguments.output_dir, arguments.batch_size), tasks)
     Path(arguments.output_dir, "report.md").write_text(table + "\n", encoding="utf-8")
@@ -61,13 +62,15 @@ def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any
 
     model, tokenizer = load_encoder(arguments)
     place = arguments.model or arguments.backbone
-    models = {_last_part(place) if arguments.model else model.config.pooling: model}
+    owner = _last_part(place)
+    if arguments.model and owner in poolings:
+        raise InputError(f"--model {place!r} has the name of one of the --poolings: leave out {owner}, or rename it")
+    models = {owner if arguments.model else model.config.pooling: model}
     for pooling in poolings:
         plain = GlotModel.from_backbone(model.base_model.backbone, pooling=pooling)
         if any(True for _ in plain.head.parameters()):
             raise InputError(f"--poolings {pooling} would have to be trained: name ones without parameters, as mean")
         models.setdefault(pooling, plain)
-    owner = _last_part(place)
     return {
         name: make_encoder(to_sentence_transformer(each, tokenizer), f"{owner}/{name}")
         for name, each in models.items()

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, require_extra
 from .arguments import CommandParser, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
@@ -38,6 +38,8 @@ def run(argv: list[str]) -> None:
     vectors = Path(arguments.index)
     if not vectors.is_file():
         raise InputError(f"there is no file {arguments.index!r}: `glot-hf embed` makes it")
+    if vectors.suffix == ".parquet":
+        require_extra("train", "pyarrow")
     record = EmbeddingRecord.read(vectors)
     queries = _encode(rest.text, record, arguments.model)  # (Q, D)
     if arguments.faiss_index is None:

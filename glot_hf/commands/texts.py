@@ -17,6 +17,7 @@ from .arguments import DataArguments, require_positive
 
 VALIDATION_SHARE = 0.1
 MAX_LENGTH = 128
+COLUMNS = ("text_column", "text_pair_column", "label_column")
 
 
 def max_length_of(data: DataArguments) -> int:
@@ -76,11 +77,8 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
             theirs, known = (shorten(each.names) or "scores" for each in (task.labels, labels))
             raise InputError(f"the labels of {task.name} are {theirs}, but this head knows {known}")
         return task.evaluations(data.data_dir)
-    columns = {name: getattr(data, name) or getattr(record, name) for name in _COLUMNS}
+    columns = {name: getattr(data, name) or getattr(record, name) for name in COLUMNS}
     return {"eval": file_examples(data.validation_file, columns, labels)}
-
-
-_COLUMNS = ("text_column", "text_pair_column", "label_column")
 
 
 def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -> Dataset:
@@ -102,6 +100,6 @@ def _require_one_source(data: Any, file: str | None, task: str | None, flag: str
     for name in ("data_dir", "max_train_rows"):
         if file is not None and getattr(data, name, None) is not None:
             raise InputError(f"--{name} belongs to --task: {flag} names a file, which is read whole")
-    for name in (*_COLUMNS, "validation_file", "problem_type"):
+    for name in (*COLUMNS, "validation_file", "problem_type"):
         if task is not None and getattr(data, name, None) is not None:
             raise InputError(f"--{name} belongs to {flag}: the task {task} says it itself")

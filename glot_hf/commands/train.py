@@ -19,7 +19,8 @@ from .arguments import (
     typed_options,
     user_errors,
 )
-from .backbone import load_tokenizer, require_backbone, set_max_length
+from .backbone import require_backbone, set_max_length
+from .head import new_head
 
 
 def run(argv: list[str]) -> None:
@@ -81,7 +82,6 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
-    from ..machine import name_of_hardware
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
@@ -90,7 +90,6 @@ def train(
         last_evaluation,
         make_trainer,
     )
-    from ..training_record import TrainingRecord
     from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
@@ -112,16 +111,8 @@ def train(
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():
-        load_kwargs = options.pop("backbone_load_kwargs") or {}
         set_seed(arguments.seed)  # the head's first weights
-        model = GlotForSequenceClassification.from_backbone(
-            backbone.backbone,
-            revision=backbone.backbone_revision,
-            backbone_kwargs=load_kwargs,
-            **options,
-            **labels.config_options,
-        )
-        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
+        model, tokenizer = new_head(GlotForSequenceClassification, backbone, **options, **labels.config_options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     network = unfreeze(model, finetuning)
     if checkpoint is not None:
@@ -171,15 +162,7 @@ def train(
         # Not trainer.save_model, which would add training_args.bin, no safe format.
         # What it trained inside a PeftModel may be merged now, and is pushed so.
         trainer.model = save_trained(network, finetuning, arguments.output_dir)
-        record = TrainingRecord(
-            command=command,
-            seed=arguments.seed,
-            max_length=max_length,
-            task=data.task,
-            hardware=name_of_hardware(arguments.device),
-            **columns,
-        )
-        save_results(trainer, record, results)
+        save_results(trainer, results, command=command, max_length=max_length, task=data.task, **columns)
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:

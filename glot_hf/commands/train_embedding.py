@@ -14,12 +14,10 @@ from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..errors import InputError
-from ..machine import name_of_hardware
 from ..modeling_glot import GlotModel
 from ..training import GlotTrainingArguments, count_parameters, discard_checkpoints
 from ..training_record import TrainingRecord
 from .arguments import (
-    EMBEDDING,
     BackboneArguments,
     ContrastiveArguments,
     DataArguments,
@@ -28,11 +26,12 @@ from .arguments import (
     typed_options,
     user_errors,
 )
-from .backbone import load_tokenizer, set_max_length
+from .backbone import set_max_length
 from .embedding_texts import training_groups, validation_groups
 from .finetuning import describe_training, save_trained
+from .head import new_head
 from .hidden_states import cached_rows, describe
-from .texts import MAX_LENGTH
+from .texts import COLUMNS, MAX_LENGTH
 from .training_folder import open_folder, push_folder, require_same_head, save_results, size_of_head
 
 
@@ -62,12 +61,8 @@ def train_embedding(
         arguments.metric_for_best_model, arguments.greater_is_better = metric, True
     max_length = MAX_LENGTH if data.max_length is None else data.max_length
     with user_errors():
-        load_kwargs = options.pop("backbone_load_kwargs") or {}
         set_seed(arguments.seed)  # the head's first weights
-        model = GlotModel.from_backbone(
-            backbone.backbone, revision=backbone.backbone_revision, backbone_kwargs=load_kwargs, **options
-        )
-        tokenizer = load_tokenizer(backbone.backbone, model.config.backbone_revision, load_kwargs)
+        model, tokenizer = new_head(GlotModel, backbone, **options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     if checkpoint is not None:
         require_same_head(model.config, checkpoint, checkpoint)
@@ -105,17 +100,8 @@ def train_embedding(
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
         save_trained(model, frozen, arguments.output_dir)
-        record = TrainingRecord(
-            command=command,
-            seed=arguments.seed,
-            max_length=max_length,
-            text_column=data.text_column,
-            text_pair_column=data.text_pair_column,
-            label_column=data.label_column,
-            task=EMBEDDING,
-            hardware=name_of_hardware(arguments.device),
-        )
-        save_results(trainer, record, results)
+        columns = {name: getattr(data, name) for name in COLUMNS}
+        save_results(trainer, results, command=command, max_length=max_length, task=data.task, **columns)
         if f"cache_eval_{metric}" in results:
             scores = f"{results[f'cache_eval_{metric}']:.4f}, live {results[f'eval_{metric}']:.4f}"
             print(f"\nThe cache, in {cache.cache_dtype}, gives {metric} {scores}")
@@ -137,7 +123,7 @@ def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[s
     """
     if data.validation_file is None or data.task is not None or data.data_dir is not None:
         raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
-    for name in ("text_column", "text_pair_column", "label_column"):
+    for name in COLUMNS:
         setattr(data, name, getattr(data, name) or getattr(record, name))
     validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
     with user_errors(RuntimeError, SafetensorError):

@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import InputError
 from ..hub import training_of
+from ..machine import name_of_hardware
 from ..training import HeadTrainer, find_checkpoint
 from ..training_record import TrainingRecord
 from .arguments import user_errors
@@ -57,10 +58,16 @@ def require_same_head(config: Any, checkpoint: str, folder: str) -> None:
         )
 
 
-def save_results(trainer: HeadTrainer, record: TrainingRecord, results: dict[str, float]) -> None:
-    """Writes the tokenizer, training_record.json and all_results.json, and prints what the last holds."""
-    folder = trainer.args.output_dir
+def save_results(trainer: HeadTrainer, results: dict[str, float], **training: Any) -> None:
+    """
+    Writes the tokenizer, training_record.json and all_results.json, and prints what the last holds.
+
+    Args:
+        training: fields of [`TrainingRecord`] that the Trainer does not know.
+    """
+    arguments, folder = trainer.args, trainer.args.output_dir
     trainer.processing_class.save_pretrained(folder)
+    record = TrainingRecord(seed=arguments.seed, hardware=name_of_hardware(arguments.device), **training)
     record.save(folder)
     trainer.log_metrics("all", results)
     trainer.save_metrics("all", results, combined=False)

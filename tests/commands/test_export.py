@@ -1,6 +1,7 @@
 """`glot-hf export`: a folder that a server needs nothing else for, and what is said of it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import torch
 from transformers import BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf.commands.arguments import LabelledTextArguments
 from glot_hf.commands.head import load_head
+from glot_hf.commands.int8 import compare_metrics, load_judge
 from glot_hf.commands.main import main
 
 
@@ -58,6 +61,19 @@ def test_a_classifier_in_int8(head, files, capsys):
     assert json.loads((files / "head_onnx/config.json").read_text())["backbone_name_or_path"] is None
 
 
+def test_scores_that_int8_makes_all_the_same(head, files, capsys):
+    """Which have no correlation."""
+    model = head(problem_type="regression", num_labels=1)
+    (files / "scores.csv").write_text("text,score\na film,1\na good film,2\nno film,3\n")
+    data = LabelledTextArguments(validation_file="scores.csv", text_column="text", label_column="score")
+    runs = {
+        "float32": lambda inputs: model(**inputs).logits.detach(),
+        "int8": lambda inputs: torch.zeros(len(inputs["input_ids"]), 1),
+    }
+    compare_metrics(runs, *load_judge("head", model, load_head("head")[1], data), with_backbone=True, batch_size=2)
+    assert re.search(r"spearman +-?\d\.\d{4} +nan", capsys.readouterr().out)
+
+
 def test_pairs(head, capsys):
     head(pair_mode="cosine")
     assert main(["export", "head", "--to", "onnx", "--with_backbone", "--output_dir", "served"]) == 0
@@ -93,9 +109,12 @@ def test_mistakes(head, files, error_line):
         (("head", "--to", "onnx", "--task", "sst2"), "judge what --quantize costs"),
         (("head", "--to", "onnx", "--quantize", "int8"), "either --validation_file or --task"),
         (("head", "--to", "tflite"), "invalid choice: 'tflite' (choose from 'onnx', 'torch')"),
+        (("head", "--to", "onnx", "--output_dir", "films.csv/there"), "File exists: 'films.csv'"),
         (("nowhere", "--to", "onnx"), "there is no head in 'nowhere'"),
         (("backbone", "--to", "onnx"), "not of a GLOT head"),
     ):
         assert message in error_line(main(["export", *options]))
     GlotModel(GlotConfig(input_size=16)).save_pretrained("alone")
+    judged = ("--quantize", "int8", "--validation_file", "films.csv")
+    assert "this head gives vectors" in error_line(main(["export", "alone", "--to", "onnx", *judged]))
     assert "has no backbone" in error_line(main(["export", "alone", "--to", "onnx", "--with_backbone"]))

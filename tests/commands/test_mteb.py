@@ -38,7 +38,15 @@ def test_a_head_beside_plain_poolings(head, tmp_path, capsys):
         (["--data_dir", ".", "--poolings", "glot"], "glot would have to be trained"),
         (["--data_dir", ".", "--poolings", "men"], "men"),
         (["--data_dir", "head"], "there is no 'head/dev.tsv'"),
+        (["--data_dir", ".", "--output_dir", "dev.tsv"], "File exists: 'dev.tsv'"),
     ],
 )
 def test_mistakes(head, error_line, options, message):
     assert message in error_line(main(["mteb", "--model", "head", *options]))
+
+
+def test_a_head_with_the_name_of_a_pooling(head, tmp_path, error_line):
+    (tmp_path / "head").rename(tmp_path / "max")
+    assert "the name of one of the --poolings: leave out max" in error_line(
+        main(["mteb", "--model", "max", "--data_dir", "."])
+    )
