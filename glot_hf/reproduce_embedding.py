@@ -4,13 +4,14 @@
 from functools import cached_property
 from typing import Any
 
+from torch.utils.data import Subset
 from transformers import Trainer
 
 from .contrastive import ContrastiveLoss
 from .contrastive_training import main_metric, make_contrastive_trainer
 from .data.hidden_state_cache import HiddenStateCache
 from .data.text_groups import GroupDataset, TextGroups, distinct_texts
-from .experiments import Rows, train_silently
+from .experiments import HELD_OUT_SHARE, Rows, train_silently
 from .modeling_glot import GlotModel
 from .reproduce import Comparison, TaskStates
 
@@ -64,3 +65,10 @@ class EmbeddingStates(TaskStates):
         )
         train, validation = (GroupDataset(groups, texts, cache) for groups in self.groups.values())
         return train, {"validation": validation}
+
+    @cached_property
+    def selection(self) -> tuple[Rows, dict[str, Rows]]:
+        """As of other tasks, but no query is in both parts."""
+        train, held_out = self.groups["train"].hold_out(HELD_OUT_SHARE, seed=0)
+        rows, _ = self.final
+        return Subset(rows, train), {"validation": Subset(rows, held_out)}

@@ -151,12 +151,12 @@ class HeadTrainer(Trainer):
     whatever `dataloader_drop_last` is, and which publishes a head without what lies beside it.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def create_accelerator_and_postprocess(self) -> None:
         if self.args.ddp_find_unused_parameters is None:  # a step uses all of a head, but not of every backbone
             self.args.ddp_find_unused_parameters = any(
                 parameter.requires_grad and "backbone." in name for name, parameter in self.model.named_parameters()
             )
+        super().create_accelerator_and_postprocess()
 
     def _get_dataloader(self, *args, is_training: bool = False, **kwargs) -> DataLoader:
         drop_last = self.args.dataloader_drop_last

@@ -50,6 +50,15 @@ def test_batches_that_are_not_full_are_dropped_from_training_alone(tiny_bert, tm
     assert len(trainer.predict(rows).predictions) == 7
 
 
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_several_processes_look_for_unused_parameters_where_there_may_be_some(tiny_bert, tmp_path, is_frozen):
+    model = GlotForSequenceClassification.from_backbone(tiny_bert, num_labels=2, gnn_hidden_size=4)
+    model.config.problem_type = "single_label_classification"
+    model.glot.backbone.requires_grad_(not is_frozen)
+    trainer = make_trainer(model, None, arguments(tmp_path, eval_strategy="no"))
+    assert trainer.accelerator.ddp_handler.find_unused_parameters is not is_frozen
+
+
 class TestADeadHead:
     """It is said, and only then."""
 

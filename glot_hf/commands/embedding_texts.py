@@ -40,11 +40,9 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     groups = positive_groups(data.train_file, data, options)
     if data.validation_file is not None:
         return groups, validation_groups(data.validation_file, data, options)
-    if len(groups) < 2:
-        raise InputError(f"{data.train_file!r} has one pair only, so none can be held out: name a --validation_file")
-    parts = Dataset.from_dict({"row": range(len(groups))}).train_test_split(test_size=VALIDATION_SHARE, seed=seed)
-    print(f"holds out {VALIDATION_SHARE:.0%} of the pairs for validation (--validation_file names others)")
-    return groups.select(parts["train"]["row"]), groups.select(parts["test"]["row"])
+    train, held_out = groups.hold_out(VALIDATION_SHARE, seed)
+    print(f"holds out {VALIDATION_SHARE:.0%} of the queries for validation (--validation_file names others)")
+    return groups.select(train), groups.select(held_out)
 
 
 def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:

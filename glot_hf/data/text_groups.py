@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset as Table
+from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -32,6 +33,20 @@ class TextGroups:
         indices = list(indices)
         scores = None if self.scores is None else [self.scores[index] for index in indices]
         return TextGroups([self.groups[index] for index in indices], scores)
+
+    def hold_out(self, share: float, seed: int) -> tuple[list[int], list[int]]:
+        """
+        The rows in two random parts, the second of about this share. A query is in one of them, whatever the number of
+        its rows: it would be known otherwise when it is judged.
+
+        Raises:
+            InputError: there is one query only.
+        """
+        queries = [query for query, *_ in self.groups]
+        if len(set(queries)) < 2:
+            raise InputError("there is one query only, so none can be held out: name a --validation_file")
+        split = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed).split(queries, groups=queries)
+        return tuple(part.tolist() for part in next(split))
 
     def longest_first(self) -> "TextGroups":
         """For evaluation: little padding, and memory that does not suffice shows at once."""

@@ -17,6 +17,17 @@ def test_one_group_a_positive_and_the_first_negatives():
     assert read_groups(table, "q", "p", "n", 0, "file").groups == [["a", "c"], ["a", "d"], ["b", "e"]]
 
 
+def test_a_query_that_is_held_out_is_in_no_other_row():
+    groups = TextGroups([[f"query {row % 20}", f"positive {row}"] for row in range(60)])
+    train, held_out = groups.hold_out(0.1, seed=0)
+    assert sorted([*train, *held_out]) == list(range(60)) and len(held_out) == 6
+    queries = [{groups.groups[row][0] for row in part} for part in (train, held_out)]
+    assert not queries[0] & queries[1]
+    assert groups.hold_out(0.1, seed=0) == (train, held_out) != groups.hold_out(0.1, seed=1)
+    with pytest.raises(InputError, match="one query only"):
+        groups.select([0, 20, 40]).hold_out(0.1, seed=0)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
