@@ -2,6 +2,7 @@
 """A head, alone or with its backbone, as a file that other programs run: ONNX, or a program of torch.export."""
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,10 +159,14 @@ FORMATS = {
 def quantize_int8(source: Path, target: Path) -> None:
     """An ONNX file with linear layers and embeddings in int8; what linear layers read is rounded batch by batch."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with _quiet():
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        # Parts of a weight (the readout's) become weights: no others are quantized, and a pair shares them.
+        folded = Path(folder, "folded.onnx")
+        quant_pre_process(source, folded, skip_symbolic_shape=True, save_as_external_data=True)  # however large
         # Unsigned: products with signed weights overflow on processors without VNNI.
-        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QUInt8)
+        quantize_dynamic(folded, target, per_channel=True, weight_type=QuantType.QUInt8)
 
 
 def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

@@ -72,7 +72,8 @@ for text, vector in zip(texts, session.run(None, inputs)[0]):
 
 def example(config: GlotConfig, with_backbone: bool, is_classifier: bool) -> str:
     """The source of an example.py for an ONNX file."""
-    names_labels = is_classifier and config.problem_type == "single_label_classification"
+    is_single = is_classifier and config.problem_type == "single_label_classification"
+    names_labels = is_single and "id2label" in config.to_diff_dict()  # LABEL_0, LABEL_1, ... are not saved
     return (_OF_TEXT if with_backbone else _OF_HIDDEN_STATES).format(
         imports="import json\n" if names_labels else "",
         second_texts=_SECOND_TEXTS if is_classifier and config.pair_mode is not None else "",

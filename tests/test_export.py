@@ -8,7 +8,14 @@ from transformers import AutoConfig, AutoModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.errors import InputError
-from glot_hf.export import FORMATS, export_inputs, export_program, require_exportable_backbone
+from glot_hf.export import (
+    FORMATS,
+    export_inputs,
+    export_program,
+    load_onnx,
+    quantize_int8,
+    require_exportable_backbone,
+)
 from glot_hf.export_check import TOLERANCE, largest_difference
 
 
@@ -104,6 +111,16 @@ def test_in_torch(name, tmp_path):
     run = write(model, inputs_of(model, 3, 5, "right"), tmp_path, "torch")
     for shape in ((1, 1), (1, 2), (2, 1), (64, 3), (2, 512)):
         assert_same(run, model, *shape)
+
+
+def test_in_int8(tmp_path):
+    """A pair, whose texts share the parts of the readout's weight."""
+    model = make_head(HEADS["sage"])
+    run = write(model, inputs_of(model, 3, 5, "right"), tmp_path, "onnx")
+    quantize_int8(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    inputs = {name: tensor[:-1] for name, tensor in inputs_of(model, 9, 7, "left").items()}
+    cosines = load_onnx(tmp_path / "int8.onnx")(inputs)
+    torch.testing.assert_close(cosines, run(inputs), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize(("backbone", "pair_mode"), [("tiny_bert", "concat"), ("tiny_llama", None)])

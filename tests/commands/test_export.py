@@ -74,8 +74,9 @@ def test_scores_that_int8_makes_all_the_same(head, files, capsys):
     assert re.search(r"spearman +-?\d\.\d{4} +nan", capsys.readouterr().out)
 
 
-def test_pairs(head, capsys):
-    head(pair_mode="cosine")
+@pytest.mark.parametrize("options", [{"pair_mode": "cosine"}, {"problem_type": "single_label_classification"}])
+def test_pairs_and_labels_without_names(head, options):
+    head(**options)
     assert main(["export", "head", "--to", "onnx", "--with_backbone", "--output_dir", "served"]) == 0
     assert "an awful film, and far too long -> [" in run_example("served")
 
