@@ -22,6 +22,7 @@ from .timing import Side, interleave, medians
 
 
 SHORTEST = 5  # of the ragged batch
+_CALLS = 5
 
 
 @dataclass
@@ -98,11 +99,14 @@ def _measure(
     works: dict[str, Callable[[], Any]], products: list[Product], arguments: Arguments, device: torch.device
 ) -> dict[str, Any]:
     """Times and ratios of the sides, and of the products that are their roofline."""
-    sides = {
-        name: Side(work, max_repeats=arguments.released_repeats if name == RELEASED else None)
-        for name, work in works.items()
+    own_turns = {
+        RELEASED: {"max_repeats": arguments.released_repeats},
+        # As often in a row as the products that they are compared with: a training makes one step after the other.
+        OURS: {"calls": _CALLS},
+        CACHED: {"calls": _CALLS},
     }
-    seconds = interleave(sides | as_sides(products), arguments.repeats, device)
+    sides = {name: Side(work, **own_turns.get(name, {})) for name, work in works.items()}
+    seconds = interleave(sides | as_sides(products, _CALLS), arguments.repeats, device)
     median = medians(seconds)
     roofline = sum(seconds_of(product, median) for product in products)
     without_graph = roofline - sum(seconds_of(product, median) for product in products if product.is_graph)

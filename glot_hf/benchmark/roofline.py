@@ -72,7 +72,7 @@ def required_products(
     return products
 
 
-def as_sides(products: list[Product], calls: int = 5) -> dict[str, Side]:
+def as_sides(products: list[Product], calls: int) -> dict[str, Side]:
     """For [`interleave`]: each way of each product, `calls` times in a row."""
     return {f"{p.name}: {way}": Side(run, calls=calls) for p in products for way, run in p.ways.items()}
 
