@@ -158,6 +158,7 @@ FORMATS = {
 
 def quantize_int8(source: Path, target: Path) -> None:
     """An ONNX file with linear layers and embeddings in int8; what linear layers read is rounded batch by batch."""
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -165,8 +166,13 @@ def quantize_int8(source: Path, target: Path) -> None:
         # Parts of a weight (the readout's) become weights: no others are quantized, and a pair shares them.
         folded = Path(folder, "folded.onnx")
         quant_pre_process(source, folded, skip_symbolic_shape=True, save_as_external_data=True)  # however large
+        graph = onnx.load(folded, load_external_data=False).graph
+        dims = {weight.name: len(weight.dims) for weight in graph.initializer}
+        # onnxruntime has no scale per channel of a stack of matrices, such as the latents of several attention heads.
+        stacks = [node.name for node in graph.node if node.op_type == "MatMul" and dims.get(node.input[1], 2) > 2]
         # Unsigned: products with signed weights overflow on processors without VNNI.
-        quantize_dynamic(folded, target, per_channel=True, weight_type=QuantType.QUInt8)
+        options = {"per_channel": True, "weight_type": QuantType.QUInt8, "nodes_to_exclude": stacks}
+        quantize_dynamic(folded, target, **options)
 
 
 def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
