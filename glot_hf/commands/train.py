@@ -82,6 +82,7 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
+    from ..metrics import metric_names
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
@@ -98,6 +99,8 @@ def train(
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
+    if arguments.metric_for_best_model is not None:
+        _require_metric(arguments.metric_for_best_model, ["loss", *metric_names(labels)])
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
@@ -180,6 +183,11 @@ def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningAr
         raise InputError("--pair_mode is for heads that compare two texts: --task embedding gives a vector of each")
     if finetuning.trains_backbone:
         raise InputError("--task embedding trains a head on a frozen backbone: leave out what is to train it")
+
+
+def _require_metric(name: str, names: list[str]) -> None:
+    if name.removeprefix("eval_") not in names:
+        raise InputError(f"--metric_for_best_model {name} is no metric of these labels: valid are {', '.join(names)}")
 
 
 def _require_cosines(labels: Any, scores: list[float]) -> None:

@@ -54,6 +54,12 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         ((*FILMS, "--per_device_train_batch_size", "0"), "0"),
         ((*FILMS, "--backbone_load_kwargs", '{"dtype": "float99"}'), "'float99' is not a torch dtype"),
         ((*FILMS, "--learning_rate", "1e30"), "train with a smaller one"),
+        (
+            (*FILMS, "--metric_for_best_model", "f2"),
+            "valid are loss, accuracy, f1_macro, matthews_correlation, f1",
+        ),
+        ((*FILMS, "--report_to", "wandb"), "--report_to wandb: WandbCallback requires wandb to be installed"),
+        ((*FILMS, "--report_to", "paper"), "--report_to paper: paper is not supported, only"),
         ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),
     ],
 )
