@@ -26,9 +26,27 @@ EMBEDDING = "embedding"
 
 
 @dataclass
-class BackboneArguments:
+class BackboneName:
     backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the frozen backbone."})
     backbone_revision: str | None = field(default=None, metadata={"help": "Its branch, tag or commit."})
+
+
+@dataclass
+class TrustArguments:
+    trust_remote_code: bool = field(
+        default=False,
+        metadata={"help": "Run the code that the backbone brings, which you trust; asked for each time."},
+    )
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """For loading the backbone, and nothing else; it is never recorded."""
+        return {"trust_remote_code": True} if self.trust_remote_code else {}
+
+
+@dataclass
+class BackboneArguments(TrustArguments, BackboneName):
+    """A backbone to load."""
 
 
 @dataclass
