@@ -48,6 +48,8 @@ def training_examples(
     text, label = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
     columns = {"text_column": text, "text_pair_column": data.text_pair_column, "label_column": label}
     labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
+    if data.label_column is None:
+        _require_classes(labels, label, len(table))
     print(
         f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"
     )
@@ -92,6 +94,14 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
     text_pair = columns["text_pair_column"]
     text, label = choose_columns(table, columns["text_column"], columns["label_column"], text_pair)
     return make_examples(table, text, label, labels, source, text_pair)
+
+
+def _require_classes(labels: Labels, column: str, num_rows: int) -> None:
+    if labels.problem_type == "single_label_classification" and 2 * len(labels.names) > num_rows:
+        raise InputError(
+            f"the column {column!r} has {len(labels.names)} classes in {num_rows} rows ({shorten(labels.names, 3)}), "
+            "which may be no labels: name the column with --label_column"
+        )
 
 
 def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:

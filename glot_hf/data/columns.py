@@ -6,6 +6,7 @@ import sys
 from datasets import Dataset
 
 from ..errors import InputError
+from .labels import parse_number
 
 
 _TEXT_NAMES = ("text", "sentence", "content", "document", "review", "tweet", "comment", "message", "question")
@@ -20,7 +21,7 @@ def choose_columns(
     longest texts and the only other one. What is guessed, and what is not read then, is said on standard error.
 
     Raises:
-        InputError: there is no column of that name, or none can be guessed.
+        InputError: there is no column of that name, none can be guessed, or what is guessed as text holds numbers.
     """
     names = table.column_names
     for given, kind in ((text, "text"), (label, "label"), (text_pair, "text_pair")):
@@ -28,6 +29,8 @@ def choose_columns(
     guessed = text is None
     if text is None:
         text = _guess(table, "text", _usual(names, _TEXT_NAMES, taken=label) or _longest(table, taken=label))
+        if all(parse_number(cell) is not None for cell in table[text][:]):
+            raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
     if label is None:
         others = [name for name in names if name != text]
         only_other = others[0] if len(others) == 1 else None

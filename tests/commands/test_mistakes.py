@@ -82,11 +82,23 @@ def test_of_training(files, train, error_line, options, message):
         ("text,label\na,x\nb,x\n", (), "one class only, 'x'"),
         ("text\na\nb\n", (), "no label column can be guessed"),
         ("text,a,b\na,1,2\n", (), "no label column can be guessed"),
+        (
+            "text,title\na,x\nb,y\nc,z\nd,x\n",
+            (),
+            "the column 'title' has 3 classes in 4 rows (x, y, z), which may be no labels: name the column with "
+            "--label_column",
+        ),
+        ("id,label\n1,x\n2,y\n3,x\n4,y\n", (), "'id' holds nothing but numbers: name the text with --text_column"),
     ],
 )
 def test_of_the_data(files, train, error_line, content, options, message):
     (files / "data.csv").write_text(content)
     assert message in error_line(train("--train_file", "data.csv", *options))
+
+
+def test_what_is_named_is_not_doubted(files, train):
+    (files / "data.csv").write_text("id,title\n" + "".join(f"{i},class {i % 11}\n" for i in range(20)))
+    assert train("--train_file", "data.csv", "--text_column", "id", "--label_column", "title") == 0
 
 
 def test_a_label_that_only_validation_has(files, train, error_line):
