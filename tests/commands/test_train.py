@@ -92,6 +92,15 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
     assert main(["evaluate", "head", "--validation_file", "pairs.csv"]) == 0
 
 
+def test_pairs_are_found_by_the_names_of_their_columns(files, train, capsys):
+    (files / "usual.csv").write_text((files / "pairs.csv").read_text().replace("a,b,", "sentence1,sentence2,", 1))
+    assert train("--train_file", "usual.csv", "--validation_file", "usual.csv") == 0
+    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert {"text", "text_pair"} < set(predictions(capsys, "--test_file", "usual.csv")[0])
+    assert train("--train_file", "usual.csv", "--text_column", "sentence1", "--overwrite_output_dir") == 0
+    assert GlotConfig.from_pretrained("head").pair_mode is None
+
+
 def test_a_glue_task(files, train, capsys):
     rows = [f"src\t{i % 2}\t\tsentence number {i}." for i in range(24)]
     (files / "train.tsv").write_text("\n".join(rows) + "\n")
