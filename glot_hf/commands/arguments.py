@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -338,11 +339,18 @@ def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
         ) from error
 
 
+class _HelpFormatter(ArgumentDefaultsHelpFormatter):
+    """Leaves out a default of None: the help says what is done then."""
+
+    def _get_help_string(self, action: Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class CommandParser(HfArgumentParser):
     """`HfArgumentParser` whose complaints are one line long, and that takes no option it does not know."""
 
     def __init__(self, *dataclass_types, **kwargs):
-        super().__init__(dataclass_types, allow_abbrev=False, **kwargs)
+        super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
 
     def error(self, message: str) -> None:
         raise InputError(f"{message} (--help lists the options)")

@@ -142,11 +142,15 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
 
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
     parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
+    parser.add_argument("--cache_dir", "--cache-dir", help="the same folder, as `glot-hf train` is given it")
     (rest,) = parser.parse(argv)
-    if rest.folder is None and not DEFAULT_ROOT.is_dir():
+    if None not in (rest.folder, rest.cache_dir):
+        raise InputError(f"{rest.folder!r} and --cache_dir {rest.cache_dir!r} are two folders: name one")
+    folder = rest.cache_dir if rest.folder is None else rest.folder
+    if folder is None and not DEFAULT_ROOT.is_dir():
         return []
     with user_errors():
-        found = find_caches(DEFAULT_ROOT if rest.folder is None else Path(rest.folder))
-    if rest.folder is not None and not found:
-        raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
+        found = find_caches(DEFAULT_ROOT if folder is None else Path(folder))
+    if folder is not None and not found:
+        raise InputError(f"{folder!r} neither is nor holds a cache of hidden states: check the path")
     return found
