@@ -116,14 +116,19 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
         if not os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
             raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
         return checkpoint
-    # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in _checkpoints(arguments.output_dir) if (path / "trainer_state.json").is_file()]
-    checkpoint = str(whole[-1]) if whole else None
+    checkpoint = last_checkpoint(arguments.output_dir)
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
         )
     return checkpoint
+
+
+def last_checkpoint(folder: str) -> str | None:
+    """The last whole one."""
+    # The state is written last: a checkpoint without it was cut off.
+    whole = [path for path in _checkpoints(folder) if (path / "trainer_state.json").is_file()]
+    return str(whole[-1]) if whole else None
 
 
 def discard_checkpoints(folder: str) -> None:

@@ -55,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print(f"glot-hf {name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(": ".join((f"glot-hf {name}: interrupted", *interruption.args)), file=sys.stderr)
         return 130
     return 0
 

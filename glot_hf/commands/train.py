@@ -94,7 +94,7 @@ def train(
     from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
-    from .training_folder import open_folder, push_folder, require_same_head, save_results
+    from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
@@ -142,7 +142,8 @@ def train(
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     if finetuning.lora_r is not None and is_main:
         save_base(network, arguments.output_dir)
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    with resumable(arguments.output_dir):
+        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
