@@ -2,6 +2,7 @@
 """`glot-hf SUBCOMMAND ...`: finds the subcommand, and turns the user's mistakes into one line and exit code 2."""
 
 import contextlib
+import difflib
 import importlib
 import os
 import sys
@@ -45,7 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     name = argv[0]
     try:
         if name not in COMMANDS:
-            raise InputError(f"there is no command {name!r}: the commands are {', '.join(COMMANDS)}")
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
+            raise InputError(f"there is no command {name!r}: {hint}")
         command = importlib.import_module(f".{name.replace('-', '_')}", __package__)
         with _one_voice():
             command.run(argv[1:])

@@ -161,7 +161,8 @@ def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tm
 
 
 def test_of_the_command_itself(error_line):
-    assert "the commands are demo, train" in error_line(main(["trian"]))
+    assert "there is no command 'trian': did you mean train?" in error_line(main(["trian"]))
+    assert "there is no command 'learn': the commands are demo, train" in error_line(main(["learn"]))
     assert "--num_seeds 0 is not positive" in error_line(main(["demo", "--num_seeds", "0"]))
     assert "--backbone is missing" in error_line(main(["train", "--output_dir", "x", "--task", "cola"]))
     assert "--output_dir is missing" in error_line(main(["train", "--backbone", "x", "--task", "cola"]))
