@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         with _one_voice():
             command.run(argv[1:])
     except (InputError, StrictDataclassError) as error:
-        print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"glot-hf {name}: error: {_in_one_line(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,6 +63,13 @@ def main(argv: list[str] | None = None) -> int:
         print(": ".join((f"glot-hf {name}: interrupted", *interruption.args)), file=sys.stderr)
         return 130
     return 0
+
+
+def _in_one_line(error: Exception) -> str:
+    """Without the names of classes and validators that a strict dataclass puts before what is wrong."""
+    message = re.sub(r"^Validation error for field '(\w+)':\s+\w+: ", r"\1: ", str(error))
+    message = re.sub(r"^Class validation error for validator '\w+':\s+\w+: ", "", message)
+    return " ".join(message.split())
 
 
 @contextlib.contextmanager
