@@ -159,7 +159,7 @@ def train(
         results |= cache_disagreement(live, cached, labels.problem_type)
     results |= {
         "head_parameters": count.head,
-        "backbone_parameters": count.backbone_frozen,
+        "backbone_parameters": count.backbone_trained + count.backbone_frozen,
         "backbone_trained_parameters": count.backbone_trained,
     }
     if is_main:
