@@ -2,6 +2,7 @@
 """`glot-hf train`: text in, a head out; with options, a tuned backbone too."""
 
 import math
+import shlex
 from dataclasses import fields
 from typing import Any
 
@@ -225,5 +226,5 @@ def _say_how_to_load(folder: str, is_pair: bool) -> None:
         "    from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
         f"    model = AutoModelForSequenceClassification.from_pretrained({folder!r})\n"
         f"    tokenizer = AutoTokenizer.from_pretrained({folder!r})\n\n"
-        f'Or on the command line: glot-hf predict {folder} --text "..."{pair}'
+        f'Or on the command line: glot-hf predict {shlex.quote(folder)} --text "..."{pair}'
     )

@@ -53,6 +53,11 @@ def test_interrupted_it_says_how_it_goes_on_and_then_from_where(files, train, mo
     assert "goes on from head/checkpoint-1\n" in capsys.readouterr().out
 
 
+def test_the_command_that_it_shows_is_quoted(files, train, capsys):
+    assert train(*FILMS, "--output_dir", "my head") == 0
+    assert "glot-hf predict 'my head' --text" in capsys.readouterr().out
+
+
 def test_starting_anew_leaves_no_old_checkpoint(files, train):
     assert train(*FILMS, "--max_steps", "4", "--save_strategy", "steps", "--save_steps", "4") == 0
     assert train(*FILMS, "--overwrite_output_dir", "--save_strategy", "no") == 0
