@@ -76,22 +76,32 @@ the token states of {which_backbone} become a graph of similar
 tokens, a small graph network runs over it, and an attention readout makes"""
 _OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
 
+# Loaded without glot_hf, the tokenizer too asks for trust: its configuration is the head's.
+_AUTO_CLASSES = """
+
+model = AutoModelForSequenceClassification.from_pretrained("{repo_id}", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained("{repo_id}", trust_remote_code=True)
+vectors = model.encode(["a text", "another"], tokenizer)  # (2, {hidden_size})"""
 _USAGE = {
     "classifier": """\
-from transformers import pipeline
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
-classify(["a text", "another"], truncation=True)""",
+classify(["a text", "another"], truncation=True)"""
+    + _AUTO_CLASSES
+    + """
+logits = model(**tokenizer("a text", truncation=True, return_tensors="pt")).logits""",
     "pair classifier": """\
-from transformers import pipeline
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
-classify([{{"text": "one text", "text_pair": "and another"}}])""",
+classify([{{"text": "one text", "text_pair": "and another"}}])"""
+    + _AUTO_CLASSES,
     "vectors": """\
 from transformers import AutoModel, AutoTokenizer
 
 model = AutoModel.from_pretrained("{repo_id}", trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained("{repo_id}")
+tokenizer = AutoTokenizer.from_pretrained("{repo_id}", trust_remote_code=True)
 vectors = model.encode(["a text", "another"], tokenizer)  # (2, {hidden_size})""",
     "head alone": """\
 from transformers import AutoModel

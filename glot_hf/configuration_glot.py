@@ -78,7 +78,8 @@ def _recordable(value: dict[str, Any] | None) -> None:
     if unknown := sorted(set(value) - set(RECORDED_BACKBONE_KWARGS)):
         raise ValueError(
             f"cannot hold {unknown}: only {list(RECORDED_BACKBONE_KWARGS)} are recorded with a head. "
-            "Pass the others as `backbone_kwargs` each time the head is loaded"
+            "Pass the others as `backbone_kwargs` each time the head is loaded; of them, the command line has "
+            "--trust_remote_code"
         )
     dtype = value.get("dtype", "auto")
     if dtype != "auto" and not isinstance(getattr(torch, str(dtype), None), torch.dtype):

@@ -11,7 +11,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_squared_error
 from transformers import EvalPrediction
 
-from .data.labels import ProblemType
+from .data.labels import Labels, ProblemType
 
 
 def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[str, float]]:
@@ -30,6 +30,14 @@ def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[st
         "multi_label_classification": _multi_label,
         "regression": _regression,
     }[problem_type]
+
+
+def metric_names(labels: Labels) -> list[str]:
+    """What [`metrics_for`] names, where labels and predictions vary."""
+    num_labels = len(labels.names) or 1
+    answers = np.eye(max(num_labels, 2))[:, :num_labels]  # (N, num_labels), each label once
+    classes = answers if labels.problem_type == "multi_label_classification" else np.arange(len(answers))
+    return list(metrics_for(labels.problem_type)(EvalPrediction(answers, classes)))
 
 
 def _single_label(prediction: EvalPrediction) -> dict[str, float]:

@@ -303,6 +303,7 @@ class GlotPreTrainedModel(PreTrainedModel):
         config = self.config
         if backbone is None and config.backbone_name_or_path is None:
             return  # a head made from `input_size` alone, for cached hidden states
+        where_from = {}
         if backbone is None or isinstance(backbone, (str, os.PathLike)):
             recorded = config.backbone_load_kwargs or {}
             name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
@@ -316,14 +317,15 @@ class GlotPreTrainedModel(PreTrainedModel):
                 revision = pin_revision(name, asked, **where) or asked
             backbone = load_backbone(name, revision, **kwargs)
             self._warn_of_another(name, revision)
-            for option, value in _where_from(name, revision, kwargs).items():
-                setattr(config, option, value)
+            where_from = _where_from(name, revision, kwargs)
         elif has_adapters(text_encoder(backbone)):
-            config.backbone_name_or_path = config.backbone_revision = None  # what is recorded may be without them
+            where_from = {"backbone_name_or_path": None, "backbone_revision": None}  # the recorded may be without them
         else:
             commit = getattr(backbone.config, "_commit_hash", None)  # transformers 5.23 no longer keeps it
             self._warn_of_another(getattr(backbone, "name_or_path", None), commit)
-        self.attach_backbone(text_encoder(backbone))
+        self.attach_backbone(text_encoder(backbone))  # one that does not fit is refused by the recorded name
+        for option, value in where_from.items():
+            setattr(config, option, value)
         self.eval()
 
     def _warn_of_another(self, name: str | None, commit: str | None) -> None:

@@ -16,6 +16,7 @@ from huggingface_hub import CommitInfo
 from peft import PeftModel
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
 
@@ -40,7 +41,7 @@ class GlotTrainingArguments(TrainingArguments):
     such as the linear decay, are Trainer's own.
 
     Raises:
-        InputError: `output_dir` is missing, or a number is outside what can train.
+        InputError: `output_dir` is missing, a number is outside what can train, or logs cannot be reported as asked.
     """
 
     learning_rate: float = field(default=2e-4, metadata={"help": "The learning rate of the head."})
@@ -76,6 +77,11 @@ class GlotTrainingArguments(TrainingArguments):
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
             self.use_cpu = True  # else several processes on CPUs would each train alone
         super().__post_init__()
+        try:
+            for callback in get_reporting_integration_callbacks(self.report_to):
+                callback()  # as Trainer will, after the backbone has run
+        except (ImportError, RuntimeError, ValueError) as error:
+            raise InputError(f"--report_to {' '.join(self.report_to)}: {error}") from error
 
 
 class ParameterCount(NamedTuple):
@@ -110,14 +116,19 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
         if not os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
             raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
         return checkpoint
-    # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in _checkpoints(arguments.output_dir) if (path / "trainer_state.json").is_file()]
-    checkpoint = str(whole[-1]) if whole else None
+    checkpoint = last_checkpoint(arguments.output_dir)
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
         )
     return checkpoint
+
+
+def last_checkpoint(folder: str) -> str | None:
+    """The last whole one."""
+    # The state is written last: a checkpoint without it was cut off.
+    whole = [path for path in _checkpoints(folder) if (path / "trainer_state.json").is_file()]
+    return str(whole[-1]) if whole else None
 
 
 def discard_checkpoints(folder: str) -> None:

@@ -205,7 +205,16 @@ class TestCard:
         model = GlotForSequenceClassification.from_backbone(BACKBONE, pair_mode=pair_mode, **SMALL)
         model.push_to_hub(HEAD)
         code = card(hub).text.split("```python\n")[1].split("```")[0].replace("a text", "a long text " * 300)
+        code += "\nassert vectors.shape == (2, 48)\n"
+        code += "" if pair_mode else "assert logits.shape == (1, 2)\n"
         hub.run_python(code, without_glot_hf=True, HF_HOME=str(tmp_path / "another_machine"))
+
+    def test_trust_is_said_wherever_it_is_asked_for(self, model, hub_here):
+        model.push_to_hub(HEAD)
+        model.glot.push_to_hub("tester/vectors")
+        for repo in (HEAD, "tester/vectors"):
+            code = card(hub_here, repo).text.split("```python\n")[1].split("```")[0]
+            assert code.count(repo) == code.count(f'"{repo}", trust_remote_code=True)') > 1
 
     def test_what_takes_the_place_of_trust(self, model, hub_here):
         """Where glot_hf is imported; of a head that brings its pipeline, the pipeline has to be named."""

@@ -6,7 +6,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics
 from transformers import EvalPrediction
 
-from glot_hf.metrics import embedding_metrics, metrics_for
+from glot_hf.data.labels import Labels
+from glot_hf.metrics import embedding_metrics, metric_names, metrics_for
 
 
 RNG = np.random.default_rng(0)
@@ -26,6 +27,19 @@ def test_many_classes_have_no_f1_of_class_one():
     result = metrics_for("single_label_classification")(EvalPrediction(logits, labels))
     assert set(result) == {"accuracy", "f1_macro", "matthews_correlation", "distinct_predictions"}
     assert result["f1_macro"] == metrics.f1_score(labels, logits.argmax(axis=1), average="macro")
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "classes", "names"),
+    [
+        ("single_label_classification", "ab", "accuracy f1_macro matthews_correlation f1"),
+        ("single_label_classification", "abc", "accuracy f1_macro matthews_correlation"),
+        ("multi_label_classification", "abc", "accuracy f1_micro f1_macro"),
+        ("regression", "", "mse pearson spearman"),
+    ],
+)
+def test_names_are_known_before_there_is_a_prediction(problem_type, classes, names):
+    assert metric_names(Labels(problem_type, tuple(classes))) == [*names.split(), "distinct_predictions"]
 
 
 def test_several_labels():

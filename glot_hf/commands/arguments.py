@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,9 +27,27 @@ EMBEDDING = "embedding"
 
 
 @dataclass
-class BackboneArguments:
+class BackboneName:
     backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the frozen backbone."})
     backbone_revision: str | None = field(default=None, metadata={"help": "Its branch, tag or commit."})
+
+
+@dataclass
+class TrustArguments:
+    trust_remote_code: bool = field(
+        default=False,
+        metadata={"help": "Run the code that the backbone brings, which you trust; asked for each time."},
+    )
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """For loading the backbone, and nothing else; it is never recorded."""
+        return {"trust_remote_code": True} if self.trust_remote_code else {}
+
+
+@dataclass
+class BackboneArguments(TrustArguments, BackboneName):
+    """A backbone to load."""
 
 
 @dataclass
@@ -320,11 +339,18 @@ def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
         ) from error
 
 
+class _HelpFormatter(ArgumentDefaultsHelpFormatter):
+    """Leaves out a default of None: the help says what is done then."""
+
+    def _get_help_string(self, action: Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class CommandParser(HfArgumentParser):
     """`HfArgumentParser` whose complaints are one line long, and that takes no option it does not know."""
 
     def __init__(self, *dataclass_types, **kwargs):
-        super().__init__(dataclass_types, allow_abbrev=False, **kwargs)
+        super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
 
     def error(self, message: str) -> None:
         raise InputError(f"{message} (--help lists the options)")

@@ -31,6 +31,7 @@ def load_backbone_and_tokenizer(
     from ..processes import find_processes
 
     with user_errors():
+        load_kwargs = {**load_kwargs, **arguments.trust}
         name, gguf_file = arguments.backbone, load_kwargs.get("gguf_file")
         revision = pin_revision(name, arguments.backbone_revision, gguf_file)
         backbone = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
@@ -43,8 +44,8 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
     """The backbone's tokenizer, with a padding token."""
     from transformers import AutoTokenizer
 
-    where = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **where)
+    options = {key: load_kwargs[key] for key in ("gguf_file", "subfolder", "trust_remote_code") if key in load_kwargs}
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **options)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}", file=sys.stderr)

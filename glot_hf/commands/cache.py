@@ -6,6 +6,7 @@ backbone.
 
 import time
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, require_extra
 from .arguments import (
@@ -66,7 +67,7 @@ def build(argv: list[str], summary: str) -> None:
 
 def info(argv: list[str], summary: str) -> None:
     from ..data.cache_builder import format_bytes
-    from ..data.cache_folder import finished_shards, num_bytes
+    from ..data.cache_folder import num_bytes
     from ..data.cache_manifest import FILE_NAME, Manifest
 
     folders, total = _caches(argv, "info", summary), 0
@@ -79,15 +80,14 @@ def info(argv: list[str], summary: str) -> None:
         except InputError as error:  # the others are still worth a look
             print(f"  {error}\n  size      {format_bytes(size)}\n")
             continue
-        key, done, shards = manifest.key, finished_shards(folder, manifest), len(manifest.shards)
+        key = manifest.key
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))
         commit = f", commit {key['revision']}" if key["revision"] else ""
-        state = "complete" if done == shards else "interrupted: the same command goes on"
         print(
             f"  backbone  {key['backbone']}{commit}, run in {key['backbone_dtype']}\n"
             f"  states    layers {key['layers']}, in {key['stored_dtype']}, texts cut at {key['max_length']} tokens\n"
             f"  holds     {len(manifest.lengths):,} distinct texts, {manifest.num_tokens:,} tokens\n"
-            f"  size      {format_bytes(size)}, {done} of {shards} shards ({state}), begun {made}\n"
+            f"  size      {format_bytes(size)}, {_progress(folder, manifest)}, begun {made}\n"
         )
     print(f"{len(folders)} caches, {format_bytes(total)}")
 
@@ -98,7 +98,7 @@ def verify(argv: list[str], summary: str) -> None:
     from ..data.cache_folder import damages
     from ..data.cache_manifest import FILE_NAME, Manifest
 
-    bad = []
+    bad, unfinished = [], []
     for folder in _caches(argv, "verify", summary):
         try:
             manifest = Manifest.read(folder)
@@ -107,14 +107,21 @@ def verify(argv: list[str], summary: str) -> None:
             bad.append(str(folder / FILE_NAME))
             continue
         checks = logging.tqdm(damages(folder, manifest), total=len(manifest.shards), desc=folder.name, unit=" shards")
-        found = [f"{folder / name}: {damage}" for name, damage in checks if damage is not None]
-        print(*found or [f"{folder}: all {len(manifest.shards)} shards are whole"], sep="\n")
-        bad += found
+        found = {name: damage for name, damage in checks if damage is not None}
+        damaged = [f"{folder / name}: {damage}" for name, damage in found.items() if (folder / name).is_file()]
+        if found and not damaged:
+            unfinished.append(f"{folder}: {_progress(folder, manifest)}")
+            print(unfinished[-1])
+        else:
+            print(*damaged or [f"{folder}: all {len(manifest.shards)} shards are whole"], sep="\n")
+        bad += damaged
     if bad:
         raise InputError(
             f"damaged or missing: {len(bad)}, the first {bad[0]}: delete what is damaged, and the command that made "
             "the cache makes it again, and what is missing"
         )
+    if unfinished:
+        raise InputError(f"not all is there: {unfinished[0]}")
 
 
 def clear(argv: list[str], summary: str) -> None:
@@ -130,6 +137,14 @@ def clear(argv: list[str], summary: str) -> None:
     print(f"{len(folders)} caches deleted, {format_bytes(total)} freed")
 
 
+def _progress(folder: Path, manifest: Any) -> str:
+    from ..data.cache_folder import finished_shards
+
+    done, shards = finished_shards(folder, manifest), len(manifest.shards)
+    state = "complete" if done == shards else "interrupted: the same command goes on"
+    return f"{done} of {shards} shards ({state})"
+
+
 def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     """
     Those that are asked for.
@@ -142,11 +157,15 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
 
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
     parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
+    parser.add_argument("--cache_dir", "--cache-dir", help="the same folder, as `glot-hf train` is given it")
     (rest,) = parser.parse(argv)
-    if rest.folder is None and not DEFAULT_ROOT.is_dir():
+    if None not in (rest.folder, rest.cache_dir):
+        raise InputError(f"{rest.folder!r} and --cache_dir {rest.cache_dir!r} are two folders: name one")
+    folder = rest.cache_dir if rest.folder is None else rest.folder
+    if folder is None and not DEFAULT_ROOT.is_dir():
         return []
     with user_errors():
-        found = find_caches(DEFAULT_ROOT if rest.folder is None else Path(rest.folder))
-    if rest.folder is not None and not found:
-        raise InputError(f"{rest.folder!r} neither is nor holds a cache of hidden states: check the path")
+        found = find_caches(DEFAULT_ROOT if folder is None else Path(folder))
+    if folder is not None and not found:
+        raise InputError(f"{folder!r} neither is nor holds a cache of hidden states: check the path")
     return found

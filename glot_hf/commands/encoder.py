@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import InputError
-from .arguments import BackboneArguments, parse_load_kwargs, user_errors
+from .arguments import BackboneArguments, BackboneName, parse_load_kwargs, user_errors
 from .backbone import longest_text, set_max_length
 from .head import load_head, new_head
 
 
 @dataclass
-class EncoderArguments(BackboneArguments):
+class EncoderArguments(BackboneName):
     """What makes the vectors: `--model`, or `--backbone` with `--pooling`."""
 
     model: str | None = field(
@@ -49,7 +49,8 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
     with user_errors(RuntimeError, SafetensorError):
         if arguments.model is None:
-            model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
+            backbone = BackboneArguments(arguments.backbone, arguments.backbone_revision)
+            model, tokenizer = new_head(GlotModel, backbone, kwargs, pooling=arguments.pooling or "mean")
         else:
             model, tokenizer = load_head(arguments.model, kwargs)
         backbone = model.base_model.backbone

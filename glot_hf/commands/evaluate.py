@@ -6,11 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import require_extra
-from .arguments import EMBEDDING, CommandParser, LabelledTextArguments, require_positive, require_writable
+from .arguments import (
+    EMBEDDING,
+    CommandParser,
+    LabelledTextArguments,
+    TrustArguments,
+    require_positive,
+    require_writable,
+)
 
 
 @dataclass
-class EvaluationArguments(LabelledTextArguments):
+class EvaluationArguments(TrustArguments, LabelledTextArguments):
     batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
     output_file: str | None = field(default=None, metadata={"help": "Also write the metrics to this JSON file."})
 
@@ -41,7 +48,7 @@ def _evaluate(folder: str, data: EvaluationArguments) -> dict[str, float]:
     from .texts import evaluation_examples
     from .trained import load_trained
 
-    head = load_trained(folder)
+    head = load_trained(folder, data.trust)
     evaluations = evaluation_examples(data, head.labels, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)
     trainer, metrics = head.trainer(data.batch_size), {}

@@ -62,6 +62,6 @@ def new_head(
     Raises:
         OSError, ValueError: the backbone cannot be loaded, or does not go with the options; see `from_backbone`.
     """
-    name, load_kwargs = backbone.backbone, backbone_load_kwargs or {}
+    name, load_kwargs = backbone.backbone, {**(backbone_load_kwargs or {}), **backbone.trust}
     model = model_class.from_backbone(name, backbone.backbone_revision, load_kwargs, **options)
     return model, load_tokenizer(name, model.config.backbone_revision, load_kwargs)

@@ -2,8 +2,10 @@
 """`glot-hf SUBCOMMAND ...`: finds the subcommand, and turns the user's mistakes into one line and exit code 2."""
 
 import contextlib
+import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -45,20 +47,29 @@ def main(argv: list[str] | None = None) -> int:
     name = argv[0]
     try:
         if name not in COMMANDS:
-            raise InputError(f"there is no command {name!r}: the commands are {', '.join(COMMANDS)}")
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
+            raise InputError(f"there is no command {name!r}: {hint}")
         command = importlib.import_module(f".{name.replace('-', '_')}", __package__)
         with _one_voice():
             command.run(argv[1:])
     except (InputError, StrictDataclassError) as error:
-        print(f"glot-hf {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"glot-hf {name}: error: {_in_one_line(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print(f"glot-hf {name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(": ".join((f"glot-hf {name}: interrupted", *interruption.args)), file=sys.stderr)
         return 130
     return 0
+
+
+def _in_one_line(error: Exception) -> str:
+    """Without the names of classes and validators that a strict dataclass puts before what is wrong."""
+    message = re.sub(r"^Validation error for field '(\w+)':\s+\w+: ", r"\1: ", str(error))
+    message = re.sub(r"^Class validation error for validator '\w+':\s+\w+: ", "", message)
+    return " ".join(message.split())
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ..errors import InputError, require_extra
-from .arguments import CommandParser, require_positive, require_writable
+from .arguments import CommandParser, TrustArguments, require_positive, require_writable
 
 
 @dataclass
-class PredictionArguments:
+class PredictionArguments(TrustArguments):
     """Which texts: `--text` here and now, or `--test_file`."""
 
     text: list[str] | None = field(default=None, metadata={"help": "One or more texts."})
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> None:
     require_writable(arguments.output_file, "--output_file")
     from .trained import load_trained
 
-    head = load_trained(rest.model)
+    head = load_trained(rest.model, arguments.trust)
     examples = _examples(arguments, head)
     trainer = head.trainer(arguments.batch_size)
     prediction = trainer.predict(head.tokenize(examples))

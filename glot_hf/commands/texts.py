@@ -45,13 +45,15 @@ def training_examples(
         train = task.examples("train", data.data_dir, data.max_train_rows)
         return train, task.evaluations(data.data_dir), task.labels, {}
     table = load_table(data.train_file)
-    text, label = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
-    columns = {"text_column": text, "text_pair_column": data.text_pair_column, "label_column": label}
+    text, label, text_pair = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
+    columns = {"text_column": text, "text_pair_column": text_pair, "label_column": label}
     labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
+    if data.label_column is None:
+        _require_classes(labels, label, len(table))
     print(
         f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"
     )
-    train = make_examples(table, text, label, labels, data.train_file, data.text_pair_column)
+    train = make_examples(table, text, label, labels, data.train_file, text_pair)
     if data.validation_file is not None:
         return train, {"eval": file_examples(data.validation_file, columns, labels)}, labels, columns
     if len(train) < 2:
@@ -89,9 +91,17 @@ def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -
         InputError: see the messages.
     """
     table = load_table(source, split="validation")
-    text_pair = columns["text_pair_column"]
-    text, label = choose_columns(table, columns["text_column"], columns["label_column"], text_pair)
+    named = (columns[name] for name in ("text_column", "label_column", "text_pair_column"))
+    text, label, text_pair = choose_columns(table, *named)
     return make_examples(table, text, label, labels, source, text_pair)
+
+
+def _require_classes(labels: Labels, column: str, num_rows: int) -> None:
+    if labels.problem_type == "single_label_classification" and 2 * len(labels.names) > num_rows:
+        raise InputError(
+            f"the column {column!r} has {len(labels.names)} classes in {num_rows} rows ({shorten(labels.names, 3)}), "
+            "which may be no labels: name the column with --label_column"
+        )
 
 
 def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:

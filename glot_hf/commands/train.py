@@ -2,6 +2,7 @@
 """`glot-hf train`: text in, a head out; with options, a tuned backbone too."""
 
 import math
+import shlex
 from dataclasses import fields
 from typing import Any
 
@@ -82,6 +83,7 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
+    from ..metrics import metric_names
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
@@ -93,11 +95,13 @@ def train(
     from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
-    from .training_folder import open_folder, push_folder, require_same_head, save_results
+    from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
+    if arguments.metric_for_best_model is not None:
+        _require_metric(arguments.metric_for_best_model, ["loss", *metric_names(labels)])
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
@@ -139,7 +143,8 @@ def train(
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     if finetuning.lora_r is not None and is_main:
         save_base(network, arguments.output_dir)
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    with resumable(arguments.output_dir):
+        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
@@ -155,7 +160,7 @@ def train(
         results |= cache_disagreement(live, cached, labels.problem_type)
     results |= {
         "head_parameters": count.head,
-        "backbone_parameters": count.backbone_frozen,
+        "backbone_parameters": count.backbone_trained + count.backbone_frozen,
         "backbone_trained_parameters": count.backbone_trained,
     }
     if is_main:
@@ -180,6 +185,11 @@ def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningAr
         raise InputError("--pair_mode is for heads that compare two texts: --task embedding gives a vector of each")
     if finetuning.trains_backbone:
         raise InputError("--task embedding trains a head on a frozen backbone: leave out what is to train it")
+
+
+def _require_metric(name: str, names: list[str]) -> None:
+    if name.removeprefix("eval_") not in names:
+        raise InputError(f"--metric_for_best_model {name} is no metric of these labels: valid are {', '.join(names)}")
 
 
 def _require_cosines(labels: Any, scores: list[float]) -> None:
@@ -216,5 +226,5 @@ def _say_how_to_load(folder: str, is_pair: bool) -> None:
         "    from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
         f"    model = AutoModelForSequenceClassification.from_pretrained({folder!r})\n"
         f"    tokenizer = AutoTokenizer.from_pretrained({folder!r})\n\n"
-        f'Or on the command line: glot-hf predict {folder} --text "..."{pair}'
+        f'Or on the command line: glot-hf predict {shlex.quote(folder)} --text "..."{pair}'
     )

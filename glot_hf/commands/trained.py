@@ -52,8 +52,11 @@ class TrainedHead:
         return make_trainer(self.model, self.tokenizer, arguments)
 
 
-def load_trained(folder: str) -> TrainedHead:
+def load_trained(folder: str, trust: dict[str, bool]) -> TrainedHead:
     """
+    Args:
+        trust (`dict`): in the code of the backbone, as [`TrustArguments`] has it.
+
     Raises:
         InputError: the folder is not one that `glot-hf train` wrote, is of a head that gives vectors, or its backbone
             cannot be found.
@@ -66,5 +69,8 @@ def load_trained(folder: str) -> TrainedHead:
         )
     with user_errors(RuntimeError, SafetensorError):
         is_adapter = os.path.isfile(os.path.join(folder, ADAPTER_CONFIG))
-        model = load_adapter(folder) if is_adapter else GlotForSequenceClassification.from_pretrained(folder)
+        if is_adapter:
+            model = load_adapter(folder, trust)
+        else:
+            model = GlotForSequenceClassification.from_pretrained(folder, backbone_kwargs=trust)
         return TrainedHead(model, AutoTokenizer.from_pretrained(folder), record)

@@ -2,6 +2,8 @@
 """The folder that `glot-hf train` writes: what it may hold before, and what it holds after."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from transformers import PreTrainedConfig
 from ..errors import InputError
 from ..hub import training_of
 from ..machine import name_of_hardware
-from ..training import HeadTrainer, find_checkpoint
+from ..training import HeadTrainer, find_checkpoint, last_checkpoint
 from ..training_record import TrainingRecord
 from .arguments import user_errors
 
@@ -38,7 +40,22 @@ def open_folder(arguments: Any, backbone: str, backbone_in_checkpoint: bool) -> 
         os.makedirs(arguments.output_dir, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output_dir {arguments.output_dir!r} cannot be written: {error}") from error
+    if checkpoint is not None:
+        print(f"goes on from {checkpoint}")
     return checkpoint
+
+
+@contextmanager
+def resumable(folder: str) -> Iterator[None]:
+    """Training that, interrupted, says how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        checkpoint = last_checkpoint(folder)
+        how = "there is no checkpoint yet, so the same command begins anew"
+        if checkpoint is not None:
+            how = f"the same command with --resume_from_checkpoint goes on from {checkpoint}"
+        raise KeyboardInterrupt(how) from interruption
 
 
 def require_same_head(config: Any, checkpoint: str, folder: str) -> None:

@@ -84,7 +84,7 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
         if any(isinstance(cell, (list, tuple)) for cell in cells):
             problem_type = "multi_label_classification"
         else:
-            numbers = [_parse(cell) for cell in cells]
+            numbers = [parse_number(cell) for cell in cells]
             is_regression = None not in numbers and not all(number.is_integer() for number in numbers)
             problem_type = "regression" if is_regression else "single_label_classification"
     if problem_type == "regression":
@@ -109,6 +109,14 @@ def split_labels(cell: Any) -> list[str]:
     if isinstance(cell, (list, tuple)):
         return [_name(item) for item in cell]
     return [part.strip() for part in _name(cell).split("|") if part.strip()]
+
+
+def parse_number(cell: Any) -> float | None:
+    """A number, finite or not; None for anything else."""
+    try:
+        return float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def shorten(names: tuple[str, ...], limit: int = 10) -> str:
@@ -138,16 +146,8 @@ def _name(cell: Any) -> str:
     return cell.strip() if isinstance(cell, str) else str(cell)
 
 
-def _parse(cell: Any) -> float | None:
-    """A number, finite or not; None for anything else."""
-    try:
-        return float(cell)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
 def _number(cell: Any, row: int, where: str) -> float:
-    number = _parse(cell)
+    number = parse_number(cell)
     if number is None or not math.isfinite(number):
         raise InputError(f"{where}, row {row}: the label {cell!r} is not a finite number, which regression needs")
     return number
@@ -155,6 +155,6 @@ def _number(cell: Any, row: int, where: str) -> float:
 
 def _sort_key(name: str) -> tuple:
     """Numbers by value, before words by letters."""
-    number = _parse(name)
+    number = parse_number(name)
     is_number = number is not None and math.isfinite(number)
     return (not is_number, number if is_number else 0.0, name)

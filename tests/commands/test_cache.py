@@ -156,6 +156,16 @@ class TestTheCommand:
         assert main(["cache", "info", "states"]) == 0
         assert "0 of 1 shards (interrupted" in capsys.readouterr().out
 
+    def test_the_folder_as_train_is_given_it(self, build, files, capsys):
+        assert build() == 0
+        for action, said in (
+            ("info", "1 caches"),
+            ("verify", "all 1 shards are whole"),
+            ("clear", "1 caches deleted"),
+        ):
+            assert main(["cache", action, *CACHE]) == 0
+            assert said in capsys.readouterr().out
+
     def test_verify(self, build, files, error_line, capsys):
         assert build() == 0
         assert main(["cache", "verify", str(the_cache(files))]) == 0
@@ -167,7 +177,8 @@ class TestTheCommand:
         line = error_line(main(["cache", "verify", "states"]))
         assert "damaged or missing: 1, the first" in line and "delete what is damaged" in line
         shard.unlink()
-        assert "it is missing" in error_line(main(["cache", "verify", "states"]))
+        line = error_line(main(["cache", "verify", "states"]))
+        assert "0 of 1 shards (interrupted: the same command goes on)" in line and "delete" not in line
         assert build() == 0 == main(["cache", "verify", "states"])
 
     def test_clear_deletes_caches_and_nothing_else(self, build, files, error_line, capsys):
@@ -246,6 +257,8 @@ class TestTheCommand:
         [
             (("biuld",), "there is no action 'biuld': the actions are build, info, verify, clear"),
             (("info", "nowhere"), "there is no folder 'nowhere'"),
+            (("info", "--cache_dir", "nowhere"), "there is no folder 'nowhere'"),
+            (("clear", "a", "--cache_dir", "b"), "'a' and --cache_dir 'b' are two folders: name one"),
             (("verify", "."), "'.' neither is nor holds a cache"),
             (("clear", ""), "'' neither is nor holds a cache"),  # such as a variable of the shell that is not set
             (("build", "--task", "cola"), "--backbone is missing"),
@@ -274,5 +287,6 @@ class TestTheCommand:
 def test_help(action, capsys):
     with pytest.raises(SystemExit) as end:
         main(["cache", action, "--help"])
-    assert end.value.code == 0 and f"glot-hf cache {action}" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert end.value.code == 0 and f"glot-hf cache {action}" in output and "(default: None)" not in output
     assert main(["cache"]) == 0 and action in capsys.readouterr().out

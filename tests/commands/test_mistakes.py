@@ -29,10 +29,10 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         (("--task", "cola", "--data_dir", "."), "train.tsv"),
         ((*FILMS, "--data_dir", "."), "--data_dir belongs to --task"),
         ((), "either --train_file or --task"),
-        ((*FILMS, "--tau", "1"), "tau is a cosine threshold in [-1, 1), got 1.0"),
+        ((*FILMS, "--tau", "1"), "train: error: similarity_threshold: tau is a cosine threshold in [-1, 1), got 1.0"),
         ((*FILMS, "--similarity_threshold", "-1.1"), "tau is a cosine threshold in [-1, 1), got -1.1"),
         ((*FILMS, "--input_size", "100"), "input_size (100) does not fit the backbone, whose hidden size is 384"),
-        ((*FILMS, "--num_attention_heads", "3"), "must divide gnn_hidden_size (8)"),
+        ((*FILMS, "--num_attention_heads", "3"), "error: num_attention_heads (3) must divide gnn_hidden_size (8)"),
         ((*FILMS, "--backbone_layers", "99"), "hidden states 0 (its embeddings) to 6"),
         ((*FILMS, "--backbone", "nowhere/to-be-found"), "pass a loaded model as `backbone`"),
         ((*FILMS, "--backbone", "./no/such/folder"), "cannot be loaded"),
@@ -54,6 +54,12 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         ((*FILMS, "--per_device_train_batch_size", "0"), "0"),
         ((*FILMS, "--backbone_load_kwargs", '{"dtype": "float99"}'), "'float99' is not a torch dtype"),
         ((*FILMS, "--learning_rate", "1e30"), "train with a smaller one"),
+        (
+            (*FILMS, "--metric_for_best_model", "f2"),
+            "valid are loss, accuracy, f1_macro, matthews_correlation, f1",
+        ),
+        ((*FILMS, "--report_to", "wandb"), "--report_to wandb: WandbCallback requires wandb to be installed"),
+        ((*FILMS, "--report_to", "paper"), "--report_to paper: paper is not supported, only"),
         ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),
     ],
 )
@@ -76,11 +82,23 @@ def test_of_training(files, train, error_line, options, message):
         ("text,label\na,x\nb,x\n", (), "one class only, 'x'"),
         ("text\na\nb\n", (), "no label column can be guessed"),
         ("text,a,b\na,1,2\n", (), "no label column can be guessed"),
+        (
+            "text,title\na,x\nb,y\nc,z\nd,x\n",
+            (),
+            "the column 'title' has 3 classes in 4 rows (x, y, z), which may be no labels: name the column with "
+            "--label_column",
+        ),
+        ("id,label\n1,x\n2,y\n3,x\n4,y\n", (), "'id' holds nothing but numbers: name the text with --text_column"),
     ],
 )
 def test_of_the_data(files, train, error_line, content, options, message):
     (files / "data.csv").write_text(content)
     assert message in error_line(train("--train_file", "data.csv", *options))
+
+
+def test_what_is_named_is_not_doubted(files, train):
+    (files / "data.csv").write_text("id,title\n" + "".join(f"{i},class {i % 11}\n" for i in range(20)))
+    assert train("--train_file", "data.csv", "--text_column", "id", "--label_column", "title") == 0
 
 
 def test_a_label_that_only_validation_has(files, train, error_line):
@@ -143,7 +161,8 @@ def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tm
 
 
 def test_of_the_command_itself(error_line):
-    assert "the commands are demo, train" in error_line(main(["trian"]))
+    assert "there is no command 'trian': did you mean train?" in error_line(main(["trian"]))
+    assert "there is no command 'learn': the commands are demo, train" in error_line(main(["learn"]))
     assert "--num_seeds 0 is not positive" in error_line(main(["demo", "--num_seeds", "0"]))
     assert "--backbone is missing" in error_line(main(["train", "--output_dir", "x", "--task", "cola"]))
     assert "--output_dir is missing" in error_line(main(["train", "--backbone", "x", "--task", "cola"]))

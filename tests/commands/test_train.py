@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from glot_hf import GlotConfig, GlotForSequenceClassification
 from glot_hf.commands.main import main
+from glot_hf.training import HeadTrainer
 
 
 FILMS = ("--train_file", "films.csv", "--label_column", "mood")
@@ -26,6 +27,35 @@ def predictions(capsys, *options):
 def test_what_opens_the_hub_is_not_in_the_folder(files, train):
     assert train(*FILMS, "--hub_token", "hf_SECRET") == 0
     assert not any(b"hf_SECRET" in path.read_bytes() for path in (files / "head").iterdir() if path.is_file())
+
+
+def test_interrupted_it_says_how_it_goes_on_and_then_from_where(files, train, monkeypatch, capsys):
+    step = HeadTrainer.training_step
+
+    def interrupt_at(last):
+        def interrupted(trainer, *args, **kwargs):
+            if trainer.state.global_step == last:
+                raise KeyboardInterrupt
+            return step(trainer, *args, **kwargs)
+
+        monkeypatch.setattr(HeadTrainer, "training_step", interrupted)
+
+    options = (*FILMS, "--save_strategy", "steps", "--save_steps", "1")
+    interrupt_at(0)
+    assert train(*options) == 130
+    assert "train: interrupted: there is no checkpoint yet, so the same command begins" in capsys.readouterr().err
+    interrupt_at(1)
+    assert train(*options) == 130
+    assert "--resume_from_checkpoint goes on from head/checkpoint-1\n" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(files)
+    assert train(*options, "--resume_from_checkpoint") == 0
+    assert "goes on from head/checkpoint-1\n" in capsys.readouterr().out
+
+
+def test_the_command_that_it_shows_is_quoted(files, train, capsys):
+    assert train(*FILMS, "--output_dir", "my head") == 0
+    assert "glot-hf predict 'my head' --text" in capsys.readouterr().out
 
 
 def test_starting_anew_leaves_no_old_checkpoint(files, train):
@@ -90,6 +120,15 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
     assert GlotConfig.from_pretrained("head").pair_mode == "concat"
     assert len(predictions(capsys, "--test_file", "pairs.csv")) == 20
     assert main(["evaluate", "head", "--validation_file", "pairs.csv"]) == 0
+
+
+def test_pairs_are_found_by_the_names_of_their_columns(files, train, capsys):
+    (files / "usual.csv").write_text((files / "pairs.csv").read_text().replace("a,b,", "sentence1,sentence2,", 1))
+    assert train("--train_file", "usual.csv", "--validation_file", "usual.csv") == 0
+    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert {"text", "text_pair"} < set(predictions(capsys, "--test_file", "usual.csv")[0])
+    assert train("--train_file", "usual.csv", "--text_column", "sentence1", "--overwrite_output_dir") == 0
+    assert GlotConfig.from_pretrained("head").pair_mode is None
 
 
 def test_a_glue_task(files, train, capsys):

@@ -55,7 +55,8 @@ def test_an_adapters_folder(tune, capsys):
     assert tune("--lora_r", "4") == 0
     output = capsys.readouterr().out
     results = read("head/all_results.json")
-    head, trained, frozen = (results[f"{name}_parameters"] for name in ("head", "backbone_trained", "backbone"))
+    head, trained, all_ = (results[f"{name}_parameters"] for name in ("head", "backbone_trained", "backbone"))
+    frozen = all_ - trained
     assert f"trains {head:,} head and {trained:,} LoRA parameters on {frozen:,} frozen ones" in output
     assert "no cache, as hidden states change in every step" in output
     assert frozen == sum(parameter.numel() for parameter in BertModel.from_pretrained("tiny").parameters()) - 1056
@@ -109,6 +110,7 @@ def test_full_finetuning(tune, capsys):
     assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_file", "scores.json"]) == 0
     results, scores = (read(name) for name in ("head/all_results.json", "scores.json"))
     assert scores["eval_loss"] == pytest.approx(results["eval_loss"], abs=1e-6)
+    assert results["backbone_parameters"] == results["backbone_trained_parameters"] > 0
 
 
 def test_resuming_gives_the_same_adapter(tune):

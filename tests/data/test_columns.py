@@ -10,7 +10,7 @@ def table(*names):
 
 
 def test_named_columns_are_taken_without_a_word(capsys):
-    assert choose_columns(table("a", "b", "c"), "a", "c") == ("a", "c")
+    assert choose_columns(table("a", "b", "c"), "a", "c") == ("a", "c", None)
     assert capsys.readouterr().out == ""
 
 
@@ -24,17 +24,32 @@ def test_named_columns_are_taken_without_a_word(capsys):
     ],
 )
 def test_guesses_are_said(names, expected, capsys):
-    assert choose_columns(table(*names)) == expected
+    assert choose_columns(table(*names)) == (*expected, None)
     captured = capsys.readouterr()
     assert captured.out == ""  # predictions may go there
     assert "--text_column" in captured.err and "--label_column" in captured.err
 
 
 def test_text_that_is_not_read_is_said(capsys):
-    assert choose_columns(table("sentence1", "sentence2", "label")) == ("sentence2", "label")
-    assert "not read: ['sentence1'] (--text_pair_column" in capsys.readouterr().err
-    choose_columns(table("sentence1", "sentence2", "label"), "sentence1", None, "sentence2")
+    assert choose_columns(table("first", "second", "label"), label="label") == ("second", "label", None)
+    assert "not read: ['first'] (--text_pair_column" in capsys.readouterr().err
+    choose_columns(table("first", "second", "label"), "first", "label", "second")
     assert "not read" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "pair", [("sentence1", "sentence2"), ("Premise", "Hypothesis"), ("text_a", "text_b"), ("question1", "question2")]
+)
+def test_two_texts_are_guessed_by_the_usual_names_of_pairs(pair, capsys):
+    assert choose_columns(table("id", *pair, "label")) == (pair[0], "label", pair[1])
+    error = capsys.readouterr().err
+    assert f"pairs: '{pair[0]}', '{pair[1]}' (guessed; --text_column" in error and "not read: ['id']" in error
+    assert choose_columns(table(*pair, "mood")) == (pair[0], "mood", pair[1])  # the only other one
+
+
+def test_a_text_that_is_named_is_alone():
+    assert choose_columns(table("premise", "hypothesis", "label"), text="premise") == ("premise", "label", None)
+    assert choose_columns(table("premise", "hypothesis"), label="premise") == ("hypothesis", "premise", None)
 
 
 def test_a_missing_column_is_told():

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
 
 from glot_hf import GlotForSequenceClassification
+from glot_hf.commands.main import main
 
 
 CODE = """
@@ -21,10 +22,12 @@ class OwnModel(BertModel):
 
 
 @pytest.fixture
-def backbone_path(tmp_path):
+def backbone_path(tmp_path, minilm_tokenizer):
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = BertConfig(vocab_size=len(minilm_tokenizer), **sizes)
     path = tmp_path / "backbone"
+    minilm_tokenizer.save_pretrained(path)
     BertModel(config).save_pretrained(path)
     (path / "own.py").write_text(CODE)
     stored = json.loads((path / "config.json").read_text())
@@ -51,3 +54,15 @@ def test_trust_is_asked_for_each_time(backbone_path, tmp_path):
     reloaded.save_pretrained(tmp_path / "again")
     assert AutoConfig.from_pretrained(tmp_path / "again").backbone_config.model_type == "bert_of_our_own"
     assert AutoModel.from_pretrained(tmp_path / "again", load_backbone=False).backbone is None
+
+
+@pytest.mark.parametrize("options", [("--cache_dir", "states"), ("--lora_r", "2")], ids=["head", "adapter"])
+def test_on_the_command_line(backbone_path, tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "films.csv").write_text("text,label\n" + "a lovely film,good\nan awful film,bad\n" * 9)
+    train = ["train", "--backbone", str(backbone_path), "--train_file", "films.csv", "--output_dir", "head", *options]
+    trust = "--trust_remote_code"
+    for command in (train, ["predict", "head", "--text", "a"], ["evaluate", "head", "--validation_file", "films.csv"]):
+        assert main(command) == 2 and f"predict: {trust})" in capsys.readouterr().err
+        assert main([*command, trust]) == 0
+    assert not any(trust[2:] in path.read_text() for path in (tmp_path / "head").rglob("*config.json"))
