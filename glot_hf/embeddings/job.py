@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ from ..pretrained_glot import GlotPreTrainedModel
 from ..processes import find_processes
 from .encoding import encode_texts
 from .record import EmbeddingRecord
-from .text_files import TextFiles
+from .text_files import TextFiles, TextRow
 from .vector_files import WRITERS
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # By whether it is on a CPU: enough for batches of like lengths, and done in seconds to minutes.
 _ROWS_PER_CHUNK = {True: 1024, False: 8192}
 # Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
@@ -45,7 +46,8 @@ class EmbeddingJob:
     The rows are divided into chunks of equal number, whose vectors depend on nothing but the chunk. Process p of P
     makes the chunks p, p + P, ... that are not there yet, each as a file in the folder `OUTPUT.parts`; the main
     process joins them at the end. They are files of their own, and not places in one: on a network drive, machines
-    that write into one file can spoil each other's neighbouring bytes.
+    that write into one file can spoil each other's neighbouring bytes. A blank text has no meaning that a vector could
+    be of: its vector is zeros.
 
     Args:
         model ([`GlotPreTrainedModel`]): with its backbone; of a cosine head, the vectors are those that it compares.
@@ -157,12 +159,18 @@ class EmbeddingJob:
 
     def _read_all(self) -> tuple[int, str]:
         """Number and hash of all rows, so that what cannot be read is told before the work."""
-        count, found = 0, hashlib.sha256()
+        count, blank, found = 0, 0, hashlib.sha256()
         with self._progress(desc="Reading") as progress:
             for chunk in self.texts.chunks(self.rows_per_chunk):
                 found.update(json.dumps(chunk).encode())
                 count += len(chunk)
+                blank += sum(row.is_blank for row in chunk)
                 progress.update(len(chunk))
+        if blank:
+            print(
+                f"{blank:,} of {count:,} texts are blank: their vectors are zeros, which no search finds",
+                file=sys.stderr,
+            )
         return count, found.hexdigest()
 
     def _embed(self, count: int) -> None:
@@ -173,12 +181,13 @@ class EmbeddingJob:
         with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
             for number, chunk in enumerate(self.texts.chunks(self.rows_per_chunk)):
                 if number in missing:
-                    vectors = self._vectors([row.text for row in chunk])
+                    vectors = self._vectors(chunk)
                     write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
                     progress.update(len(chunk))
 
-    def _vectors(self, texts: list[str]) -> np.ndarray:
-        vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)  # (n, D)
+    def _vectors(self, rows: list[TextRow]) -> np.ndarray:
+        vectors = encode_texts(self.model, self.tokenizer, [row.text for row in rows], self.batch_size)  # (n, D)
+        vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)
         stored = vectors.to(getattr(torch, self.dtype))

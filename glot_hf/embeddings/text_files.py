@@ -23,11 +23,17 @@ class TextRow(NamedTuple):
     id: str | int  # its cell in the id column; without one, its number, from 0 and over all files
     text: str
 
+    @property
+    def is_blank(self) -> bool:
+        """Nothing but white space, or nothing at all."""
+        return not self.text.strip()
+
 
 @dataclass(frozen=True)
 class TextFiles:
     """
-    The rows of some files, one after the other, as often as they are asked for.
+    The rows of some files, one after the other, as often as they are asked for. A cell that holds null is an empty
+    text.
 
     Args:
         paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines) or .parquet.
@@ -70,16 +76,17 @@ class TextFiles:
         suffix, place = Path(path).suffix.lower(), None
         unit = "row" if suffix == ".parquet" else "line"
         try:
-            for place, cells in _READERS[suffix](path, columns):
-                if not isinstance(cells[0], str):
+            for place, (text, *ids) in _READERS[suffix](path, columns):
+                text = "" if text is None else text
+                if not isinstance(text, str):
                     raise InputError(
-                        f"{path}, {unit} {place}: {self.text_column!r} holds {cells[0]!r}, which is not text "
+                        f"{path}, {unit} {place}: {self.text_column!r} holds {text!r}, which is not text "
                         "(--text_column names another column)"
                     )
-                cells[0].encode()  # JSON can escape half a character, which no tokenizer takes
-                if cells[-1] is None:
+                text.encode()  # JSON can escape half a character, which no tokenizer takes
+                if None in ids:
                     raise InputError(f"{path}, {unit} {place}: {self.id_column!r} is empty: give every row an id")
-                yield cells
+                yield text, *ids
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{path}, {unit} {place}: {self.text_column!r} cannot be written as UTF-8: {error}"

@@ -1,6 +1,7 @@
 """`glot-hf embed` and `glot-hf search`, from the files of a user to the rows that are found."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from transformers import AutoTokenizer
 
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
+from glot_hf.embeddings.vector_files import read_blocks
 
 from .conftest import write
 
@@ -104,6 +106,17 @@ def test_a_text_finds_itself(embed, search):
         "id": 3,
         "text": TEXTS[3],
     }
+
+
+@pytest.mark.parametrize("output", ["vectors.npy", "vectors.parquet"])
+def test_blank_texts_keep_their_rows_and_are_not_found(embed, search, output, capsys):
+    rows = [{"text": text} for text in ("", "a cat", None, " \t", "a dog")]
+    write("blank.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert embed(output, files=("blank.jsonl",)) == 0
+    assert capsys.readouterr().err.count("3 of 5 texts are blank: their vectors are zeros") == 1
+    assert {hit["row"] for hit in search("nothing", "--index", output)} == {1, 4}
+    (vectors,) = read_blocks(Path(output))
+    assert vectors.any(axis=1).tolist() == [False, True, False, False, True]
 
 
 def test_search_without_the_files_of_the_texts(embed, capsys, files):

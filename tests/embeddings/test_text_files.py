@@ -45,6 +45,16 @@ def test_numbers_may_be_ids(tmp_path):
     assert read(write(tmp_path / "a.jsonl", '{"text": "a", "n": 7}'), id_column="n") == [("7", "a")]
 
 
+def test_null_is_an_empty_text(tmp_path):
+    lines = write(tmp_path / "a.jsonl", '{"text": null, "n": 7}\n{"text": "a", "n": 8}\n')
+    table = pyarrow.table({"text": ["a", None, " \n"]})
+    write_table(table, tmp_path / "a.parquet")
+    rows = read(lines, str(tmp_path / "a.parquet"))
+    assert [row.text for row in rows] == ["", "a", "a", "", " \n"]
+    assert [row.is_blank for row in rows] == [True, False, False, True, True]
+    assert read(lines, id_column="n") == [("7", ""), ("8", "a")]
+
+
 def test_chunks(tmp_path):
     texts = TextFiles([write(tmp_path / "a.txt", "a\nb\nc\nd\ne\n")])
     chunks = [[row.text for row in chunk] for chunk in texts.chunks(2)]
