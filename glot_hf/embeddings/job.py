@@ -119,7 +119,7 @@ class EmbeddingJob:
         if is_begun:
             if different := differences(EmbeddingRecord.read(self.output).key, key):
                 raise InputError(
-                    f"{str(self.output)!r} is of vectors with another {different}: name another --output, or delete "
+                    f"{str(self.output)!r} is of vectors that differ in {different}: name another --output, or delete "
                     f"this one with its record {EmbeddingRecord.path_of(self.output).name}"
                 )
             self._parts.mkdir(exist_ok=True)
