@@ -44,7 +44,6 @@ def run(argv: list[str]) -> None:
     from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
     from ..embeddings.vector_files import WRITERS
-    from ..processes import find_processes
 
     output = Path(arguments.output)
     if output.suffix not in WRITERS:
@@ -54,11 +53,7 @@ def run(argv: list[str]) -> None:
     texts = TextFiles(arguments.input, arguments.text_column, arguments.id_column)
     with user_errors():
         output.parent.mkdir(parents=True, exist_ok=True)
-        processes = find_processes()  # before the model is loaded: it goes to this process's accelerator
-        model, tokenizer = load_encoder(encoder)
         job = EmbeddingJob(
-            model,
-            tokenizer,
             texts,
             output,
             encoder=_portable(encoder),
@@ -67,8 +62,10 @@ def run(argv: list[str]) -> None:
             dtype=arguments.dtype,
             show_progress=True,
         )
-        count = job.run()
-    if processes.is_main_process:
+        job.require_possible()
+        model, tokenizer = load_encoder(encoder)
+        count = job.run(model, tokenizer)
+    if job.processes.is_main_process:
         width, size = model.config.hidden_size, format_bytes(output.stat().st_size)
         print(f"{count:,} vectors of width {width} in {arguments.dtype}: {output}, {size}")
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,6 @@ class EmbeddingJob:
     be of: its vector is zeros.
 
     Args:
-        model ([`GlotPreTrainedModel`]): with its backbone; of a cosine head, the vectors are those that it compares.
-        tokenizer: the backbone's, which cuts texts at its `model_max_length`.
         texts ([`TextFiles`]): read more than once: first to check and to count them.
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
         encoder (`dict`): for the record.
@@ -63,8 +62,6 @@ class EmbeddingJob:
         show_progress (`bool`): show progress bars, of the main process.
     """
 
-    model: GlotPreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
     texts: TextFiles
     output: Path
     encoder: dict[str, Any]
@@ -75,19 +72,35 @@ class EmbeddingJob:
     show_progress: bool = False
 
     def __post_init__(self):
-        self.device = device_of(self.model.base_model.backbone).type
-        self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
+        self.processes = find_processes()
 
-    def run(self) -> int:
+    def require_possible(self) -> None:
         """
-        Makes what is missing; of several processes each its share, and all wait for the last. Returns the number of
-        rows.
+        What can be told without the model, which may take long to load.
 
         Raises:
-            InputError: the output is of something else (names the difference), a text cannot be read, a vector is not
-                finite, or there is no room on the disk.
+            InputError: a text cannot be read, or the output is of something else (names the difference).
         """
-        self.processes = find_processes()
+        if self.processes.is_main_process:
+            self._require_same(self._key_of_texts)
+
+    def run(self, model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+        """
+        Makes what is missing; of several processes each its share, and all wait for the last.
+
+        Args:
+            model: with its backbone; of a cosine head, the vectors are those that it compares.
+            tokenizer: the backbone's, which cuts texts at its `model_max_length`.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InputError: as of `require_possible`, a vector is not finite, or there is no room on the disk.
+        """
+        self.model, self.tokenizer = model, tokenizer
+        self.device = device_of(model.base_model.backbone).type
+        self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
         if self.processes.is_main_process:
             self._begin()
         self.processes.wait_for_everyone()
@@ -112,16 +125,9 @@ class EmbeddingJob:
     def _begin(self) -> None:
         """Checks what is there, or writes the record of what is to be."""
         discard_leftovers(self.output.parent)
-        is_begun = EmbeddingRecord.path_of(self.output).exists()
-        if self.output.exists() and not is_begun:
-            raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
-        key = self._make_key()
-        if is_begun:
-            if different := differences(EmbeddingRecord.read(self.output).key, key):
-                raise InputError(
-                    f"{str(self.output)!r} is of vectors that differ in {different}: name another --output, or delete "
-                    f"this one with its record {EmbeddingRecord.path_of(self.output).name}"
-                )
+        key = self._key_of_texts | self._key_of_model()
+        self._require_same(key)
+        if EmbeddingRecord.path_of(self.output).exists():
             self._parts.mkdir(exist_ok=True)
             discard_leftovers(self._parts)
             return
@@ -132,36 +138,58 @@ class EmbeddingJob:
         sizes = [os.path.getsize(path) for path in paths]
         EmbeddingRecord(key, self.encoder, {**asdict(self.texts), "paths": paths}, sizes).write(self.output)
 
-    def _make_key(self) -> dict[str, Any]:
+    def _require_same(self, key: dict[str, Any]) -> None:
+        """
+        Raises:
+            InputError: the output is there, finished or begun, and differs in something that `key` says.
+        """
+        record = EmbeddingRecord.path_of(self.output)
+        if not record.exists():
+            if self.output.exists():
+                raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
+            return
+        stored = EmbeddingRecord.read(self.output).key
+        if different := differences({name: stored.get(name) for name in key}, key):
+            raise InputError(
+                f"{str(self.output)!r} is of vectors that differ in {different}: name another --output, or delete "
+                f"this one with its record {record.name}"
+            )
+
+    @cached_property
+    def _key_of_texts(self) -> dict[str, Any]:
         rows, texts = self._read_all()
-        base = self.model.base_model
-        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
-        max_length = self.tokenizer.model_max_length
         return {
             "format_version": FORMAT_VERSION,
             "rows": rows,
             "texts": texts,
+            "batch_size": self.batch_size,
+            "normalize": self.normalize,
+            "dtype": self.dtype,
+            "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
+            "torch_version": str(torch.__version__),
+            "transformers_version": transformers.__version__,
+        }
+
+    def _key_of_model(self) -> dict[str, Any]:
+        base = self.model.base_model
+        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
+        max_length = self.tokenizer.model_max_length
+        return {
             "weights": hash_weights(self.model),
             "config": hash_json(options),
             "tokenizer": hash_tokenizer(self.tokenizer),
             "max_length": max_length if max_length < LARGE_INTEGER else None,
-            "batch_size": self.batch_size,
-            "normalize": self.normalize,
-            "dtype": self.dtype,
             "backbone_dtype": str(base.backbone.dtype).removeprefix("torch."),
             "attention": base.backbone.config._attn_implementation,
             "device": self.device,
-            "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
             "rows_per_chunk": self.rows_per_chunk,
-            "torch_version": str(torch.__version__),
-            "transformers_version": transformers.__version__,
         }
 
     def _read_all(self) -> tuple[int, str]:
         """Number and hash of all rows, so that what cannot be read is told before the work."""
         count, blank, found = 0, 0, hashlib.sha256()
         with self._progress(desc="Reading") as progress:
-            for chunk in self.texts.chunks(self.rows_per_chunk):
+            for chunk in self.texts.chunks(1024):
                 found.update(json.dumps(chunk).encode())
                 count += len(chunk)
                 blank += sum(row.is_blank for row in chunk)

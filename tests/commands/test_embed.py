@@ -163,6 +163,28 @@ def test_mistakes(texts, error_line, options, message):
     assert message in error_line(main(arguments))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--input", "texts.csv"), "there is no column 'text'"),
+        (("--input", "empty.txt"), "is empty"),
+        (("--input", "latin.txt"), "is not UTF-8 text: line 1"),
+        (("--input", "blank.jsonl"), "line 1: is not JSON"),
+        (("--normalize",), "differ in normalize (False, not True): name another --output"),
+        (("--input", "more.txt"), "differ in rows (5, not 6), texts: name another --output"),
+        (("--output", "mine.npy"), "is there and not of `glot-hf embed`"),
+    ],
+)
+def test_mistakes_that_are_told_before_the_model_is_loaded(embed, files, error_line, monkeypatch, options, message):
+    assert embed("vectors.npy") == 0
+    for name, content in (("empty.txt", ""), ("more.txt", "more\n" * 6), ("blank.jsonl", "{"), ("mine.npy", "")):
+        write(name, content)
+    (files / "latin.txt").write_bytes(b"\xe9")
+    monkeypatch.setattr("glot_hf.commands.embed.load_encoder", None)
+    arguments = ["embed", "--backbone", "a", "--input", "texts.txt", "--output", "vectors.npy", *options]
+    assert message in error_line(main(arguments))
+
+
 def test_mistakes_of_search(embed, texts, files, error_line):
     assert "there is no file 'vectors.npy'" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
     np.save("vectors.npy", np.zeros((1, 384)))
