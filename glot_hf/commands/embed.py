@@ -63,11 +63,12 @@ def run(argv: list[str]) -> None:
             show_progress=True,
         )
         job.require_possible()
+        already = "already there: " if output.exists() else ""
         model, tokenizer = load_encoder(encoder)
         count = job.run(model, tokenizer)
     if job.processes.is_main_process:
         width, size = model.config.hidden_size, format_bytes(output.stat().st_size)
-        print(f"{count:,} vectors of width {width} in {arguments.dtype}: {output}, {size}")
+        print(f"{already}{count:,} vectors of width {width} in {arguments.dtype}: {output}, {size}")
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:

@@ -72,7 +72,7 @@ class EmbeddingJob:
     show_progress: bool = False
 
     def __post_init__(self):
-        self.processes = find_processes()
+        self.processes = find_processes()  # sets this process's accelerator, where the model is then loaded to
 
     def require_possible(self) -> None:
         """

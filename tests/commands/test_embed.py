@@ -56,6 +56,12 @@ def test_mean_pooling_gives_the_vectors_of_sentence_transformers(embed, minilm_p
     np.testing.assert_allclose(np.load("vectors.npy"), other.encode(TEXTS), rtol=0, atol=1e-5)
 
 
+def test_what_is_finished_is_said_to_be(embed, capsys):
+    for start in ("5 vectors", "already there: 5 vectors"):
+        assert embed("vectors.npy") == 0
+        assert capsys.readouterr().out.startswith(start)
+
+
 def test_another_pooling(embed, minilm_path):
     assert embed("vectors.npy", "--pooling", "weighted_mean") == 0
     model = GlotModel.from_backbone(minilm_path, pooling="weighted_mean")
