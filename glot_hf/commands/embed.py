@@ -27,6 +27,10 @@ class EmbeddingArguments:
     id_column: str | None = field(
         default=None, metadata={"help": "Column of the ids; default: the number of the row, from 0."}
     )
+    truncate_dim: int | None = field(
+        default=None,
+        metadata={"help": "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."},
+    )
     normalize: bool = field(default=False, metadata={"help": "Make vectors of length 1."})
     dtype: Literal["float32", "float16"] = field(default="float32", metadata={"help": "Of the stored vectors."})
     batch_size: int | None = field(
@@ -40,6 +44,8 @@ def run(argv: list[str]) -> None:
     encoder, arguments = parser.parse(argv)
     if arguments.batch_size is not None:
         require_positive(arguments.batch_size, "--batch_size")
+    if arguments.truncate_dim is not None:
+        require_positive(arguments.truncate_dim, "--truncate_dim")
     from ..data.cache_builder import format_bytes
     from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
@@ -58,6 +64,7 @@ def run(argv: list[str]) -> None:
             output,
             encoder=_portable(encoder),
             batch_size=arguments.batch_size,
+            truncate_dim=arguments.truncate_dim,
             normalize=arguments.normalize,
             dtype=arguments.dtype,
             show_progress=True,
@@ -67,8 +74,8 @@ def run(argv: list[str]) -> None:
         model, tokenizer = load_encoder(encoder)
         count = job.run(model, tokenizer)
     if job.processes.is_main_process:
-        width, size = model.config.hidden_size, format_bytes(output.stat().st_size)
-        print(f"{already}{count:,} vectors of width {width} in {arguments.dtype}: {output}, {size}")
+        size = format_bytes(output.stat().st_size)
+        print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:

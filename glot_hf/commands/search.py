@@ -74,7 +74,7 @@ def _encode(texts: list[str], record, moved_to: str | None):
                 f"the vectors were made by a model with other weights than {moved_to or asked}: name theirs with "
                 "--model, or embed the texts again"
             )
-        return encode_texts(model, tokenizer, texts)
+        return encode_texts(model, tokenizer, texts)[:, : record.key.get("truncate_dim")]
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:

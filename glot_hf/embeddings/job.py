@@ -55,7 +55,8 @@ class EmbeddingJob:
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
         encoder (`dict`): for the record.
         batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
-        normalize (`bool`): make vectors of length 1.
+        truncate_dim (`int`, *optional*): keep the first so many dimensions, as a head with `matryoshka_sizes` allows.
+        normalize (`bool`): make vectors of length 1, cut ones too.
         dtype (`str`): of the output, float32 or float16.
         rows_per_chunk (`int`, *optional*): what an interruption costs each process at most; default 1,024 on a CPU and
             8,192 on an accelerator.
@@ -66,6 +67,7 @@ class EmbeddingJob:
     output: Path
     encoder: dict[str, Any]
     batch_size: int | None = None
+    truncate_dim: int | None = None
     normalize: bool = False
     dtype: str = "float32"
     rows_per_chunk: int | None = None
@@ -96,11 +98,16 @@ class EmbeddingJob:
             The number of rows.
 
         Raises:
-            InputError: as of `require_possible`, a vector is not finite, or there is no room on the disk.
+            InputError: as of `require_possible`, vectors are narrower than `truncate_dim`, one is not finite, or there
+                is no room on the disk.
         """
         self.model, self.tokenizer = model, tokenizer
         self.device = device_of(model.base_model.backbone).type
         self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
+        width = model.config.hidden_size
+        self.width = self.truncate_dim or width
+        if not 1 <= self.width <= width:
+            raise InputError(f"--truncate_dim {self.truncate_dim} is not between 1 and {width}, the vectors' width")
         if self.processes.is_main_process:
             self._begin()
         self.processes.wait_for_everyone()
@@ -163,6 +170,7 @@ class EmbeddingJob:
             "rows": rows,
             "texts": texts,
             "batch_size": self.batch_size,
+            "truncate_dim": self.truncate_dim,
             "normalize": self.normalize,
             "dtype": self.dtype,
             "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
@@ -214,7 +222,8 @@ class EmbeddingJob:
                     progress.update(len(chunk))
 
     def _vectors(self, rows: list[TextRow]) -> np.ndarray:
-        vectors = encode_texts(self.model, self.tokenizer, [row.text for row in rows], self.batch_size)  # (n, D)
+        texts = [row.text for row in rows]
+        vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)[:, : self.width]  # (n, D)
         vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)
@@ -228,7 +237,7 @@ class EmbeddingJob:
 
     def _join(self, count: int) -> None:
         parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self.rows_per_chunk)))
-        shape, dtype = (count, self.model.config.hidden_size), np.dtype(self.dtype)
+        shape, dtype = (count, self.width), np.dtype(self.dtype)
         write = WRITERS[self.output.suffix]
         chunks = self.texts.chunks(self.rows_per_chunk)
         write_atomically(self.output, lambda path: write(path, shape, dtype, parts, chunks))
@@ -242,7 +251,7 @@ class EmbeddingJob:
 
     def _require_room(self, count: int) -> None:
         # Twice: the parts, and what they are joined to.
-        needed = 2 * count * self.model.config.hidden_size * np.dtype(self.dtype).itemsize
+        needed = 2 * count * self.width * np.dtype(self.dtype).itemsize
         free = shutil.disk_usage(self.output.parent).free
         if needed > free:
             raise InputError(

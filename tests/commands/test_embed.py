@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from sentence_transformers.util import truncate_embeddings
 from transformers import AutoTokenizer
 
 from glot_hf import GlotForSequenceClassification, GlotModel
@@ -60,6 +63,15 @@ def test_what_is_finished_is_said_to_be(embed, capsys):
     for start in ("5 vectors", "already there: 5 vectors"):
         assert embed("vectors.npy") == 0
         assert capsys.readouterr().out.startswith(start)
+
+
+def test_cut_vectors(embed, search, capsys):
+    """As sentence-transformers cuts them: of length 1 after the cut."""
+    assert embed("whole.npy") == 0 and embed("cut.npy", "--truncate_dim", "64", "--normalize") == 0
+    assert "5 vectors of width 64" in capsys.readouterr().out
+    expected = truncate_embeddings(torch.from_numpy(np.load("whole.npy")), 64)
+    torch.testing.assert_close(torch.from_numpy(np.load("cut.npy")), F.normalize(expected, dim=-1))
+    assert search(TEXTS[3], "--index", "cut.npy")[0]["cosine"] == pytest.approx(1, abs=1e-5)
 
 
 def test_another_pooling(embed, minilm_path):
@@ -159,6 +171,7 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
         (("--backbone", "a", "--input", "missing.txt"), "there is no file 'missing.txt'"),
         (("--backbone", "a", "--id_column", "key"), "holds texts alone"),
         (("--backbone", "a", "--batch_size", "0"), "--batch_size 0 is not positive"),
+        (("--backbone", "a", "--truncate_dim", "0"), "--truncate_dim 0 is not positive"),
         (("--backbone", "a", "--backbone_load_kwargs", "{"), "is not JSON"),
         (("--backbone", "nowhere/at_all"), "nowhere/at_all"),
         (("--model", "nowhere/at_all"), "nowhere/at_all"),
@@ -196,6 +209,7 @@ def test_mistakes_of_search(embed, texts, files, error_line):
     np.save("vectors.npy", np.zeros((1, 384)))
     assert "there is no vectors.npy.json beside it" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
     (files / "vectors.npy").unlink()
+    assert "--truncate_dim 385 is not between 1 and 384" in error_line(embed("vectors.npy", "--truncate_dim", "385"))
     assert embed("vectors.npy") == 0
     assert "not positive" in error_line(main(["search", "cats", "--index", "vectors.npy", "--top_k", "0"]))
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "nowhere/at_all"]))
