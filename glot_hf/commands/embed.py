@@ -27,6 +27,9 @@ class EmbeddingArguments:
     id_column: str | None = field(
         default=None, metadata={"help": "Column of the ids; default: the number of the row, from 0."}
     )
+    prompt: str = field(
+        default="", metadata={"help": 'Put before every text, as some backbones were trained: "passage: " of E5.'}
+    )
     truncate_dim: int | None = field(
         default=None,
         metadata={"help": "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."},
@@ -63,6 +66,7 @@ def run(argv: list[str]) -> None:
             texts,
             output,
             encoder=_portable(encoder),
+            prompt=arguments.prompt,
             batch_size=arguments.batch_size,
             truncate_dim=arguments.truncate_dim,
             normalize=arguments.normalize,

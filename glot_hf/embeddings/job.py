@@ -54,6 +54,7 @@ class EmbeddingJob:
         texts ([`TextFiles`]): read more than once: first to check and to count them.
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
         encoder (`dict`): for the record.
+        prompt (`str`): put before every text, such as "passage: " of E5.
         batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
         truncate_dim (`int`, *optional*): keep the first so many dimensions, as a head with `matryoshka_sizes` allows.
         normalize (`bool`): make vectors of length 1, cut ones too.
@@ -66,6 +67,7 @@ class EmbeddingJob:
     texts: TextFiles
     output: Path
     encoder: dict[str, Any]
+    prompt: str = ""
     batch_size: int | None = None
     truncate_dim: int | None = None
     normalize: bool = False
@@ -169,6 +171,7 @@ class EmbeddingJob:
             "format_version": FORMAT_VERSION,
             "rows": rows,
             "texts": texts,
+            "prompt": self.prompt,
             "batch_size": self.batch_size,
             "truncate_dim": self.truncate_dim,
             "normalize": self.normalize,
@@ -222,7 +225,7 @@ class EmbeddingJob:
                     progress.update(len(chunk))
 
     def _vectors(self, rows: list[TextRow]) -> np.ndarray:
-        texts = [row.text for row in rows]
+        texts = [self.prompt + row.text for row in rows]
         vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)[:, : self.width]  # (n, D)
         vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:

@@ -137,6 +137,25 @@ def test_blank_texts_keep_their_rows_and_are_not_found(embed, search, output, ca
     assert vectors.any(axis=1).tolist() == [False, True, False, False, True]
 
 
+def test_queries_of_a_file(embed, search):
+    assert embed("vectors.npy") == 0
+    write("queries.txt", "cats\nwill it rain?\n")
+    options = ("--index", "vectors.npy", "--top_k", "2")
+    assert search("--queries", "queries.txt", *options) == search("cats", "will it rain?", *options)
+
+
+def test_prompts(embed, search, error_line):
+    """Texts with a prompt are those texts, and a query with theirs finds itself."""
+    assert embed("vectors.npy", "--prompt", "passage: ") == 0
+    write("prompted.txt", "".join(f"passage: {text}\n" for text in TEXTS))
+    assert embed("expected.npy", files=("prompted.txt",)) == 0
+    np.testing.assert_array_equal(np.load("vectors.npy"), np.load("expected.npy"))
+    hit = search(TEXTS[3], "--index", "vectors.npy", "--prompt", "passage: ")[0]
+    assert hit["query"] == hit["text"] == TEXTS[3] and hit["cosine"] == pytest.approx(1, abs=1e-5)
+    assert search(TEXTS[3], "--index", "vectors.npy")[0]["cosine"] < 0.999
+    assert "differ in prompt ('passage: ', not '')" in error_line(embed("vectors.npy"))
+
+
 def test_search_without_the_files_of_the_texts(embed, capsys, files):
     assert embed("vectors.npy") == 0
     write("texts.txt", "other\n")
@@ -212,6 +231,11 @@ def test_mistakes_of_search(embed, texts, files, error_line):
     assert "--truncate_dim 385 is not between 1 and 384" in error_line(embed("vectors.npy", "--truncate_dim", "385"))
     assert embed("vectors.npy") == 0
     assert "not positive" in error_line(main(["search", "cats", "--index", "vectors.npy", "--top_k", "0"]))
+    write("queries.txt", "cats\n \n")
+    for queries in ((), ("cats", "--queries", "queries.txt")):
+        assert "either texts, or a file" in error_line(main(["search", *queries, "--index", "vectors.npy"]))
+    line = error_line(main(["search", "--queries", "queries.txt", "--index", "vectors.npy"]))
+    assert "query 2 is blank" in line
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "nowhere/at_all"]))
     assert "nowhere/at_all" in line
     write("vectors.npy.json", "{}")
