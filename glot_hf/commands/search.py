@@ -84,14 +84,19 @@ def _encode(texts: list[str], record, moved_to: str | None):
     from ..data.cache_key import hash_weights
     from ..embeddings.encoding import encode_texts
 
-    asked = dict(record.encoder)
-    if moved_to is not None:
-        asked["model" if "model" in asked else "backbone"] = moved_to
-    model, tokenizer = load_encoder(EncoderArguments(**asked))
+    kind = "model" if "model" in record.encoder else "backbone"
+    asked = record.encoder | ({} if moved_to is None else {kind: moved_to})
+    try:
+        model, tokenizer = load_encoder(EncoderArguments(**asked))
+    except InputError as error:
+        if moved_to is None:
+            raise
+        made_by = f"{'head' if kind == 'model' else kind} {record.encoder[kind]!r}"
+        raise InputError(f"the vectors were made by the {made_by}, not by {moved_to!r}: {error}") from error
     with user_errors():
         if hash_weights(model) != record.key["weights"]:
             raise InputError(
-                f"the vectors were made by a model with other weights than {moved_to or asked}: name theirs with "
+                f"the vectors were made by a model with other weights than {asked[kind]}: name theirs with "
                 "--model, or embed the texts again"
             )
         return encode_texts(model, tokenizer, texts)[:, : record.key.get("truncate_dim")]

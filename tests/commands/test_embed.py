@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from sentence_transformers.util import truncate_embeddings
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, BertConfig
 
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
@@ -177,6 +177,11 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
     assert search("cats", "--index", "vectors.npy", "--model", "moved")
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "another"]))
     assert "made by a model with other weights than another" in line
+    line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", minilm_path]))
+    assert f"made by the head {str(files / 'head')!r}" in line and "is a 'bert' model and not a head" in line
+    assert embed("plain.npy") == 0
+    line = error_line(main(["search", "cats", "--index", "plain.npy", "--model", "another"]))
+    assert f"made by the backbone {minilm_path!r}" in line
 
 
 @pytest.mark.parametrize(
@@ -194,9 +199,11 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
         (("--backbone", "a", "--backbone_load_kwargs", "{"), "is not JSON"),
         (("--backbone", "nowhere/at_all"), "nowhere/at_all"),
         (("--model", "nowhere/at_all"), "nowhere/at_all"),
+        (("--model", "backbone"), "'backbone' is a 'bert' model and not a head: glot-hf embed and mteb take it alone"),
     ],
 )
 def test_mistakes(texts, error_line, options, message):
+    BertConfig().save_pretrained("backbone")
     arguments = ["embed", "--input", "texts.txt", "--output", "vectors.npy", *options]
     assert message in error_line(main(arguments))
 
