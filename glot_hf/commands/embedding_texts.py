@@ -57,6 +57,11 @@ def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> Te
     """
     table = load_table(source)
     query, positive, negative = _choose_columns(table, data, options.negative_column)
+    if negative is None and options.num_negatives > 1:
+        raise InputError(
+            f"--num_negatives {options.num_negatives}, but no column of negatives is known: name it with "
+            f"--negative_column, the columns are {table.column_names}"
+        )
     unread = [name for name in table.column_names if name not in (query, positive, negative)]
     if unread:
         print(f"not read: {unread}: every row is a pair that belongs together", file=sys.stderr)

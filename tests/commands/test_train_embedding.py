@@ -121,6 +121,7 @@ def test_nested_sizes_and_dot_products(train_pairs):
         ((*TRIPLETS, "--matryoshka_sizes", "8", "--projection_size", "8"), "not between 1 and 7"),
         ((*TRIPLETS, "--temperature", "0"), "--temperature 0.0 is not positive"),
         ((*TRIPLETS, "--num_negatives", "-1"), "--num_negatives -1 is negative"),
+        ((*POSITIVES, "--num_negatives", "3"), "no column of negatives is known: name it with --negative_column"),
         ((*TRIPLETS, "--max_length", "0"), "--max_length 0 is not between 3 and 512"),
         ((*TRIPLETS, "--negative_column", "nope"), "there is no column 'nope' for --negative_column"),
         (("--train_file", "positives.tsv"), "name it with --text_column"),
