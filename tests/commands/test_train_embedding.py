@@ -70,6 +70,13 @@ def test_pair_columns_judged_by_scores(train_pairs, files, capsys):
     assert metrics["eval_spearman"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_quick_trial_on_the_first_rows(train_pairs, capsys):
+    assert train_pairs(*TRIPLETS, "--max_train_rows", "5", "--validation_file", "triplets.jsonl") == 0
+    captured = capsys.readouterr()
+    assert "reads the first 5 of 24 rows of triplets.jsonl" in captured.err
+    assert "7 training pairs, 32 for validation" in captured.out  # every second row has two positives
+
+
 def test_it_learns(train_pairs, files):
     learns = ("--max_steps", "30", "--learning_rate", "5e-3", "--per_device_train_batch_size", "24")
     own = ("--validation_file", "triplets.jsonl")
@@ -114,6 +121,7 @@ def test_nested_sizes_and_dot_products(train_pairs):
     [
         ((), "--task embedding needs a --train_file"),
         ((*TRIPLETS, "--data_dir", "."), "--data_dir is not for --task embedding"),
+        ((*TRIPLETS, "--max_train_rows", "0"), "--max_train_rows 0 is not positive"),
         ((*TRIPLETS, "--label_column", "query"), "name that too"),
         ((*TRIPLETS, "--lora_r", "4"), "frozen backbone"),
         ((*TRIPLETS, "--pair_mode", "concat"), "--pair_mode is for heads that compare"),
