@@ -111,9 +111,10 @@ def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files):
     assert AutoModel.from_pretrained("head", load_backbone=False).head.state_dict()
 
 
-def test_nested_sizes_and_dot_products(train_pairs):
+def test_nested_sizes_and_dot_products(train_pairs, files):
     sizes = ("--projection_size", "16", "--matryoshka_sizes", "4", "8")
     assert train_pairs(*TRIPLETS, *sizes, "--similarity", "dot", "--temperature", "1", "--num_negatives", "0") == 0
+    assert {"eval_mrr", "eval_mrr_4", "eval_mrr_8"} <= set(results(files))
 
 
 @pytest.mark.parametrize(
