@@ -105,8 +105,10 @@ def test_resuming_gives_the_same_bits(train_pairs, files):
     assert (files / "head" / "model.safetensors").read_bytes() == whole
 
 
-def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files):
+def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files, capsys):
     assert train_pairs(*TRIPLETS, "--pooling", "mean", "--input_norm", "standard") == 0
+    output = capsys.readouterr().out
+    assert "trains no parameters: this pooling has none" in output and "What was trained" not in output
     assert results(files)["head_parameters"] == 0
     assert AutoModel.from_pretrained("head", load_backbone=False).head.state_dict()
 
