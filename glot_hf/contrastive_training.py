@@ -1,10 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A Trainer of sentence vectors: a plain `GlotModel`, trained by the contrastive loss."""
 
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import TrainOutput
@@ -61,18 +61,16 @@ class ContrastiveTrainer(HeadTrainer):
         ignore_keys: list[str] | None = None,
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """
-        Of pairs with scores the cosines `(B,)` and the scores, without a loss; of others the loss, the vectors
-        `(B, k, D)` at length 1, and the numbers of the texts `(B, k)`.
+        The loss, of pairs with scores None; the vectors `(B, k, D)`; the scores `(B,)`, or the numbers of the texts
+        `(B, k)`.
         """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
-            if "labels" in inputs:
-                vectors = F.normalize(self._vectors(model, inputs).float(), dim=-1)
-                return None, (vectors[:, 0] * vectors[:, 1]).sum(dim=-1), inputs["labels"]
-            loss, vectors = self.compute_loss(model, inputs, return_outputs=True)
+            vectors = self._vectors(model, inputs)
+            loss = None if "labels" in inputs else self.loss(vectors, inputs["text_ids"])
         if prediction_loss_only:
             return loss, None, None
-        return loss, F.normalize(vectors.float(), dim=-1), inputs["text_ids"]
+        return loss, vectors.float(), inputs.get("labels", inputs["text_ids"])
 
     def _vectors(self, model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
         """The vectors of a batch of groups, `(B, k, D)`, from one pass over their texts."""
@@ -100,7 +98,7 @@ def make_contrastive_trainer(
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=GroupCollator(HeadCollator(tokenizer)),
-        compute_metrics=embedding_metrics,
+        compute_metrics=partial(embedding_metrics, sizes=loss.matryoshka_sizes),
         callbacks=[DeadHeadCallback()],
     )
 

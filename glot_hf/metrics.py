@@ -75,22 +75,27 @@ def _regression(prediction: EvalPrediction) -> dict[str, float]:
     return metrics | _distinct(predicted.round(6))  # a batch's shape may change the last bits
 
 
-def embedding_metrics(prediction: EvalPrediction) -> dict[str, float]:
+def embedding_metrics(prediction: EvalPrediction, sizes: tuple[int, ...] = ()) -> dict[str, float]:
     """
-    For Trainer's `compute_metrics`, of sentence vectors.
+    For Trainer's `compute_metrics`, of sentence vectors `(N, k, D)`, which are compared by cosines.
 
-    - Pairs with scores (cosines `(N,)`): pearson and spearman, 0 where all cosines are the same.
-    - Rows of a query, its positive and hard negatives (vectors `(N, k, D)` of length 1, and the numbers of their texts
-      `(N, k)`): how each query ranks its positive among the positives and negatives of all rows, equals counted
-      against it: mrr, the mean of 1 / rank, and recall_at_1 and recall_at_10. Other positives of a query, and the
-      query's own text, are not in its way.
+    - Pairs with scores `(N,)`: pearson and spearman, 0 where all cosines are the same.
+    - Rows of a query, its positive and hard negatives, with the numbers of their texts `(N, k)`: how each query ranks
+      its positive among the positives and negatives of all rows, equals counted against it: mrr, the mean of 1 / rank,
+      and recall_at_1 and recall_at_10. Other positives of a query, and the query's own text, are not in its way.
 
-    Each also has distinct_predictions, how many different cosines the pairs have: of a head that has died, 1.
+    Each also has distinct_predictions, how many different cosines the pairs have: of a head that has died, 1. And the
+    same of the first so many dimensions, for each of `sizes`: spearman_64, ...
     """
-    predicted, labels = prediction.predictions, prediction.label_ids
-    cosines = predicted if predicted.ndim == 1 else (predicted[:, 0] * predicted[:, 1]).sum(axis=-1)
-    metrics = _correlations(cosines, labels) if predicted.ndim == 1 else _retrieval(predicted, labels)
-    return metrics | _distinct(cosines.round(6))
+    whole, labels = prediction.predictions, prediction.label_ids
+    metrics = {}
+    for size, suffix in ((whole.shape[-1], ""), *((size, f"_{size}") for size in sizes)):
+        vectors = whole[..., :size]
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        cosines = (vectors[:, 0] * vectors[:, 1]).sum(axis=-1)
+        found = _correlations(cosines, labels) if labels.ndim == 1 else _retrieval(vectors, labels)
+        metrics |= {name + suffix: value for name, value in (found | _distinct(cosines.round(6))).items()}
+    return metrics
 
 
 def _correlations(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics
+from sklearn.metrics.pairwise import cosine_similarity, paired_cosine_distances
 from transformers import EvalPrediction
 
 from glot_hf.data.labels import Labels
@@ -130,22 +131,26 @@ def test_a_share_of_the_score_has_the_same_correlations():
         assert whole[name] == pytest.approx(share[name], abs=1e-12)
 
 
-def test_cosines_of_pairs():
-    cosines, scores = RNG.normal(size=50), RNG.normal(size=50)
-    result = embedding_metrics(EvalPrediction(cosines, scores))
-    assert result["spearman"] == spearmanr(cosines, scores).statistic
-    assert result["pearson"] == pearsonr(cosines, scores).statistic
-    dead = embedding_metrics(EvalPrediction(np.ones(50), scores))
+@pytest.mark.parametrize(("sizes", "size", "suffix"), [((), 6, ""), ((2, 4), 2, "_2"), ((2, 4), 4, "_4")])
+def test_cosines_of_pairs(sizes, size, suffix):
+    vectors, scores = RNG.normal(size=(50, 2, 6)), RNG.normal(size=50)
+    result = embedding_metrics(EvalPrediction(vectors, scores), sizes)
+    cosines = 1 - paired_cosine_distances(vectors[:, 0, :size], vectors[:, 1, :size])
+    assert result[f"spearman{suffix}"] == pytest.approx(spearmanr(cosines, scores).statistic)
+    assert result[f"pearson{suffix}"] == pytest.approx(pearsonr(cosines, scores).statistic)
+
+
+def test_a_dead_head():
+    dead = embedding_metrics(EvalPrediction(np.ones((50, 2, 3)), RNG.normal(size=50)))
     assert dead == {"pearson": 0.0, "spearman": 0.0, "distinct_predictions": 1}
 
 
 def test_ranks_among_all_candidates():
     """Against scikit-learn's label ranking, which is the mean reciprocal rank where each query has one positive."""
     vectors = RNG.normal(size=(40, 3, 4))
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     ids = np.arange(120).reshape(40, 3)
     result = embedding_metrics(EvalPrediction(vectors, ids))
-    cosines = vectors[:, 0] @ vectors[:, 1:].reshape(80, 4).T
+    cosines = cosine_similarity(vectors[:, 0], vectors[:, 1:].reshape(80, 4))
     relevant = np.arange(80) == 2 * np.arange(40)[:, None]
     assert result["mrr"] == pytest.approx(metrics.label_ranking_average_precision_score(relevant, cosines))
     labels = 2 * np.arange(40)

@@ -78,7 +78,7 @@ class DataArguments:
     )
     max_train_rows: int | None = field(
         default=None,
-        metadata={"help": "Train on the first rows of the task; default: 20000 of qqp, mnli and qnli, else all."},
+        metadata={"help": "Train on the first rows of a --task; default: 20000 of qqp, mnli and qnli, else all."},
     )
     max_length: int | None = field(
         default=None, metadata={"help": "Longer texts are cut at this many tokens; default: 512 for imdb, else 128."}

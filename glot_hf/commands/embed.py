@@ -27,6 +27,13 @@ class EmbeddingArguments:
     id_column: str | None = field(
         default=None, metadata={"help": "Column of the ids; default: the number of the row, from 0."}
     )
+    prompt: str = field(
+        default="", metadata={"help": 'Put before every text, as some backbones were trained: "passage: " of E5.'}
+    )
+    truncate_dim: int | None = field(
+        default=None,
+        metadata={"help": "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."},
+    )
     normalize: bool = field(default=False, metadata={"help": "Make vectors of length 1."})
     dtype: Literal["float32", "float16"] = field(default="float32", metadata={"help": "Of the stored vectors."})
     batch_size: int | None = field(
@@ -40,11 +47,12 @@ def run(argv: list[str]) -> None:
     encoder, arguments = parser.parse(argv)
     if arguments.batch_size is not None:
         require_positive(arguments.batch_size, "--batch_size")
+    if arguments.truncate_dim is not None:
+        require_positive(arguments.truncate_dim, "--truncate_dim")
     from ..data.cache_builder import format_bytes
     from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
     from ..embeddings.vector_files import WRITERS
-    from ..processes import find_processes
 
     output = Path(arguments.output)
     if output.suffix not in WRITERS:
@@ -54,23 +62,24 @@ def run(argv: list[str]) -> None:
     texts = TextFiles(arguments.input, arguments.text_column, arguments.id_column)
     with user_errors():
         output.parent.mkdir(parents=True, exist_ok=True)
-        processes = find_processes()  # before the model is loaded: it goes to this process's accelerator
-        model, tokenizer = load_encoder(encoder)
         job = EmbeddingJob(
-            model,
-            tokenizer,
             texts,
             output,
             encoder=_portable(encoder),
+            prompt=arguments.prompt,
             batch_size=arguments.batch_size,
+            truncate_dim=arguments.truncate_dim,
             normalize=arguments.normalize,
             dtype=arguments.dtype,
             show_progress=True,
         )
-        count = job.run()
-    if processes.is_main_process:
-        width, size = model.config.hidden_size, format_bytes(output.stat().st_size)
-        print(f"{count:,} vectors of width {width} in {arguments.dtype}: {output}, {size}")
+        job.require_possible()
+        already = "already there: " if output.exists() else ""
+        model, tokenizer = load_encoder(encoder)
+        count = job.run(model, tokenizer)
+    if job.processes.is_main_process:
+        size = format_bytes(output.stat().st_size)
+        print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ..data.labels import Labels
 from ..data.tables import load_table
 from ..data.text_groups import TextGroups, read_groups
 from ..errors import InputError
-from .arguments import ContrastiveArguments, DataArguments
+from .arguments import ContrastiveArguments, DataArguments, require_positive
 from .texts import VALIDATION_SHARE
 
 
@@ -32,12 +32,14 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     """
     if data.train_file is None:
         raise InputError("--task embedding needs a --train_file with texts that belong together")
-    for name in ("data_dir", "max_train_rows", "problem_type"):
+    for name in ("data_dir", "problem_type"):
         if getattr(data, name) is not None:
-            raise InputError(f"--{name} is not for --task embedding, which reads all pairs of --train_file")
+            raise InputError(f"--{name} is not for --task embedding, which reads pairs of --train_file")
+    if data.max_train_rows is not None:
+        require_positive(data.max_train_rows, "--max_train_rows")
     if data.label_column is not None and data.validation_file is None:
         raise InputError("--label_column names the scores of a --validation_file: name that too")
-    groups = positive_groups(data.train_file, data, options)
+    groups = positive_groups(data.train_file, data, options, data.max_train_rows)
     if data.validation_file is not None:
         return groups, validation_groups(data.validation_file, data, options)
     train, held_out = groups.hold_out(VALIDATION_SHARE, seed)
@@ -45,9 +47,9 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     return groups.select(train), groups.select(held_out)
 
 
-def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:
+def positive_groups(source: str, data: Any, options: ContrastiveArguments, max_rows: int | None = None) -> TextGroups:
     """
-    Every row of a file as a query, its positive and its hard negatives.
+    Every row of a file, or its first rows, as a query, its positive and its hard negatives.
 
     Args:
         data: `text_column` and `text_pair_column`, as [`DataArguments`] has them; None is guessed.
@@ -56,7 +58,15 @@ def positive_groups(source: str, data: Any, options: ContrastiveArguments) -> Te
         InputError: see the messages.
     """
     table = load_table(source)
+    if max_rows is not None and max_rows < len(table):
+        print(f"reads the first {max_rows:,} of {len(table):,} rows of {source}", file=sys.stderr)
+        table = table.select(range(max_rows))
     query, positive, negative = _choose_columns(table, data, options.negative_column)
+    if negative is None and options.num_negatives > 1:
+        raise InputError(
+            f"--num_negatives {options.num_negatives}, but no column of negatives is known: name it with "
+            f"--negative_column, the columns are {table.column_names}"
+        )
     unread = [name for name in table.column_names if name not in (query, positive, negative)]
     if unread:
         print(f"not read: {unread}: every row is a pair that belongs together", file=sys.stderr)

@@ -12,7 +12,12 @@ from .head import load_head, new_head
 
 @dataclass
 class EncoderArguments(BackboneName):
-    """What makes the vectors: `--model`, or `--backbone` with `--pooling`."""
+    """
+    What makes the vectors: `--model`, or `--backbone` with `--pooling`.
+
+    Raises:
+        InputError: not exactly one of model and backbone is named, or an option is about the other.
+    """
 
     model: str | None = field(
         default=None, metadata={"help": "Folder or repository of a head, whose backbone comes with it."}
@@ -28,18 +33,20 @@ class EncoderArguments(BackboneName):
         metadata={"help": "Longer texts are cut at this many tokens; default: as in training, or what fits."},
     )
 
+    def __post_init__(self):
+        if (self.model is None) == (self.backbone is None):
+            raise InputError("name what makes the vectors: either --model, or --backbone")
+        if self.model is not None and (self.pooling or self.backbone_revision):
+            raise InputError("--pooling and --backbone_revision are about a --backbone alone: a --model has its own")
+
 
 def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     """
     A model with its backbone, on the accelerator if there is one, and the tokenizer, which cuts at the max_length.
 
     Raises:
-        InputError: not exactly one of model and backbone is named, or it cannot be loaded.
+        InputError: it cannot be loaded.
     """
-    if (arguments.model is None) == (arguments.backbone is None):
-        raise InputError("name what makes the vectors: either --model, or --backbone")
-    if arguments.model is not None and (arguments.pooling or arguments.backbone_revision):
-        raise InputError("--pooling and --backbone_revision are about a --backbone alone: a --model has its own")
     import torch
     from safetensors import SafetensorError
 

@@ -59,6 +59,8 @@ def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArgument
 def describe_training(count: ParameterCount, arguments: FinetuningArguments) -> str:
     """What trains, and how much of it."""
     head, trained, frozen = count
+    if head + trained == 0:
+        return "trains no parameters: this pooling has none"
     if arguments.full_finetuning:
         what = f"trains {head:,} head and {trained:,} backbone parameters"
     elif arguments.lora_r is None:

@@ -22,6 +22,7 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
         InputError: there is no head, or no tokenizer can be found for it.
         OSError, ValueError: it cannot be loaded; see `from_pretrained`.
     """
+    from transformers import PreTrainedConfig
     from transformers.utils import has_file
 
     from ..configuration_glot import GlotConfig
@@ -34,6 +35,12 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
         model = load_adapter(name)
     else:
         try:
+            model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type", "glot")
+            if model_type != GlotConfig.model_type:
+                raise InputError(
+                    f"{name!r} is a {model_type!r} model and not a head: glot-hf embed and mteb take it alone as "
+                    "--backbone, and glot-hf train makes a head on it"
+                )
             config = GlotConfig.from_pretrained(name)
         except OSError as error:
             raise InputError(f"there is no head in {name!r}, neither here nor on the Hub: {error}") from error

@@ -74,11 +74,15 @@ def _in_one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _one_voice() -> Iterator[None]:
-    """Of several processes (torchrun, accelerate launch), the first alone writes to standard output."""
+    """Of several processes (torchrun, accelerate launch), the first alone speaks; errors are told by all."""
     if int(os.environ.get("RANK", 0)) == 0:
         yield
         return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield
 
 

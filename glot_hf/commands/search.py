@@ -15,6 +15,13 @@ from .encoder import EncoderArguments, load_encoder
 class SearchArguments:
     index: str = field(metadata={"help": "Vectors that `glot-hf embed` wrote."})
     top_k: int = field(default=10, metadata={"help": "Rows for each text."})
+    queries: str | None = field(
+        default=None,
+        metadata={"help": "File of texts to search for: one a line of .txt, or the column text of other kinds."},
+    )
+    prompt: str = field(
+        default="", metadata={"help": 'Put before every query, as some backbones were trained: "query: " of E5.'}
+    )
     model: str | None = field(
         default=None, metadata={"help": "The head or the backbone that made the vectors, if it has moved since."}
     )
@@ -29,7 +36,7 @@ class SearchArguments:
 
 def run(argv: list[str]) -> None:
     parser = CommandParser(SearchArguments, prog="glot-hf search", description=__doc__)
-    parser.add_argument("text", nargs="+", help="one or more texts")
+    parser.add_argument("text", nargs="*", help="one or more texts")
     arguments, rest = parser.parse(argv)
     require_positive(arguments.top_k, "--top_k")
     from ..embeddings.record import EmbeddingRecord
@@ -41,17 +48,30 @@ def run(argv: list[str]) -> None:
     if vectors.suffix == ".parquet":
         require_extra("train", "pyarrow")
     record = EmbeddingRecord.read(vectors)
-    queries = _encode(rest.text, record, arguments.model)  # (Q, D)
+    texts = _queries(rest.text, arguments.queries)
+    queries = _encode([arguments.prompt + text for text in texts], record, arguments.model)  # (Q, D)
     if arguments.faiss_index is None:
         scores, rows = nearest_rows(vectors, queries, arguments.top_k)
     else:
         scores, rows = nearest_rows_by_index(vectors, queries, arguments.top_k, arguments.faiss_index)
-    texts = _texts_of(vectors, record, set(rows.flatten().tolist()) - {-1})  # -1: faiss found no more
-    for query, *hits in zip(rest.text, scores.tolist(), rows.tolist()):
+    found = _texts_of(vectors, record, set(rows.flatten().tolist()) - {-1})  # -1: faiss found no more
+    for query, *hits in zip(texts, scores.tolist(), rows.tolist()):
         for score, row in zip(*hits):
             if row >= 0:
-                hit = {"query": query, "cosine": round(score, 6), "row": row, **texts.get(row, {})}
+                hit = {"query": query, "cosine": round(score, 6), "row": row, **found.get(row, {})}
                 print(json.dumps(hit, ensure_ascii=False))
+
+
+def _queries(texts: list[str], path: str | None) -> list[str]:
+    from ..embeddings.text_files import TextFiles
+
+    if bool(texts) == (path is not None):
+        raise InputError("name what to search for: either texts, or a file of them by --queries")
+    texts = texts or [row.text for row in TextFiles([path])]
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise InputError(f"query {number} is blank, so nothing is like it: leave it out")
+    return texts
 
 
 def _encode(texts: list[str], record, moved_to: str | None):
@@ -64,17 +84,22 @@ def _encode(texts: list[str], record, moved_to: str | None):
     from ..data.cache_key import hash_weights
     from ..embeddings.encoding import encode_texts
 
-    asked = dict(record.encoder)
-    if moved_to is not None:
-        asked["model" if "model" in asked else "backbone"] = moved_to
-    model, tokenizer = load_encoder(EncoderArguments(**asked))
+    kind = "model" if "model" in record.encoder else "backbone"
+    asked = record.encoder | ({} if moved_to is None else {kind: moved_to})
+    try:
+        model, tokenizer = load_encoder(EncoderArguments(**asked))
+    except InputError as error:
+        if moved_to is None:
+            raise
+        made_by = f"{'head' if kind == 'model' else kind} {record.encoder[kind]!r}"
+        raise InputError(f"the vectors were made by the {made_by}, not by {moved_to!r}: {error}") from error
     with user_errors():
         if hash_weights(model) != record.key["weights"]:
             raise InputError(
-                f"the vectors were made by a model with other weights than {moved_to or asked}: name theirs with "
+                f"the vectors were made by a model with other weights than {asked[kind]}: name theirs with "
                 "--model, or embed the texts again"
             )
-        return encode_texts(model, tokenizer, texts)
+        return encode_texts(model, tokenizer, texts)[:, : record.key.get("truncate_dim")]
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:

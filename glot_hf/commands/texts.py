@@ -37,11 +37,11 @@ def training_examples(
     Raises:
         InputError: see the messages.
     """
+    task = None if data.task is None else find_task(data.task)
     _require_one_source(data, data.train_file, data.task, "--train_file")
     if data.max_train_rows is not None:
         require_positive(data.max_train_rows, "--max_train_rows")
-    if data.task is not None:
-        task = find_task(data.task)
+    if task is not None:
         train = task.examples("train", data.data_dir, data.max_train_rows)
         return train, task.evaluations(data.data_dir), task.labels, {}
     table = load_table(data.train_file)

@@ -105,7 +105,7 @@ def train_embedding(
         if f"cache_eval_{metric}" in results:
             scores = f"{results[f'cache_eval_{metric}']:.4f}, live {results[f'eval_{metric}']:.4f}"
             print(f"\nThe cache, in {cache.cache_dtype}, gives {metric} {scores}")
-        _say_how_to_load(arguments.output_dir)
+        _say_how_to_load(arguments.output_dir, count.head > 0)
     if arguments.push_to_hub:
         push_folder(trainer)
     return results
@@ -141,9 +141,10 @@ def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_lengt
     return GroupDataset(groups, texts, tokenize(Dataset.from_dict({"text": texts}), tokenizer, max_length))
 
 
-def _say_how_to_load(folder: str) -> None:
+def _say_how_to_load(folder: str, has_parameters: bool) -> None:
+    what = f"What was trained is in {folder} ({size_of_head(folder)})" if has_parameters else f"It is in {folder}"
     print(
-        f"\nWhat was trained is in {folder} ({size_of_head(folder)}). In Python:\n\n"
+        f"\n{what}. In Python:\n\n"
         "    import glot_hf\n"
         "    from transformers import AutoModel, AutoTokenizer\n\n"
         f"    model = AutoModel.from_pretrained({folder!r})\n"

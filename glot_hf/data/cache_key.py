@@ -17,6 +17,7 @@ from ..errors import InputError
 FORMAT_VERSION = 1
 # Of a configuration, what is said by other fields of the key.
 _SAID_ELSEWHERE = ("_name_or_path", "dtype", "transformers_version")
+_HASHES = ("weights", "config", "tokenizer", "texts")
 
 
 def make_key(
@@ -72,10 +73,10 @@ def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str)
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """The first fields in which two keys differ, with both values; empty where they are the same."""
+    """The first fields in which two keys differ, with both values, but for hashes; empty where they are the same."""
     names = [*wanted, *(name for name in stored if name not in wanted)]
     found = [
-        f"{name} ({stored.get(name)!r}, not {wanted.get(name)!r})"
+        name if name in _HASHES else f"{name} ({stored.get(name)!r}, not {wanted.get(name)!r})"
         for name in names
         if stored.get(name) != wanted.get(name)
     ]

@@ -10,6 +10,7 @@ from datasets import Dataset, Features, Value, load_dataset
 
 from ..errors import InputError
 from .csv_dialect import csv_dialect
+from .utf8 import require_utf8
 
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
@@ -46,6 +47,8 @@ def load_table(source: str, split: str = "train", columns: tuple[str, ...] | Non
         raise InputError(f"{source!r} is of an unknown kind: valid are {', '.join(_FORMATS)}")
     if path.stat().st_size == 0:
         raise InputError(f"{source!r} is empty: it must hold at least a header and a row")
+    if kind != "parquet":
+        require_utf8(path)  # a JSON reader would take other bytes as they are
     options = _csv_options(path, columns) if kind == "csv" else {}
     verbosity = datasets.logging.get_verbosity()
     datasets.logging.set_verbosity(logging.CRITICAL)  # its complaint is what the message below says
@@ -64,10 +67,7 @@ def _csv_options(path: Path, columns: tuple[str, ...] | None) -> dict:
     reading = csv_dialect(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, **reading)
-        try:
-            first, second = next(rows, None), next(rows, None)
-        except UnicodeDecodeError as error:
-            raise InputError(f"{str(path)!r} is not UTF-8 text ({error}): save it as UTF-8") from error
+        first, second = next(rows, None), next(rows, None)
     if first is None:
         raise InputError(f"{str(path)!r} is empty: it must hold at least a header and a row")
     names = columns or tuple(first)

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The paper's tasks: where their rows are, what they are called, and how they are scored."""
 
+import difflib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,8 +256,11 @@ TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
 def find_task(name: str) -> Task:
     """
     Raises:
-        InputError: there is no such task.
+        InputError: there is no such task; names one that is written alike.
     """
     if name not in TASKS:
-        raise InputError(f"there is no task {name!r}: the tasks are {', '.join(TASKS)}")
+        # Sentence vectors are trained under a name too, without being a task with labels.
+        close = difflib.get_close_matches(name, [*TASKS, "embedding"], n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(f"there is no task {name!r}: {hint}the tasks are {', '.join(TASKS)}")
     return TASKS[name]

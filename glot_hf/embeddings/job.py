@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,11 @@ from ..pretrained_glot import GlotPreTrainedModel
 from ..processes import find_processes
 from .encoding import encode_texts
 from .record import EmbeddingRecord
-from .text_files import TextFiles
+from .text_files import TextFiles, TextRow
 from .vector_files import WRITERS
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # By whether it is on a CPU: enough for batches of like lengths, and done in seconds to minutes.
 _ROWS_PER_CHUNK = {True: 1024, False: 8192}
 # Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
@@ -45,47 +47,69 @@ class EmbeddingJob:
     The rows are divided into chunks of equal number, whose vectors depend on nothing but the chunk. Process p of P
     makes the chunks p, p + P, ... that are not there yet, each as a file in the folder `OUTPUT.parts`; the main
     process joins them at the end. They are files of their own, and not places in one: on a network drive, machines
-    that write into one file can spoil each other's neighbouring bytes.
+    that write into one file can spoil each other's neighbouring bytes. A blank text has no meaning that a vector could
+    be of: its vector is zeros.
 
     Args:
-        model ([`GlotPreTrainedModel`]): with its backbone; of a cosine head, the vectors are those that it compares.
-        tokenizer: the backbone's, which cuts texts at its `model_max_length`.
         texts ([`TextFiles`]): read more than once: first to check and to count them.
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
         encoder (`dict`): for the record.
+        prompt (`str`): put before every text, such as "passage: " of E5.
         batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
-        normalize (`bool`): make vectors of length 1.
+        truncate_dim (`int`, *optional*): keep the first so many dimensions, as a head with `matryoshka_sizes` allows.
+        normalize (`bool`): make vectors of length 1, cut ones too.
         dtype (`str`): of the output, float32 or float16.
         rows_per_chunk (`int`, *optional*): what an interruption costs each process at most; default 1,024 on a CPU and
             8,192 on an accelerator.
         show_progress (`bool`): show progress bars, of the main process.
     """
 
-    model: GlotPreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
     texts: TextFiles
     output: Path
     encoder: dict[str, Any]
+    prompt: str = ""
     batch_size: int | None = None
+    truncate_dim: int | None = None
     normalize: bool = False
     dtype: str = "float32"
     rows_per_chunk: int | None = None
     show_progress: bool = False
 
     def __post_init__(self):
-        self.device = device_of(self.model.base_model.backbone).type
-        self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
+        self.processes = find_processes()  # sets this process's accelerator, where the model is then loaded to
 
-    def run(self) -> int:
+    def require_possible(self) -> None:
         """
-        Makes what is missing; of several processes each its share, and all wait for the last. Returns the number of
-        rows.
+        What can be told without the model, which may take long to load.
 
         Raises:
-            InputError: the output is of something else (names the difference), a text cannot be read, a vector is not
-                finite, or there is no room on the disk.
+            InputError: a text cannot be read, or the output is of something else (names the difference).
         """
-        self.processes = find_processes()
+        if self.processes.is_main_process:
+            self._require_same(self._key_of_texts)
+
+    def run(self, model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+        """
+        Makes what is missing; of several processes each its share, and all wait for the last.
+
+        Args:
+            model: with its backbone; of a cosine head, the vectors are those that it compares.
+            tokenizer: the backbone's, which cuts texts at its `model_max_length`.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InputError: as of `require_possible`, vectors are narrower than `truncate_dim`, one is not finite, or there
+                is no room on the disk.
+        """
+        self.model, self.tokenizer = model, tokenizer
+        self.device = device_of(model.base_model.backbone).type
+        self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
+        width = model.config.hidden_size
+        self.width = self.truncate_dim or width
+        if not 1 <= self.width <= width:
+            raise InputError(f"--truncate_dim {self.truncate_dim} is not between 1 and {width}, the vectors' width")
         if self.processes.is_main_process:
             self._begin()
         self.processes.wait_for_everyone()
@@ -110,16 +134,9 @@ class EmbeddingJob:
     def _begin(self) -> None:
         """Checks what is there, or writes the record of what is to be."""
         discard_leftovers(self.output.parent)
-        is_begun = EmbeddingRecord.path_of(self.output).exists()
-        if self.output.exists() and not is_begun:
-            raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
-        key = self._make_key()
-        if is_begun:
-            if different := differences(EmbeddingRecord.read(self.output).key, key):
-                raise InputError(
-                    f"{str(self.output)!r} is of vectors with another {different}: name another --output, or delete "
-                    f"this one with its record {EmbeddingRecord.path_of(self.output).name}"
-                )
+        key = self._key_of_texts | self._key_of_model()
+        self._require_same(key)
+        if EmbeddingRecord.path_of(self.output).exists():
             self._parts.mkdir(exist_ok=True)
             discard_leftovers(self._parts)
             return
@@ -130,39 +147,69 @@ class EmbeddingJob:
         sizes = [os.path.getsize(path) for path in paths]
         EmbeddingRecord(key, self.encoder, {**asdict(self.texts), "paths": paths}, sizes).write(self.output)
 
-    def _make_key(self) -> dict[str, Any]:
+    def _require_same(self, key: dict[str, Any]) -> None:
+        """
+        Raises:
+            InputError: the output is there, finished or begun, and differs in something that `key` says.
+        """
+        record = EmbeddingRecord.path_of(self.output)
+        if not record.exists():
+            if self.output.exists():
+                raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
+            return
+        stored = EmbeddingRecord.read(self.output).key
+        if different := differences({name: stored.get(name) for name in key}, key):
+            raise InputError(
+                f"{str(self.output)!r} is of vectors that differ in {different}: name another --output, or delete "
+                f"this one with its record {record.name}"
+            )
+
+    @cached_property
+    def _key_of_texts(self) -> dict[str, Any]:
         rows, texts = self._read_all()
-        base = self.model.base_model
-        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
-        max_length = self.tokenizer.model_max_length
         return {
             "format_version": FORMAT_VERSION,
             "rows": rows,
             "texts": texts,
-            "weights": hash_weights(self.model),
-            "config": hash_json(options),
-            "tokenizer": hash_tokenizer(self.tokenizer),
-            "max_length": max_length if max_length < LARGE_INTEGER else None,
+            "prompt": self.prompt,
             "batch_size": self.batch_size,
+            "truncate_dim": self.truncate_dim,
             "normalize": self.normalize,
             "dtype": self.dtype,
-            "backbone_dtype": str(base.backbone.dtype).removeprefix("torch."),
-            "attention": base.backbone.config._attn_implementation,
-            "device": self.device,
             "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
-            "rows_per_chunk": self.rows_per_chunk,
             "torch_version": str(torch.__version__),
             "transformers_version": transformers.__version__,
         }
 
+    def _key_of_model(self) -> dict[str, Any]:
+        base = self.model.base_model
+        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
+        max_length = self.tokenizer.model_max_length
+        return {
+            "weights": hash_weights(self.model),
+            "config": hash_json(options),
+            "tokenizer": hash_tokenizer(self.tokenizer),
+            "max_length": max_length if max_length < LARGE_INTEGER else None,
+            "backbone_dtype": str(base.backbone.dtype).removeprefix("torch."),
+            "attention": base.backbone.config._attn_implementation,
+            "device": self.device,
+            "rows_per_chunk": self.rows_per_chunk,
+        }
+
     def _read_all(self) -> tuple[int, str]:
         """Number and hash of all rows, so that what cannot be read is told before the work."""
-        count, found = 0, hashlib.sha256()
+        count, blank, found = 0, 0, hashlib.sha256()
         with self._progress(desc="Reading") as progress:
-            for chunk in self.texts.chunks(self.rows_per_chunk):
+            for chunk in self.texts.chunks(1024):
                 found.update(json.dumps(chunk).encode())
                 count += len(chunk)
+                blank += sum(row.is_blank for row in chunk)
                 progress.update(len(chunk))
+        if blank:
+            print(
+                f"{blank:,} of {count:,} texts are blank: their vectors are zeros, which no search finds",
+                file=sys.stderr,
+            )
         return count, found.hexdigest()
 
     def _embed(self, count: int) -> None:
@@ -173,12 +220,14 @@ class EmbeddingJob:
         with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
             for number, chunk in enumerate(self.texts.chunks(self.rows_per_chunk)):
                 if number in missing:
-                    vectors = self._vectors([row.text for row in chunk])
+                    vectors = self._vectors(chunk)
                     write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
                     progress.update(len(chunk))
 
-    def _vectors(self, texts: list[str]) -> np.ndarray:
-        vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)  # (n, D)
+    def _vectors(self, rows: list[TextRow]) -> np.ndarray:
+        texts = [self.prompt + row.text for row in rows]
+        vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)[:, : self.width]  # (n, D)
+        vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)
         stored = vectors.to(getattr(torch, self.dtype))
@@ -191,7 +240,7 @@ class EmbeddingJob:
 
     def _join(self, count: int) -> None:
         parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self.rows_per_chunk)))
-        shape, dtype = (count, self.model.config.hidden_size), np.dtype(self.dtype)
+        shape, dtype = (count, self.width), np.dtype(self.dtype)
         write = WRITERS[self.output.suffix]
         chunks = self.texts.chunks(self.rows_per_chunk)
         write_atomically(self.output, lambda path: write(path, shape, dtype, parts, chunks))
@@ -205,7 +254,7 @@ class EmbeddingJob:
 
     def _require_room(self, count: int) -> None:
         # Twice: the parts, and what they are joined to.
-        needed = 2 * count * self.model.config.hidden_size * np.dtype(self.dtype).itemsize
+        needed = 2 * count * self.width * np.dtype(self.dtype).itemsize
         free = shutil.disk_usage(self.output.parent).free
         if needed > free:
             raise InputError(

@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The rows of a file of vectors that are most like a query: exactly, or by a faiss index that is kept beside it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from .vector_files import read_blocks
 
 def nearest_rows(vectors: Path, queries: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """
-    Compares the queries with every row, some thousands at a time.
+    Compares the queries with every row, some thousands at a time. Zeros, which are the vectors of blank texts, are
+    never found.
 
     Args:
         vectors (`Path`): a file that `glot-hf embed` wrote.
@@ -26,13 +28,11 @@ def nearest_rows(vectors: Path, queries: Tensor, top_k: int) -> tuple[Tensor, Te
     """
     queries = F.normalize(queries, dim=-1)
     scores, rows = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
-    start = 0
-    for block in _unit_blocks(vectors, queries.shape[1]):
+    for numbers, block in _unit_blocks(vectors, queries.shape[1]):
         found = (queries @ block.T).topk(min(top_k, len(block)))  # (Q, k)
-        scores, rows = torch.cat([scores, found.values], dim=1), torch.cat([rows, found.indices + start], dim=1)
+        scores, rows = torch.cat([scores, found.values], dim=1), torch.cat([rows, numbers[found.indices]], dim=1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
         scores, rows = scores[:, :top_k], rows.gather(1, order)[:, :top_k]
-        start += len(block)
     return scores, rows
 
 
@@ -65,17 +65,21 @@ def nearest_rows_by_index(vectors: Path, queries: Tensor, top_k: int, factory: s
 def _make_index(vectors: Path, width: int, factory: str):
     import faiss
 
-    index = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
-    for block in _unit_blocks(vectors, width):
+    index = faiss.IndexIDMap(faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT))
+    for numbers, block in _unit_blocks(vectors, width):
         if not index.is_trained:
             index.train(block.numpy())  # on the first rows
-        index.add(block.numpy())
+        index.add_with_ids(block.numpy(), numbers.numpy())
     return index
 
 
-def _unit_blocks(vectors: Path, width: int):
-    """The rows as vectors of length 1, `(n, D)` at a time."""
+def _unit_blocks(vectors: Path, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The numbers `(n,)` of rows that are not zeros, and those rows as vectors of length 1, `(n, D)`."""
+    start = 0
     for block in read_blocks(vectors):
         if block.shape[1] != width:
             raise InputError(f"{str(vectors)!r} holds vectors of width {block.shape[1]}, but the query's has {width}")
-        yield F.normalize(torch.from_numpy(block), dim=-1)
+        (numbers,) = block.any(axis=1).nonzero()
+        if len(numbers):
+            yield torch.from_numpy(numbers + start), F.normalize(torch.from_numpy(block[numbers]), dim=-1)
+        start += len(block)

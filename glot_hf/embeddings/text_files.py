@@ -11,18 +11,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.csv_dialect import csv_dialect
+from ..data.utf8 import require_utf8
 from ..errors import InputError, require_extra
+
+
+# Of each row the number of its line (of Parquet its own), from 1, and its cells.
+Rows = Iterator[tuple[int, tuple[Any, ...]]]
 
 
 class TextRow(NamedTuple):
     id: str | int  # its cell in the id column; without one, its number, from 0 and over all files
     text: str
 
+    @property
+    def is_blank(self) -> bool:
+        """Nothing but white space, or nothing at all."""
+        return not self.text.strip()
+
 
 @dataclass(frozen=True)
 class TextFiles:
     """
-    The rows of some files, one after the other, as often as they are asked for.
+    The rows of some files, one after the other, as often as they are asked for. A cell that holds null is an empty
+    text.
 
     Args:
         paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines) or .parquet.
@@ -31,7 +42,7 @@ class TextFiles:
 
     Raises:
         InputError: a file is missing or of another kind; when it is read, also if it has no such column, a cell is not
-            text, or it cannot be parsed: names the row or line, counted from 1.
+            text, or it cannot be parsed: names the line (of Parquet the row), counted from 1.
     """
 
     paths: list[str]
@@ -62,34 +73,39 @@ class TextFiles:
 
     def _cells(self, path: str) -> Iterator[tuple[Any, ...]]:
         columns = [self.text_column] if self.id_column is None else [self.text_column, self.id_column]
-        cells, read = None, _READERS[Path(path).suffix.lower()]
+        suffix, place = Path(path).suffix.lower(), None
+        unit = "row" if suffix == ".parquet" else "line"
         try:
-            for row, cells in enumerate(read(path, columns), start=1):
-                if not isinstance(cells[0], str):
+            for place, (text, *ids) in _READERS[suffix](path, columns):
+                text = "" if text is None else text
+                if not isinstance(text, str):
                     raise InputError(
-                        f"{path}, row {row}: {self.text_column!r} holds {cells[0]!r}, which is not text "
+                        f"{path}, {unit} {place}: {self.text_column!r} holds {text!r}, which is not text "
                         "(--text_column names another column)"
                     )
-                cells[0].encode()  # JSON can escape half a character, which no tokenizer takes
-                if cells[-1] is None:
-                    raise InputError(f"{path}, row {row}: {self.id_column!r} is empty: give every row an id")
-                yield cells
+                text.encode()  # JSON can escape half a character, which no tokenizer takes
+                if None in ids:
+                    raise InputError(f"{path}, {unit} {place}: {self.id_column!r} is empty: give every row an id")
+                yield text, *ids
         except UnicodeEncodeError as error:
-            raise InputError(f"{path}, row {row}: {self.text_column!r} cannot be written as UTF-8: {error}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path!r} is not UTF-8 text ({error}): save it as UTF-8") from error
-        if cells is None:
+            raise InputError(
+                f"{path}, {unit} {place}: {self.text_column!r} cannot be written as UTF-8: {error}"
+            ) from error
+        except UnicodeDecodeError:
+            require_utf8(path)
+            raise
+        if place is None:
             raise InputError(f"{path!r} is empty: it must hold a row")
 
 
-def _read_lines(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _read_lines(path: str, columns: list[str]) -> Rows:
     # Lines end where `wc -l` counts them: a lone carriage return, of which web text has some, does not end one.
     with open(path, encoding="utf-8-sig", newline="\n") as file:
-        for line in file:
-            yield (line.removesuffix("\n").removesuffix("\r"),)
+        for number, line in enumerate(file, start=1):
+            yield number, (line.removesuffix("\n").removesuffix("\r"),)
 
 
-def _read_csv(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _read_csv(path: str, columns: list[str]) -> Rows:
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, **csv_dialect(path))
         try:
@@ -103,12 +119,12 @@ def _read_csv(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
                         f"{path}, line {reader.line_num}: has {len(cells)} cells for the {len(header)} columns "
                         f"{header}: check the separator (a comma in .csv, a tab in .tsv) and the quotes"
                     )
-                yield tuple(cells[place] for place in places)
+                yield reader.line_num, tuple(cells[place] for place in places)
         except csv.Error as error:
             raise InputError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def _read_json_lines(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _read_json_lines(path: str, columns: list[str]) -> Rows:
     with open(path, encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -120,10 +136,10 @@ def _read_json_lines(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]
             if not isinstance(cells, dict):
                 raise InputError(f"{path}, line {number}: holds {type(cells).__name__}: give one object a line")
             _require_columns(f"{path}, line {number}", columns, list(cells))
-            yield tuple(cells[column] for column in columns)
+            yield number, tuple(cells[column] for column in columns)
 
 
-def _read_parquet(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _read_parquet(path: str, columns: list[str]) -> Rows:
     require_extra("train", "pyarrow")
     import pyarrow
     import pyarrow.parquet
@@ -131,8 +147,9 @@ def _read_parquet(path: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             _require_columns(path, columns, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=1024, columns=columns):
-                yield from zip(*(batch[column].to_pylist() for column in columns))
+            batches = file.iter_batches(batch_size=1024, columns=columns)
+            rows = (row for batch in batches for row in zip(*(batch[column].to_pylist() for column in columns)))
+            yield from enumerate(rows, start=1)
     except pyarrow.ArrowException as error:
         raise InputError(f"{path!r} cannot be read as Parquet: {error}") from error
 
@@ -144,7 +161,7 @@ def _require_columns(where: str, columns: list[str], names: list[str]) -> list[s
     return columns
 
 
-_READERS: dict[str, Callable[[str, list[str]], Iterator[tuple[Any, ...]]]] = {
+_READERS: dict[str, Callable[[str, list[str]], Rows]] = {
     ".txt": _read_lines,
     ".csv": _read_csv,
     ".tsv": _read_csv,

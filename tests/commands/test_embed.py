@@ -1,16 +1,21 @@
 """`glot-hf embed` and `glot-hf search`, from the files of a user to the rows that are found."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from transformers import AutoTokenizer
+from sentence_transformers.util import truncate_embeddings
+from transformers import AutoTokenizer, BertConfig
 
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
+from glot_hf.embeddings.vector_files import read_blocks
 
 from .conftest import write
 
@@ -52,6 +57,21 @@ def test_mean_pooling_gives_the_vectors_of_sentence_transformers(embed, minilm_p
     transformer = Transformer(minilm_path, max_seq_length=16)
     other = SentenceTransformer(modules=[transformer, Pooling(384, "mean")], device="cpu")
     np.testing.assert_allclose(np.load("vectors.npy"), other.encode(TEXTS), rtol=0, atol=1e-5)
+
+
+def test_what_is_finished_is_said_to_be(embed, capsys):
+    for start in ("5 vectors", "already there: 5 vectors"):
+        assert embed("vectors.npy") == 0
+        assert capsys.readouterr().out.startswith(start)
+
+
+def test_cut_vectors(embed, search, capsys):
+    """As sentence-transformers cuts them: of length 1 after the cut."""
+    assert embed("whole.npy") == 0 and embed("cut.npy", "--truncate_dim", "64", "--normalize") == 0
+    assert "5 vectors of width 64" in capsys.readouterr().out
+    expected = truncate_embeddings(torch.from_numpy(np.load("whole.npy")), 64)
+    torch.testing.assert_close(torch.from_numpy(np.load("cut.npy")), F.normalize(expected, dim=-1))
+    assert search(TEXTS[3], "--index", "cut.npy")[0]["cosine"] == pytest.approx(1, abs=1e-5)
 
 
 def test_another_pooling(embed, minilm_path):
@@ -106,6 +126,36 @@ def test_a_text_finds_itself(embed, search):
     }
 
 
+@pytest.mark.parametrize("output", ["vectors.npy", "vectors.parquet"])
+def test_blank_texts_keep_their_rows_and_are_not_found(embed, search, output, capsys):
+    rows = [{"text": text} for text in ("", "a cat", None, " \t", "a dog")]
+    write("blank.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert embed(output, files=("blank.jsonl",)) == 0
+    assert capsys.readouterr().err.count("3 of 5 texts are blank: their vectors are zeros") == 1
+    assert {hit["row"] for hit in search("nothing", "--index", output)} == {1, 4}
+    (vectors,) = read_blocks(Path(output))
+    assert vectors.any(axis=1).tolist() == [False, True, False, False, True]
+
+
+def test_queries_of_a_file(embed, search):
+    assert embed("vectors.npy") == 0
+    write("queries.txt", "cats\nwill it rain?\n")
+    options = ("--index", "vectors.npy", "--top_k", "2")
+    assert search("--queries", "queries.txt", *options) == search("cats", "will it rain?", *options)
+
+
+def test_prompts(embed, search, error_line):
+    """Texts with a prompt are those texts, and a query with theirs finds itself."""
+    assert embed("vectors.npy", "--prompt", "passage: ") == 0
+    write("prompted.txt", "".join(f"passage: {text}\n" for text in TEXTS))
+    assert embed("expected.npy", files=("prompted.txt",)) == 0
+    np.testing.assert_array_equal(np.load("vectors.npy"), np.load("expected.npy"))
+    hit = search(TEXTS[3], "--index", "vectors.npy", "--prompt", "passage: ")[0]
+    assert hit["query"] == hit["text"] == TEXTS[3] and hit["cosine"] == pytest.approx(1, abs=1e-5)
+    assert search(TEXTS[3], "--index", "vectors.npy")[0]["cosine"] < 0.999
+    assert "differ in prompt ('passage: ', not '')" in error_line(embed("vectors.npy"))
+
+
 def test_search_without_the_files_of_the_texts(embed, capsys, files):
     assert embed("vectors.npy") == 0
     write("texts.txt", "other\n")
@@ -127,6 +177,11 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
     assert search("cats", "--index", "vectors.npy", "--model", "moved")
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "another"]))
     assert "made by a model with other weights than another" in line
+    line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", minilm_path]))
+    assert f"made by the head {str(files / 'head')!r}" in line and "is a 'bert' model and not a head" in line
+    assert embed("plain.npy") == 0
+    line = error_line(main(["search", "cats", "--index", "plain.npy", "--model", "another"]))
+    assert f"made by the backbone {minilm_path!r}" in line
 
 
 @pytest.mark.parametrize(
@@ -140,13 +195,38 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
         (("--backbone", "a", "--input", "missing.txt"), "there is no file 'missing.txt'"),
         (("--backbone", "a", "--id_column", "key"), "holds texts alone"),
         (("--backbone", "a", "--batch_size", "0"), "--batch_size 0 is not positive"),
+        (("--backbone", "a", "--truncate_dim", "0"), "--truncate_dim 0 is not positive"),
         (("--backbone", "a", "--backbone_load_kwargs", "{"), "is not JSON"),
         (("--backbone", "nowhere/at_all"), "nowhere/at_all"),
         (("--model", "nowhere/at_all"), "nowhere/at_all"),
+        (("--model", "backbone"), "'backbone' is a 'bert' model and not a head: glot-hf embed and mteb take it alone"),
     ],
 )
 def test_mistakes(texts, error_line, options, message):
+    BertConfig().save_pretrained("backbone")
     arguments = ["embed", "--input", "texts.txt", "--output", "vectors.npy", *options]
+    assert message in error_line(main(arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--input", "texts.csv"), "there is no column 'text'"),
+        (("--input", "empty.txt"), "is empty"),
+        (("--input", "latin.txt"), "is not UTF-8 text: line 1"),
+        (("--input", "blank.jsonl"), "line 1: is not JSON"),
+        (("--normalize",), "differ in normalize (False, not True): name another --output"),
+        (("--input", "more.txt"), "differ in rows (5, not 6), texts: name another --output"),
+        (("--output", "mine.npy"), "is there and not of `glot-hf embed`"),
+    ],
+)
+def test_mistakes_that_are_told_before_the_model_is_loaded(embed, files, error_line, monkeypatch, options, message):
+    assert embed("vectors.npy") == 0
+    for name, content in (("empty.txt", ""), ("more.txt", "more\n" * 6), ("blank.jsonl", "{"), ("mine.npy", "")):
+        write(name, content)
+    (files / "latin.txt").write_bytes(b"\xe9")
+    monkeypatch.setattr("glot_hf.commands.embed.load_encoder", None)
+    arguments = ["embed", "--backbone", "a", "--input", "texts.txt", "--output", "vectors.npy", *options]
     assert message in error_line(main(arguments))
 
 
@@ -155,8 +235,14 @@ def test_mistakes_of_search(embed, texts, files, error_line):
     np.save("vectors.npy", np.zeros((1, 384)))
     assert "there is no vectors.npy.json beside it" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
     (files / "vectors.npy").unlink()
+    assert "--truncate_dim 385 is not between 1 and 384" in error_line(embed("vectors.npy", "--truncate_dim", "385"))
     assert embed("vectors.npy") == 0
     assert "not positive" in error_line(main(["search", "cats", "--index", "vectors.npy", "--top_k", "0"]))
+    write("queries.txt", "cats\n \n")
+    for queries in ((), ("cats", "--queries", "queries.txt")):
+        assert "either texts, or a file" in error_line(main(["search", *queries, "--index", "vectors.npy"]))
+    line = error_line(main(["search", "--queries", "queries.txt", "--index", "vectors.npy"]))
+    assert "query 2 is blank" in line
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "nowhere/at_all"]))
     assert "nowhere/at_all" in line
     write("vectors.npy.json", "{}")

@@ -112,7 +112,7 @@ def test_mistakes(head, files, error_line):
         (("head", "--to", "tflite"), "invalid choice: 'tflite' (choose from 'onnx', 'torch')"),
         (("head", "--to", "onnx", "--output_dir", "films.csv/there"), "File exists: 'films.csv'"),
         (("nowhere", "--to", "onnx"), "there is no head in 'nowhere'"),
-        (("backbone", "--to", "onnx"), "not of a GLOT head"),
+        (("backbone", "--to", "onnx"), "is a 'bert' model and not a head"),
     ):
         assert message in error_line(main(["export", *options]))
     GlotModel(GlotConfig(input_size=16)).save_pretrained("alone")

@@ -23,6 +23,7 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         ((*FILMS, "--pooling", "average"), "invalid choice: 'average' (choose from 'glot'"),
         ((*FILMS, "--gnn_type", "transformer"), "(choose from 'gat', 'gcn', 'gin', 'gine', 'sage')"),
         (("--task", "cora", "--data_dir", "."), "the tasks are cola, sst2"),
+        ((*FILMS, "--task", "embeding"), "there is no task 'embeding': did you mean 'embedding'?"),
         (("--task", "cola"), "--data_dir"),
         (("--task", "cola", "--validation_file", "films.csv"), "--validation_file belongs to --train_file"),
         ((*FILMS, "--tau", "0.1", "--similarity_threshold", "0.2"), "two names of one option"),

@@ -26,7 +26,7 @@ def run(rank, world_size, port, log, argv):
     if world_size > 1:  # what torchrun sets
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    with open(f"{log}{rank}.txt", "w") as sys.stdout:
+    with open(f"{log}{rank}.txt", "w") as sys.stdout, open(f"{log}{rank}_notices.txt", "w") as sys.stderr:
         exit_code = main(argv)
     sys.exit(exit_code)
 
@@ -92,6 +92,8 @@ def test_two_processes_train_what_one_trains(folder, tmp_path, options, monkeypa
         assert results[1][name] == pytest.approx(results[0][name], abs=1e-5), name
     assert "What was trained" in outputs[1][0]
     assert outputs[1][1] == ""  # one speaks for both
+    notices = [(tmp_path / f"log2_{rank}_notices.txt").read_text() for rank in (0, 1)]
+    assert "text column: 'text' (guessed" in notices[0] and "guessed" not in notices[1]
 
 
 def test_two_processes_answer_as_one(folder, tmp_path, monkeypatch):

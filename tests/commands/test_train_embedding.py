@@ -70,6 +70,13 @@ def test_pair_columns_judged_by_scores(train_pairs, files, capsys):
     assert metrics["eval_spearman"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_quick_trial_on_the_first_rows(train_pairs, capsys):
+    assert train_pairs(*TRIPLETS, "--max_train_rows", "5", "--validation_file", "triplets.jsonl") == 0
+    captured = capsys.readouterr()
+    assert "reads the first 5 of 24 rows of triplets.jsonl" in captured.err
+    assert "7 training pairs, 32 for validation" in captured.out  # every second row has two positives
+
+
 def test_it_learns(train_pairs, files):
     learns = ("--max_steps", "30", "--learning_rate", "5e-3", "--per_device_train_batch_size", "24")
     own = ("--validation_file", "triplets.jsonl")
@@ -98,15 +105,18 @@ def test_resuming_gives_the_same_bits(train_pairs, files):
     assert (files / "head" / "model.safetensors").read_bytes() == whole
 
 
-def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files):
+def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files, capsys):
     assert train_pairs(*TRIPLETS, "--pooling", "mean", "--input_norm", "standard") == 0
+    output = capsys.readouterr().out
+    assert "trains no parameters: this pooling has none" in output and "What was trained" not in output
     assert results(files)["head_parameters"] == 0
     assert AutoModel.from_pretrained("head", load_backbone=False).head.state_dict()
 
 
-def test_nested_sizes_and_dot_products(train_pairs):
+def test_nested_sizes_and_dot_products(train_pairs, files):
     sizes = ("--projection_size", "16", "--matryoshka_sizes", "4", "8")
     assert train_pairs(*TRIPLETS, *sizes, "--similarity", "dot", "--temperature", "1", "--num_negatives", "0") == 0
+    assert {"eval_mrr", "eval_mrr_4", "eval_mrr_8"} <= set(results(files))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,7 @@ def test_nested_sizes_and_dot_products(train_pairs):
     [
         ((), "--task embedding needs a --train_file"),
         ((*TRIPLETS, "--data_dir", "."), "--data_dir is not for --task embedding"),
+        ((*TRIPLETS, "--max_train_rows", "0"), "--max_train_rows 0 is not positive"),
         ((*TRIPLETS, "--label_column", "query"), "name that too"),
         ((*TRIPLETS, "--lora_r", "4"), "frozen backbone"),
         ((*TRIPLETS, "--pair_mode", "concat"), "--pair_mode is for heads that compare"),
@@ -121,6 +132,7 @@ def test_nested_sizes_and_dot_products(train_pairs):
         ((*TRIPLETS, "--matryoshka_sizes", "8", "--projection_size", "8"), "not between 1 and 7"),
         ((*TRIPLETS, "--temperature", "0"), "--temperature 0.0 is not positive"),
         ((*TRIPLETS, "--num_negatives", "-1"), "--num_negatives -1 is negative"),
+        ((*POSITIVES, "--num_negatives", "3"), "no column of negatives is known: name it with --negative_column"),
         ((*TRIPLETS, "--max_length", "0"), "--max_length 0 is not between 3 and 512"),
         ((*TRIPLETS, "--negative_column", "nope"), "there is no column 'nope' for --negative_column"),
         (("--train_file", "positives.tsv"), "name it with --text_column"),

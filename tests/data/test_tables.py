@@ -63,10 +63,15 @@ def test_mistakes_are_told(tmp_path, name, content, message):
         load_table(str(path))
 
 
-def test_other_encodings_are_told(tmp_path):
-    path = tmp_path / "latin.csv"
-    path.write_bytes("text,label\ncaf\u00e9,1\n".encode("latin-1"))
-    with pytest.raises(InputError, match="UTF-8"):
+@pytest.mark.parametrize("place", [2, 700])
+@pytest.mark.parametrize(
+    ("name", "header", "row"), [("latin.csv", "text,label\n", "{},1\n"), ("latin.jsonl", "\n", '{{"text": "{}"}}\n')]
+)
+def test_other_encodings_are_told_by_their_line(tmp_path, name, header, row, place):
+    path = tmp_path / name
+    lines = [header, *(row.format("caf\u00e9" if line == place else "tea") for line in range(2, 1000))]
+    path.write_bytes("".join(lines).encode("latin-1"))
+    with pytest.raises(InputError, match=f"is not UTF-8 text: line {place} holds .*; save it as UTF-8"):
         load_table(str(path))
 
 

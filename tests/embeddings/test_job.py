@@ -39,7 +39,7 @@ def embed(head, paths, output, **options):
     torch.set_num_threads(1)  # the same sums in the same order
     model, tokenizer = GlotModel.from_pretrained(head), AutoTokenizer.from_pretrained(head)
     options = {"rows_per_chunk": ROWS_PER_CHUNK, **options}
-    return EmbeddingJob(model, tokenizer, TextFiles(paths), Path(output), {"model": head}, **options).run()
+    return EmbeddingJob(TextFiles(paths), Path(output), {"model": head}, **options).run(model, tokenizer)
 
 
 def start(*arguments):
@@ -93,7 +93,7 @@ def test_vectors_of_a_cosine_head_are_those_it_compares(head_path, files, tmp_pa
         f"{head_path}/../backbone", pair_mode="cosine", gnn_hidden_size=8, readout_hidden_size=8
     )
     tokenizer = AutoTokenizer.from_pretrained(head_path)
-    EmbeddingJob(model, tokenizer, TextFiles(files), tmp_path / "vectors.npy", {}, normalize=True).run()
+    EmbeddingJob(TextFiles(files), tmp_path / "vectors.npy", {}, normalize=True).run(model, tokenizer)
     vectors, texts = np.load(tmp_path / "vectors.npy"), [row.text for row in TextFiles(files)][:6]
     first, second = (tokenizer(part, padding=True, return_tensors="pt") for part in (texts[:3], texts[3:]))
     inputs = {**first, "input_ids_b": second["input_ids"], "attention_mask_b": second["attention_mask"]}
@@ -183,11 +183,11 @@ def test_half_done_work_of_something_else_is_refused(head_path, files, tmp_path,
         with pytest.raises(InputError) as error:
             embed(head_path, files, output, **options)
         assert difference in str(error.value) and "vectors.npy.json" in str(error.value)
-    with pytest.raises(InputError, match="another rows"):
+    with pytest.raises(InputError, match=r"differ in rows \(1500, not 700\), texts: "):
         embed(head_path, files[:1], output)
     lines = Path(files[0]).read_text()
     (tmp_path / "a.txt").write_text(lines[:-1] + ("x" if lines[-1] != "x" else "y"))
-    with pytest.raises(InputError, match="another texts"):
+    with pytest.raises(InputError, match="differ in texts: name another"):
         embed(head_path, [str(tmp_path / "a.txt"), files[1]], output)
     monkeypatch.undo()
     (tmp_path / "a.txt").write_text(lines)  # in another place: what counts is what it holds

@@ -29,6 +29,19 @@ def test_exact(vectors, top_k):
         assert torch.equal(rows, expected.indices)
 
 
+def test_zeros_are_never_found(vectors):
+    stored = np.load(vectors)
+    stored[16:32] = stored[[3, 50]] = 0  # a whole block, and some
+    np.save(vectors, stored)
+    for scores, rows in (
+        nearest_rows(vectors, torch.ones(2, 8), 100),
+        (found[:, :82] for found in nearest_rows_by_index(vectors, torch.ones(2, 8), 100, "Flat")),
+    ):
+        kept = np.setdiff1d(np.arange(100), [3, 50, *range(16, 32)])
+        assert [sorted(found) for found in rows.tolist()] == [kept.tolist()] * 2
+        assert scores[:, 50:].max() < 0  # zeros would come before these
+
+
 def test_an_index_is_made_again_when_the_vectors_change(vectors):
     query = torch.from_numpy(np.load(vectors)[:1])
     assert nearest_rows_by_index(vectors, query, 1, "HNSW32")[1].item() == 0

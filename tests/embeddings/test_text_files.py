@@ -45,6 +45,16 @@ def test_numbers_may_be_ids(tmp_path):
     assert read(write(tmp_path / "a.jsonl", '{"text": "a", "n": 7}'), id_column="n") == [("7", "a")]
 
 
+def test_null_is_an_empty_text(tmp_path):
+    lines = write(tmp_path / "a.jsonl", '{"text": null, "n": 7}\n{"text": "a", "n": 8}\n')
+    table = pyarrow.table({"text": ["a", None, " \n"]})
+    write_table(table, tmp_path / "a.parquet")
+    rows = read(lines, str(tmp_path / "a.parquet"))
+    assert [row.text for row in rows] == ["", "a", "a", "", " \n"]
+    assert [row.is_blank for row in rows] == [True, False, False, True, True]
+    assert read(lines, id_column="n") == [("7", ""), ("8", "a")]
+
+
 def test_chunks(tmp_path):
     texts = TextFiles([write(tmp_path / "a.txt", "a\nb\nc\nd\ne\n")])
     chunks = [[row.text for row in chunk] for chunk in texts.chunks(2)]
@@ -56,15 +66,15 @@ def test_chunks(tmp_path):
     [
         ("a.doc", "x", "is of an unknown kind: valid are .txt, .csv"),
         ("a.txt", "", "is empty"),
-        ("a.txt", b"\xff\xfe", "is not UTF-8 text"),
+        ("a.txt", b"good\nna\xefve\n", "is not UTF-8 text: line 2 holds b'\\xef'"),
         ("a.csv", "body\nx\n", "no column 'text': --text_column names one of ['body']"),
         ("a.csv", "text\n", "is empty"),
         ("a.csv", "text,n\na,1\nb\n", "line 3: has 1 cells for the 2 columns"),
         ("a.jsonl", '{"text": "a"}\n{"text"\n', "line 2: is not JSON"),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', "line 2: holds list"),
         ("a.jsonl", '{"text": "a"}\n{"body": "b"}\n', "line 2: there is no column 'text'"),
-        ("a.jsonl", '{"text": "a"}\n{"text": 3}\n', "row 2: 'text' holds 3, which is not text"),
-        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud800"}\n', "row 2: 'text' cannot be written as UTF-8"),
+        ("a.jsonl", '{"text": "a"}\n\n{"text": 3}\n', "line 3: 'text' holds 3, which is not text"),
+        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud800"}\n', "line 2: 'text' cannot be written as UTF-8"),
         ("a.parquet", "PAR1", "cannot be read as Parquet"),
     ],
 )
@@ -78,7 +88,7 @@ def test_mistakes_of_ids(tmp_path):
     lines = write(tmp_path / "a.txt", "a\n")
     with pytest.raises(InputError, match="a .txt file holds texts alone"):
         read(lines, id_column="key")
-    with pytest.raises(InputError, match="row 1: 'key' is empty: give every row an id"):
+    with pytest.raises(InputError, match="line 1: 'key' is empty: give every row an id"):
         read(write(tmp_path / "a.jsonl", '{"text": "a", "key": null}'), id_column="key")
     with pytest.raises(InputError, match="there is no file"):
         read("nowhere.txt")
