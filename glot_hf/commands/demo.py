@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf demo`: GLOT against four poolings on generated text; a table, a picture and a head, without a network."""
+"""`glot-hf demo`: GLOT, a control and four baselines on generated text: a table, a picture and a head, offline."""
 
 from dataclasses import dataclass, field
 
