@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .export import Run, export_inputs
 from .modeling_glot import GlotModel
@@ -34,10 +35,12 @@ def text_batches(
 ) -> Iterator[dict[str, Tensor]]:
     """What an exported model takes, of real text: padded on the right, on the left, and one text alone."""
     is_pair = getattr(model.config, "pair_mode", None) is not None
+    is_cut = tokenizer.model_max_length < LARGE_INTEGER
     for texts, side in ((TEXTS, "right"), (TEXTS, "left"), (TEXTS[2:3], "right")):
-        batch = tokenizer(texts, padding=True, padding_side=side, return_tensors="pt")
+        options = {"padding": True, "padding_side": side, "truncation": is_cut, "return_tensors": "pt"}
+        batch = tokenizer(texts, **options)
         if is_pair:
-            second = tokenizer([TEXTS[3], *texts[1:]], padding=True, padding_side=side, return_tensors="pt")
+            second = tokenizer([TEXTS[3], *texts[1:]], **options)
             batch |= {f"{name}_b": tensor for name, tensor in second.items()}
         yield export_inputs(model, batch, with_backbone)
 

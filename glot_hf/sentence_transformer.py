@@ -56,7 +56,12 @@ def to_sentence_transformer(
             raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
         tokenizer = AutoTokenizer.from_pretrained(config.backbone_name_or_path, revision=config.backbone_revision)
     modules = [_transformer(backbone, tokenizer), GlotPooling.from_head(model), *([Normalize()] if normalize else [])]
-    return SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)
+    made = SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)
+    origin = model.config.backbone_name_or_path
+    if origin and not os.path.isdir(origin):  # a folder of this machine says nothing to others
+        made.model_card_data.base_model = origin
+        made.model_card_data.base_model_revision = model.config.backbone_revision
+    return made
 
 
 def _require_loadable(backbone: PreTrainedModel) -> None:

@@ -7,12 +7,13 @@ This file travels with what sentence-transformers saves, and not with a head alo
 
 import copy
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer, SentenceTransformerModelCardData
 from sentence_transformers.sentence_transformer.modules import Module, Transformer
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -125,11 +126,14 @@ class GlotPooling(Module):
 
     def on_model_ready(self, model: SentenceTransformer) -> None:
         """
-        Called when a `SentenceTransformer` is made of modules: sets its `Transformer`, see above.
+        Called when a `SentenceTransformer` is made of modules: sets its `Transformer`, see above, and its model card.
 
         Raises:
             ValueError: padding reaches the tokens of its backbone in spite of the mask, or it is not of text.
         """
+        if type(model.model_card_data) is SentenceTransformerModelCardData:
+            model.model_card_data.__class__ = GlotModelCardData
+        model.model_card_data.add_tags("glot")
         transformer = model[0]
         if not isinstance(transformer, Transformer):
             return
@@ -194,6 +198,15 @@ class GlotPooling(Module):
     def __reduce__(self) -> tuple:
         # For the processes of a pool: pickle would look for the class where `__module__` says.
         return _new_pooling, () if type(self) is GlotPooling else (type(self),), self.__getstate__()
+
+
+class GlotModelCardData(SentenceTransformerModelCardData):
+    """A card whose example loads: the code of `GlotPooling` has to be trusted."""
+
+    def generate_usage_snippet(self) -> str:
+        return re.sub(
+            r'(= SentenceTransformer\("[^"]*")\)', r"\1, trust_remote_code=True)", super().generate_usage_snippet()
+        )
 
 
 def _new_pooling(kind: type[GlotPooling] = GlotPooling) -> GlotPooling:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from huggingface_hub import ModelCard
 from peft import LoraConfig, get_peft_model
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
@@ -250,6 +251,24 @@ def test_loading_says_nothing(model, tmp_path, caplog, capfd):
     SentenceTransformer(str(tmp_path), trust_remote_code=True)
     output = capfd.readouterr()
     assert "MISSING" not in output.out + output.err and not caplog.records
+
+
+@pytest.mark.parametrize(("prompts", "examples"), [({}, "sentences = ["), ({"query": "find: "}, "queries = [")])
+def test_the_model_card(model, tokenizer, tmp_path, prompts, examples):
+    """Of a head and of modules made by hand; the example is one that loads."""
+    model.config.backbone_name_or_path = "tester/bert"
+    whole = to_sentence_transformer(model, tokenizer, prompts=prompts)
+    for each, base in ((whole, "tester/bert"), (SentenceTransformer(modules=[*whole], prompts=prompts), None)):
+        each.save(str(tmp_path / "saved"))
+        card = ModelCard.load(tmp_path / "saved" / "README.md")
+        assert 'model = SentenceTransformer("sentence_transformers_model_id", trust_remote_code=True)' in card.text
+        assert examples in card.text
+        assert "glot" in card.data.tags and card.data.base_model == base
+
+
+def test_a_folder_of_this_machine_is_not_in_the_card(model, tokenizer, tmp_path):
+    to_sentence_transformer(model, tokenizer).save(str(tmp_path / "saved"))
+    assert str(tmp_path) not in (tmp_path / "saved" / "README.md").read_text()
 
 
 def test_code_is_not_run_unasked(model, tmp_path):

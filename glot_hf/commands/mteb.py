@@ -49,9 +49,16 @@ def run(argv: list[str]) -> None:
     with user_errors():
         Path(arguments.output_dir).mkdir(parents=True, exist_ok=True)
         encoders = _encoders(encoder, arguments.poolings)
-    table = score_table(evaluate(encoders, tasks, arguments.output_dir, arguments.batch_size), tasks)
-    Path(arguments.output_dir, "report.md").write_text(table + "\n", encoding="utf-8")
-    print(f"{table}\n\nWritten to {arguments.output_dir}: report.md, and results in MTEB's format")
+    scores, missing = evaluate(encoders, tasks, arguments.output_dir, arguments.batch_size)
+    if scores:
+        table = score_table(scores, tasks)
+        Path(arguments.output_dir, "report.md").write_text(table + "\n", encoding="utf-8")
+        print(f"{table}\n\nWritten to {arguments.output_dir}: report.md, and results in MTEB's format")
+    if missing:
+        raise InputError(
+            f"cannot be downloaded: {', '.join(missing)}; connect to a network and run the same command again, or "
+            "name a folder with GLUE's STS-B by --data_dir"
+        )
 
 
 def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands.arguments import LabelledTextArguments
 from glot_hf.commands.head import load_head
 from glot_hf.commands.int8 import compare_metrics, load_judge
 from glot_hf.commands.main import main
+from glot_hf.export_check import text_batches
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8}
@@ -79,6 +80,12 @@ def test_pairs_and_labels_without_names(head, options):
     head(**options)
     assert main(["export", "head", "--to", "onnx", "--with_backbone", "--output_dir", "served"]) == 0
     assert "an awful film, and far too long -> [" in run_example("served")
+
+
+def test_texts_are_cut_where_the_tokenizer_cuts_them(head, files):
+    model, tokenizer = head(pair_mode="concat"), AutoTokenizer.from_pretrained("backbone", model_max_length=16)
+    for batch in text_batches(model, tokenizer, with_backbone=True):
+        assert batch["input_ids"].shape[1] <= 16 and batch["input_ids_b"].shape[1] <= 16
 
 
 def test_vectors_of_hidden_states(files, capsys):

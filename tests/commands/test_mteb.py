@@ -29,12 +29,20 @@ def test_a_head_beside_plain_poolings(head, tmp_path, capsys):
     assert {path: path.read_bytes() for path in tmp_path.glob("out/results/*/*/*.json")} == before
 
 
+def test_a_task_that_is_not_there_is_named_at_the_end(head, capsys):
+    tasks = ["--tasks", "STS12", "--data_dir", ".", "--poolings", "mean"]
+    exit_code = main(["mteb", "--model", "head", *tasks, "--output_dir", "out"])
+    captured = capsys.readouterr()
+    assert "| pooling | LocalSTS (cosine_spearman) |" in captured.out and exit_code == 2
+    assert captured.err.splitlines()[-1].startswith("glot-hf mteb: error: cannot be downloaded: STS12")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "give --tasks paper"),
         (["--tasks", "STS21"], "Did you mean: 'STS22'"),
-        (["--tasks", "STS12", "--poolings", "mean"], "STS12 cannot be downloaded"),
+        (["--tasks", "STS12", "--poolings", "mean"], "cannot be downloaded: STS12; connect"),
         (["--data_dir", ".", "--poolings", "glot"], "glot would have to be trained"),
         (["--data_dir", ".", "--poolings", "men"], "men"),
         (["--data_dir", "head"], "there is no 'head/dev.tsv'"),
