@@ -67,7 +67,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
         raise OSError(
             f"The backbone {name_or_path!r} cannot be loaded ({reason}). Name a repository or a folder that holds "
             "one, or pass a loaded model as `backbone`; one with code of its own, if you trust it, also needs "
-            "backbone_kwargs={'trust_remote_code': True} (glot-hf train, evaluate, predict: --trust_remote_code)"
+            "backbone_kwargs={'trust_remote_code': True} (on the command line --trust_remote_code)"
         ) from error
     backbone = text_encoder(backbone)
     if has_optional_pooler(type(backbone)):

@@ -83,8 +83,9 @@ def run(argv: list[str]) -> None:
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:
-    """As it was asked for, with folders by their absolute paths: the record is read from wherever one is."""
+    """As it was asked for, without trust; folders by their absolute paths, as the record is read from anywhere."""
     asked = {name: value for name, value in dataclasses.asdict(encoder).items() if value is not None}
+    del asked["trust_remote_code"]
     return asked | {
         name: os.path.abspath(asked[name]) for name in ("model", "backbone") if os.path.isdir(asked.get(name, ""))
     }

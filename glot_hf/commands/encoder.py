@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import InputError
-from .arguments import BackboneArguments, BackboneName, parse_load_kwargs, user_errors
+from .arguments import BackboneArguments, parse_load_kwargs, user_errors
 from .backbone import longest_text, set_max_length
 from .head import load_head, new_head
 
 
 @dataclass
-class EncoderArguments(BackboneName):
+class EncoderArguments(BackboneArguments):
     """
     What makes the vectors: `--model`, or `--backbone` with `--pooling`.
 
     Raises:
-        InputError: not exactly one of model and backbone is named, or an option is about the other.
+        InputError: not exactly one of model and backbone is named, an option is about the other, or trust is asked for
+            in another way than by its own option.
     """
 
     model: str | None = field(
@@ -38,6 +39,9 @@ class EncoderArguments(BackboneName):
             raise InputError("name what makes the vectors: either --model, or --backbone")
         if self.model is not None and (self.pooling or self.backbone_revision):
             raise InputError("--pooling and --backbone_revision are about a --backbone alone: a --model has its own")
+        # `glot-hf search` reads these options again from the record beside vectors, which must give no trust.
+        if "trust_remote_code" in (parse_load_kwargs(self.backbone_load_kwargs) or {}):
+            raise InputError("--backbone_load_kwargs gives no trust: use --trust_remote_code, each time")
 
 
 def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
@@ -53,11 +57,10 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     from ..backbone_glot import device_of
     from ..modeling_glot import GlotModel
 
-    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
+    kwargs = {**(parse_load_kwargs(arguments.backbone_load_kwargs) or {}), **arguments.trust}
     with user_errors(RuntimeError, SafetensorError):
         if arguments.model is None:
-            backbone = BackboneArguments(arguments.backbone, arguments.backbone_revision)
-            model, tokenizer = new_head(GlotModel, backbone, kwargs, pooling=arguments.pooling or "mean")
+            model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
         else:
             model, tokenizer = load_head(arguments.model, kwargs)
         backbone = model.base_model.backbone

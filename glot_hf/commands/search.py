@@ -3,11 +3,11 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, require_extra
-from .arguments import CommandParser, require_positive, user_errors
+from .arguments import CommandParser, TrustArguments, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
 
@@ -35,9 +35,9 @@ class SearchArguments:
 
 
 def run(argv: list[str]) -> None:
-    parser = CommandParser(SearchArguments, prog="glot-hf search", description=__doc__)
+    parser = CommandParser(SearchArguments, TrustArguments, prog="glot-hf search", description=__doc__)
     parser.add_argument("text", nargs="*", help="one or more texts")
-    arguments, rest = parser.parse(argv)
+    arguments, trust, rest = parser.parse(argv)
     require_positive(arguments.top_k, "--top_k")
     from ..embeddings.record import EmbeddingRecord
     from ..embeddings.search import nearest_rows, nearest_rows_by_index
@@ -49,7 +49,7 @@ def run(argv: list[str]) -> None:
         require_extra("train", "pyarrow")
     record = EmbeddingRecord.read(vectors)
     texts = _queries(rest.text, arguments.queries)
-    queries = _encode([arguments.prompt + text for text in texts], record, arguments.model)  # (Q, D)
+    queries = _encode([arguments.prompt + text for text in texts], record, arguments.model, trust)  # (Q, D)
     if arguments.faiss_index is None:
         scores, rows = nearest_rows(vectors, queries, arguments.top_k)
     else:
@@ -74,7 +74,7 @@ def _queries(texts: list[str], path: str | None) -> list[str]:
     return texts
 
 
-def _encode(texts: list[str], record, moved_to: str | None):
+def _encode(texts: list[str], record, moved_to: str | None, trust: TrustArguments):
     """
     `(Q, D)`, by the model that made the vectors.
 
@@ -85,7 +85,7 @@ def _encode(texts: list[str], record, moved_to: str | None):
     from ..embeddings.encoding import encode_texts
 
     kind = "model" if "model" in record.encoder else "backbone"
-    asked = record.encoder | ({} if moved_to is None else {kind: moved_to})
+    asked = record.encoder | ({} if moved_to is None else {kind: moved_to}) | asdict(trust)
     try:
         model, tokenizer = load_encoder(EncoderArguments(**asked))
     except InputError as error:

@@ -32,7 +32,7 @@ from .finetuning import describe_training, save_trained
 from .head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import COLUMNS, MAX_LENGTH
-from .training_folder import open_folder, push_folder, require_same_head, save_results, size_of_head
+from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results, size_of_head
 
 
 def train_embedding(
@@ -87,7 +87,8 @@ def train_embedding(
         trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
     if checkpoint is None and is_main:
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
-    results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    with resumable(arguments.output_dir):
+        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     results |= trainer.evaluate(live)
     if not all(math.isfinite(value) for name, value in results.items() if name.startswith("eval_")):
         raise InputError(
@@ -127,7 +128,8 @@ def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[s
         setattr(data, name, getattr(data, name) or getattr(record, name))
     validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
     with user_errors(RuntimeError, SafetensorError):
-        model, tokenizer = GlotModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        model = GlotModel.from_pretrained(folder, backbone_kwargs=data.trust)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     arguments = GlotTrainingArguments(
         output_dir=tempfile.gettempdir(), per_device_eval_batch_size=data.batch_size, eval_strategy="no"
     )

@@ -63,6 +63,24 @@ def test_on_the_command_line(backbone_path, tmp_path, monkeypatch, capsys, optio
     train = ["train", "--backbone", str(backbone_path), "--train_file", "films.csv", "--output_dir", "head", *options]
     trust = "--trust_remote_code"
     for command in (train, ["predict", "head", "--text", "a"], ["evaluate", "head", "--validation_file", "films.csv"]):
-        assert main(command) == 2 and f"predict: {trust})" in capsys.readouterr().err
+        assert main(command) == 2 and f"line {trust})" in capsys.readouterr().err
         assert main([*command, trust]) == 0
     assert not any(trust[2:] in path.read_text() for path in (tmp_path / "head").rglob("*config.json"))
+
+
+def test_a_record_of_vectors_gives_no_trust(backbone_path, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("one\ntwo\n")
+    index = str(tmp_path / "vectors.npy")
+    embed = ["embed", "--backbone", str(backbone_path), "--input", str(tmp_path / "texts.txt"), "--output", index]
+    search, trust = ["search", "one", "--index", index], "--trust_remote_code"
+    assert main(embed) == 2 and trust in capsys.readouterr().err
+    assert main([*embed, trust]) == 0
+    record = tmp_path / "vectors.npy.json"
+    stored = json.loads(record.read_text())
+    assert trust not in record.read_text() and "trust_remote_code" not in stored["encoder"]
+    assert main(search) == 2
+    assert main([*search, trust]) == 0
+    for forged in ({"trust_remote_code": True}, {"backbone_load_kwargs": '{"trust_remote_code": true}'}):
+        record.write_text(json.dumps(stored | {"encoder": stored["encoder"] | forged}))
+        capsys.readouterr()
+        assert main(search) == 2 and trust in capsys.readouterr().err
