@@ -106,6 +106,8 @@ def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -
     config = copy.deepcopy(config)
     config._name_or_path = ""
     name = config.backbone_name_or_path
+    if backbone_id is not None and os.path.isdir(backbone_id):
+        raise ValueError(f"backbone_id={backbone_id!r} is a folder of this machine: name where others find it")
     if backbone_id is not None and backbone_id != name:
         _require_same_kind(config, backbone_id, api)
         config.backbone_name_or_path, config.backbone_revision = backbone_id, None

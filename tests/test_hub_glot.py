@@ -237,9 +237,11 @@ class TestCard:
 
 
 class TestLocalBackbone:
-    def test_is_refused(self, local, hub_here):
+    def test_is_refused(self, local, hub_here, tmp_path):
         with pytest.raises(ValueError, match="private_folder.*backbone_id"):
             local.push_to_hub(HEAD)
+        with pytest.raises(ValueError, match="is a folder of this machine: name where others find it"):
+            local.push_to_hub(HEAD, backbone_id=str(tmp_path))
         assert not HfApi().repo_exists(HEAD)
 
     def test_is_published_under_its_name(self, local, hub_here, published_backbone, tokenizer, tmp_path):

@@ -74,7 +74,8 @@ def write_report(record: dict[str, Any], report: Report, output_dir: str, device
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:,.1f}"
+    value = 1000 * seconds
+    return f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def mebibytes(size: int) -> str:

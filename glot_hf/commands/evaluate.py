@@ -39,6 +39,8 @@ def run(argv: list[str]) -> None:
         metrics = evaluate_embedding(rest.model, record, data)
     else:
         metrics = _evaluate(rest.model, data)
+    # What Trainer adds of itself says nothing of a head that is not trained here.
+    metrics = {name: value for name, value in metrics.items() if name != "epoch" and "preparation_time" not in name}
     print(json.dumps(metrics, indent=2))
     if data.output_file is not None and find_processes().is_main_process:
         Path(data.output_file).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
