@@ -137,6 +137,8 @@ def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenize
     try:
         return AutoTokenizer.from_pretrained(name, revision=revision, **options)
     except (OSError, ValueError) as error:
+        if isinstance(error.__cause__, HfHubHTTPError):  # such as a wrong token: what the Hub says is the reason
+            raise
         raise ValueError(
             f"{name!r} has no tokenizer that can be loaded: pass one as `tokenizer` (glot-hf publish: save it in the "
             "head's folder)"
