@@ -5,7 +5,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from ..data.columns import choose_columns
+from ..data.columns import LABEL_NAMES, choose_columns
 from ..data.examples import label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
@@ -48,7 +48,7 @@ def training_examples(
     text, label, text_pair = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
     columns = {"text_column": text, "text_pair_column": text_pair, "label_column": label}
     labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
-    if data.label_column is None:
+    if data.label_column is None and label.lower() not in LABEL_NAMES:
         _require_classes(labels, label, len(table))
     print(
         f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"

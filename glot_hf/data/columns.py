@@ -18,7 +18,7 @@ _PAIR_NAMES = (
     ("premise", "hypothesis"),
     ("question1", "question2"),
 )
-_LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
+LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
 
 
 def choose_columns(
@@ -45,7 +45,7 @@ def choose_columns(
     if label is None:
         others = [name for name in names if name not in (text, text_pair)]
         only_other = others[0] if len(others) == 1 else None
-        label = _guess(table, "label", _usual(names, _LABEL_NAMES, taken=text) or only_other)
+        label = _guess(table, "label", _usual(names, LABEL_NAMES, taken=text) or only_other)
     unread = [name for name in names if name not in (text, label, text_pair)]
     if guessed and unread:
         print(f"not read: {unread} (--text_pair_column names the second text of a pair)", file=sys.stderr)

@@ -97,6 +97,11 @@ def test_of_the_data(files, train, error_line, content, options, message):
     assert message in error_line(train("--train_file", "data.csv", *options))
 
 
+def test_a_usual_name_of_labels_is_not_doubted(files, train):
+    (files / "data.csv").write_text("text,label\na film,x\nb film,y\nc film,z\nd film,x\n")
+    assert train("--train_file", "data.csv", "--validation_file", "data.csv") == 0
+
+
 def test_what_is_named_is_not_doubted(files, train):
     (files / "data.csv").write_text("id,title\n" + "".join(f"{i},class {i % 11}\n" for i in range(20)))
     assert train("--train_file", "data.csv", "--text_column", "id", "--label_column", "title") == 0
