@@ -57,12 +57,12 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     from ..backbone_glot import device_of
     from ..modeling_glot import GlotModel
 
-    kwargs = {**(parse_load_kwargs(arguments.backbone_load_kwargs) or {}), **arguments.trust}
+    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
     with user_errors(RuntimeError, SafetensorError):
         if arguments.model is None:
             model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
         else:
-            model, tokenizer = load_head(arguments.model, kwargs)
+            model, tokenizer = load_head(arguments.model, kwargs | arguments.trust)
         backbone = model.base_model.backbone
         if backbone is None:
             raise InputError(f"the head in {arguments.model!r} names no backbone, so it cannot read text")
