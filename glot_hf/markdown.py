@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Results over seeds as Markdown."""
 
+import re
 import statistics
 from pathlib import Path
 
@@ -21,5 +22,11 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def short_name(backbone: str) -> str:
-    """The last two parts of a repository or a folder."""
-    return "/".join(Path(backbone).parts[-2:])
+    """
+    Return a backbone's name: the last part of a repository's, and of a folder the title of its model card, which a
+    folder called "model" says better, or else its last part.
+    """
+    card = Path(backbone, "README.md")
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    title = re.search(r"^# (\S.{0,59})$", text, flags=re.MULTILINE)
+    return title[1].strip() if title else Path(backbone).name

@@ -2,13 +2,15 @@
 """
 The paper's comparison: every pooling on every task, on the states of one frozen backbone.
 
-Two protocols. `tuned` chooses the learning rate of every pooling by its score on a tenth of the training rows, held
-out, then trains on all of them and reports the last epoch. `released` is what the released code does: one learning
-rate, and the epoch that has the best accuracy on the very split that is reported.
+Two protocols. `tuned` chooses the learning rate and the number of steps of every pooling by its score on training rows
+that are held out, then trains on all of them and reports the last step; a head that is only a linear layer on fixed
+vectors is fitted to convergence. `released` is what the released code does: one learning rate, and the epoch that has
+the best accuracy on the very split that is reported.
 """
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,9 +21,22 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import logging
 
 from .cells import CellStore
+from .data.cache_key import hash_json
 from .data.hidden_state_cache import HiddenStateCache, cache_splits
 from .data.tasks import Task
-from .experiments import SELECTION_SEED, Rows, Variant, choose_rate, hold_out, is_dead, train_on_states
+from .experiments import (
+    SELECTION_SEED,
+    Budget,
+    Rows,
+    Variant,
+    choose_budget,
+    fit_on_states,
+    held_out_parts,
+    is_dead,
+    is_linear_on,
+    train_on_states,
+)
+from .linear_fit import LinearFit
 from .reproduce_report import Results
 from .training import count_parameters
 from .version_glot import __version__
@@ -42,8 +57,9 @@ class Comparison:
     Args:
         backbone, tokenizer: whose states are pooled.
         head_options (`dict`): of [`GlotConfig`], for all variants.
-        training_options (`dict`): of [`GlotTrainingArguments`], for all variants.
-        learning_rates (`list[float]`): one, or several to choose from.
+        training_options (`dict`): of [`GlotTrainingArguments`], for all variants; of the protocol "released" with
+            everything that decides how a head is trained.
+        budgets (`list[Budget]`): of the protocol "tuned": one, or several to choose from.
         seeds (`list[int]`): of the final runs.
         protocol (`str`): "tuned" or "released".
         store ([`CellStore`]): what is finished, and where the rest goes.
@@ -55,7 +71,7 @@ class Comparison:
     tokenizer: PreTrainedTokenizerBase
     head_options: dict[str, Any]
     training_options: dict[str, Any]
-    learning_rates: list[float]
+    budgets: list[Budget]
     seeds: list[int]
     protocol: str
     store: CellStore
@@ -64,68 +80,124 @@ class Comparison:
 
     def run(self, tasks: list["TaskStates"], variants: list[Variant]) -> Results:
         """
-        Trains what is not trained yet, of every task every variant; shows a progress bar.
+        Train what is not trained yet, of every task every variant; show a progress bar.
 
         Returns:
             `dict`: task -> variant -> the final cells, one a seed; tuned, "mnli-mismatched" beside "mnli".
         """
         results: Results = {}
-        selections = len(self.learning_rates) if len(self.learning_rates) > 1 else 0
-        total = len(tasks) * len(variants) * (selections + len(self.seeds))
+        total = sum(self._num_cells(states, variant) for states in tasks for variant in variants)
         with logging.tqdm(total=total, desc="Training heads") as progress:
             for states in tasks:
-                results[states.name] = {}
-                for variant in variants:
-                    rate = choose_rate(
-                        self.learning_rates,
-                        lambda rate: self._cell(states, variant, "selection", rate, SELECTION_SEED, progress)["score"],
-                    )
-                    cells = results[states.name].setdefault(variant.name, [])
-                    for seed in self.seeds:
-                        cells.append(self._cell(states, variant, "final", rate, seed, progress))
+                results[states.name] = {
+                    variant.name: self._final_cells(states, variant, progress) for variant in variants
+                }
                 if self.protocol == "tuned":  # the released code chooses another epoch for each split
                     results |= _of_more_splits(states, results[states.name])
         return results
 
-    def _cell(
-        self, states: "TaskStates", variant: Variant, phase: str, rate: float, seed: int, progress: Any
-    ) -> dict[str, Any]:
-        name = f"{states.name}/{variant.file_name}/{phase}-lr{rate:g}-seed{seed}"
-        cell = self.store.get(name, lambda: self._train(states, variant, phase, rate, seed))
-        progress.update()
-        return cell
+    def _num_cells(self, states: "TaskStates", variant: Variant) -> int:
+        if self._is_linear(states, variant):
+            return 1
+        return len(self.seeds) + (len(self.budgets) if len(self.budgets) > 1 else 0)
 
-    def _train(self, states: "TaskStates", variant: Variant, phase: str, rate: float, seed: int) -> dict[str, Any]:
-        started = time.monotonic()
-        train, reported = states.selection if phase == "selection" else states.final
-        released = self.protocol == "released"
-        options = dict(self.training_options)
-        if released:
-            options |= {**RELEASED_OPTIONS, "evaluation_rows": reported["validation"]}
-        head_options = {
-            **(RELEASED_HEADS.get(variant.options["pooling"], {}) if released else {}),
-            **self.head_options,
-            **variant.options,
-        }
-        trainer = states.train(
-            head_options,
-            train,
-            seed,
-            learning_rate=rate,
-            **options,
+    def _is_linear(self, states: "TaskStates", variant: Variant) -> bool:
+        return self.protocol == "tuned" and states.is_linear(self._head_options(variant))
+
+    def _final_cells(self, states: "TaskStates", variant: Variant, progress: Any) -> list[dict[str, Any]]:
+        """Return the cells that are reported, one a seed."""
+        folder = f"{states.name}-{states.content}/{variant.file_name}"
+
+        def cell(name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+            found = self.store.get(f"{folder}/{name}", run)
+            progress.update()
+            return found
+
+        if self._is_linear(states, variant):
+            fitted = cell("final-linear", lambda: self._fit(states, variant))
+            return [fitted | {"seed": seed} for seed in self.seeds]  # they would all find the same
+        if self.protocol == "released":
+            return [
+                cell(f"final-seed{seed}", lambda seed=seed: self._train_released(states, variant, seed))
+                for seed in self.seeds
+            ]
+        budget = choose_budget(
+            self.budgets,
+            lambda budget: cell(f"selection-{budget.file_name}", lambda: self._select(states, variant, budget))[
+                "scores"
+            ],
         )
-        if released:
-            epochs = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
-            metrics = {"validation": max(epochs, key=_released_score)}
-        else:
-            metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
-        metric = states.metric(phase)
+        return [
+            cell(
+                f"final-{budget.file_name}-seed{seed}",
+                lambda seed=seed: self._train(states, variant, budget, seed),
+            )
+            for seed in self.seeds
+        ]
+
+    def _head_options(self, variant: Variant) -> dict[str, Any]:
+        released = RELEASED_HEADS.get(variant.options["pooling"], {}) if self.protocol == "released" else {}
+        return {**released, **self.head_options, **variant.options}
+
+    def _select(self, states: "TaskStates", variant: Variant, budget: Budget) -> dict[str, Any]:
+        """Judge a budget on training rows that are held out."""
+        started, metric = time.monotonic(), states.metric("selection")
+        options, scores = self._head_options(variant), []
+        for train, held_out in states.selection:
+            trainer = states.train(options, train, SELECTION_SEED, **self.training_options, **budget.training_options)
+            scores.append(_score(metric, trainer.evaluate(held_out)))
+        return {
+            "task": states.name,
+            "variant": variant.name,
+            "budget": budget._asdict(),
+            "metric": metric,
+            "scores": scores,
+            "training_rows": len(train),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+
+    def _train(self, states: "TaskStates", variant: Variant, budget: Budget, seed: int) -> dict[str, Any]:
+        started = time.monotonic()
+        train, reported = states.final
+        trainer = states.train(
+            self._head_options(variant), train, seed, **self.training_options, **budget.training_options
+        )
+        metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
+        return self._report(states, variant, trainer, metrics, started, seed, str(budget))
+
+    def _fit(self, states: "TaskStates", variant: Variant) -> dict[str, Any]:
+        started = time.monotonic()
+        train, reported = states.final
+        trainer, found = states.fit(self._head_options(variant), train)
+        metrics = {split: trainer.evaluate(rows) for split, rows in reported.items()}
+        return self._report(states, variant, trainer, metrics, started, None, str(found))
+
+    def _train_released(self, states: "TaskStates", variant: Variant, seed: int) -> dict[str, Any]:
+        started = time.monotonic()
+        train, reported = states.final
+        options = {**self.training_options, **RELEASED_OPTIONS, "evaluation_rows": reported["validation"]}
+        trainer = states.train(self._head_options(variant), train, seed, **options)
+        epochs = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+        metrics = {"validation": max(epochs, key=_released_score)}
+        return self._report(states, variant, trainer, metrics, started, seed, f"{options['learning_rate']:g}")
+
+    def _report(
+        self,
+        states: "TaskStates",
+        variant: Variant,
+        trainer: Trainer,
+        metrics: dict[str, dict[str, float]],
+        started: float,
+        seed: int | None,
+        chosen: str,
+    ) -> dict[str, Any]:
+        """Return the final cell of a trained head, from its metrics by split."""
+        metric = states.metric("final")
         scores = {split: _score(metric, values) for split, values in metrics.items()}
         return {
             "task": states.name,
             "variant": variant.name,
-            "phase": phase,
-            "learning_rate": rate,
+            "chosen": chosen,
             "seed": seed,
             "metric": metric,
             "score": scores.pop("validation"),
@@ -133,7 +205,7 @@ class Comparison:
             "is_dead": is_dead(metrics["validation"]),
             "metrics": {split: _finite(values) for split, values in metrics.items()},
             "head_parameters": count_parameters(trainer.model)[0],
-            "training_rows": len(train),
+            "training_rows": len(states.final[0]),
             "seconds": round(time.monotonic() - started, 1),
             "versions": {
                 "glot_hf": __version__,
@@ -163,21 +235,43 @@ class TaskStates:
         return MEAN_CORRELATION if by_both else self.task.metric
 
     def train(self, head_options: dict[str, Any], rows: Rows, seed: int, **options) -> Trainer:
-        """One head; `options` of [`train_on_states`]."""
+        """Train one head; `options` of [`train_on_states`]."""
+        return train_on_states(self.comparison.backbone, self._of_task(head_options), rows, seed, **options)
+
+    def fit(self, head_options: dict[str, Any], rows: Rows) -> tuple[Trainer, LinearFit]:
+        """Fit one linear head; see [`fit_on_states`]."""
+        return fit_on_states(self.comparison.backbone, self._of_task(head_options), rows, self.task.metric)
+
+    def is_linear(self, head_options: dict[str, Any]) -> bool:
+        """Return whether a head with these options is one linear layer on fixed vectors."""
+        return is_linear_on(self.comparison.backbone, self._of_task(head_options))
+
+    def _of_task(self, head_options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options with what the task's labels and pairs ask for."""
         head_options = {"pair_mode": self.task.pair_mode, **head_options}
         if self.task.pair_mode is None:
             del head_options["pair_mode"]  # which was given for the pairs among the tasks
-        head_options |= self.task.labels.config_options
-        return train_on_states(self.comparison.backbone, head_options, rows, seed, **options)
+        return head_options | self.task.labels.config_options
+
+    @cached_property
+    def content(self) -> str:
+        """Hash the rows, so that cells of a file that was replaced are not taken for those of the new one."""
+        return hash_json([examples[:] for examples in self._examples.values()])[:12]
+
+    @cached_property
+    def _examples(self) -> dict[str, Any]:
+        """The rows by split."""
+        limits = [limit for limit in (self.task.max_train_rows, self.comparison.max_train_rows) if limit is not None]
+        count = min(limits, default=None)
+        return {name: self.task.examples(name, self.data_dir, count) for name in self.task.splits}
 
     @cached_property
     def final(self) -> tuple[HiddenStateCache, dict[str, HiddenStateCache]]:
         """All training rows, and the reported rows by split."""
-        limits = [limit for limit in (self.task.max_train_rows, self.comparison.max_train_rows) if limit is not None]
         splits = cache_splits(
             self.comparison.backbone,
             self.comparison.tokenizer,
-            {name: self.task.examples(name, self.data_dir, min(limits, default=None)) for name in self.task.splits},
+            self._examples,
             layers=self.comparison.head_options.get("backbone_layers", -1),
             max_length=self.task.max_length,
             show_progress=True,
@@ -186,10 +280,9 @@ class TaskStates:
         return splits.pop("train"), splits
 
     @cached_property
-    def selection(self) -> tuple[Rows, dict[str, Rows]]:
-        """The training rows in two parts: to train on, and to choose by. No row of a reported split is in them."""
-        train, held_out = hold_out(self.final[0])
-        return train, {"validation": held_out}
+    def selection(self) -> list[tuple[Rows, Rows]]:
+        """The training rows in parts to train on and to choose by. No row of a reported split is in them."""
+        return held_out_parts(self.final[0])
 
 
 def _of_more_splits(states: TaskStates, by_variant: dict[str, list[dict[str, Any]]]) -> Results:

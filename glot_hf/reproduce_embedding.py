@@ -4,21 +4,21 @@
 from functools import cached_property
 from typing import Any
 
-from torch.utils.data import Subset
 from transformers import Trainer
 
 from .contrastive import ContrastiveLoss
 from .contrastive_training import main_metric, make_contrastive_trainer
+from .data.cache_key import hash_json
 from .data.hidden_state_cache import HiddenStateCache
 from .data.text_groups import GroupDataset, TextGroups, distinct_texts
-from .experiments import HELD_OUT_SHARE, Rows, train_silently
+from .experiments import Rows, held_out_parts, train_silently
 from .modeling_glot import GlotModel
 from .reproduce import Comparison, TaskStates
 
 
 class EmbeddingStates(TaskStates):
     """
-    As [`~glot_hf.reproduce.TaskStates`], of texts that belong together.
+    The same as [`~glot_hf.reproduce.TaskStates`], except that the rows are texts that belong together.
 
     Args:
         train ([`~glot_hf.data.text_groups.TextGroups`]): a tenth is held out to choose the learning rate by.
@@ -51,6 +51,10 @@ class EmbeddingStates(TaskStates):
         return train_silently(make_trainer, seed, **options)
 
     @cached_property
+    def content(self) -> str:
+        return hash_json([[groups.groups, groups.scores] for groups in self.groups.values()])[:12]
+
+    @cached_property
     def final(self) -> tuple[GroupDataset, dict[str, GroupDataset]]:
         """All training rows, and the reported rows by split."""
         texts = distinct_texts(self.groups.values())
@@ -66,9 +70,12 @@ class EmbeddingStates(TaskStates):
         train, validation = (GroupDataset(groups, texts, cache) for groups in self.groups.values())
         return train, {"validation": validation}
 
+    def is_linear(self, head_options: dict[str, Any]) -> bool:
+        """Return False: a contrastive loss is fitted by no regression."""
+        return False
+
     @cached_property
-    def selection(self) -> tuple[Rows, dict[str, Rows]]:
-        """As of other tasks, but no query is in both parts."""
-        train, held_out = self.groups["train"].hold_out(HELD_OUT_SHARE, seed=0)
-        rows, _ = self.final
-        return Subset(rows, train), {"validation": Subset(rows, held_out)}
+    def selection(self) -> list[tuple[Rows, Rows]]:
+        """The same as of other tasks, except that no query is in both parts."""
+        queries = [query for query, *_ in self.groups["train"].groups]
+        return held_out_parts(self.final[0], groups=queries)

@@ -10,17 +10,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .markdown import DAGGER, format_table, mean_and_deviation, short_name
+from .palette import width_of
 from .published import published_scores
 
 
 # Final cells, as `glot_hf.reproduce.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
 Results = dict[str, dict[str, list[dict[str, Any]]]]
 
+_TITLE_SIZE = 10  # points
+
 
 _PROTOCOLS = {
-    "tuned": "the learning rate of each cell chosen on a tenth of its training rows, the last epoch reported;",
-    "released": "one learning rate, and the epoch reported that has the best accuracy on this very split, as the "
-    "released code does it;",
+    "tuned": "the learning rate and the steps of each cell chosen on held out training rows, the last step reported; "
+    "heads that are linear on fixed vectors fitted to convergence, the same for every seed.",
+    "released": "one learning rate, and of {epochs} epochs the one reported that has the best accuracy on this very "
+    "split, as the released code does it.",
 }
 
 
@@ -40,11 +44,11 @@ def write_report(
     name = short_name(settings["backbone"])
     training = settings["training_options"]
     tasks = [f"{task}: {_any_cell(results, task)['metric']}" for task in results]
+    protocol = _PROTOCOLS[settings["protocol"]].format(epochs=training.get("num_train_epochs"))
     parts = [
-        f"Frozen {name}, protocol {settings['protocol']}: {_PROTOCOLS[settings['protocol']]} "
-        f"{training['num_train_epochs']} epochs of batch {training['per_device_train_batch_size']}, seeds "
-        f"{', '.join(map(str, seeds))}. Mean (deviation) in percent; the best of each task in bold, whatever the "
-        f"spread. {DAGGER} It counts as 0 if it diverged.",
+        f"Frozen {name}, protocol {settings['protocol']}: {protocol} Batch {training['per_device_train_batch_size']}, "
+        f"seeds {', '.join(map(str, seeds))}. Mean (deviation) in percent; the best of each task in bold, whatever "
+        f"the spread. {DAGGER} It counts as 0 if it diverged.",
         f"Judged by {'; '.join(tasks)}. Training rows: "
         + ", ".join(f"{task} {_any_cell(results, task)['training_rows']:,}" for task in results)
         + ".",
@@ -56,13 +60,13 @@ def write_report(
             "split, which favours it.",
             difference_table(results, baselines),
         ]
-    parts.append(learning_rate_table(results))
+    parts.append(chosen_table(results))
     if published := published_scores(settings["backbone"]):
         parts.append(published_table(results, published))
     report = "\n\n".join(parts)
     (folder / "report.md").write_text(report + "\n", encoding="utf-8")
     (folder / "results.json").write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", "utf-8")
-    title = f"Frozen {name}, {settings['protocol']}: colour from the worst to the best of each task"
+    title = f"Frozen {name}, {settings['protocol']}:\ncolour from the worst to the best of each task"
     heat_map(results, title).savefig(folder / "heat_map.png", dpi=150)
     return report
 
@@ -85,13 +89,13 @@ def score_table(results: Results) -> str:
     return format_table(["pooling", "head parameters", *results], rows)
 
 
-def learning_rate_table(results: Results) -> str:
-    """The learning rate of each cell."""
+def chosen_table(results: Results) -> str:
+    """Tabulate what each cell was trained with: learning rate x steps, or the penalty of a linear fit."""
     rows = [
-        [variant, *(f"{by_variant[variant][0]['learning_rate']:g}" for by_variant in results.values())]
+        [variant, *(by_variant[variant][0]["chosen"] for by_variant in results.values())]
         for variant in _variants(results)
     ]
-    return format_table(["learning rate", *results], rows)
+    return format_table(["learning rate x steps, or penalty", *results], rows)
 
 
 def difference_table(results: Results, baselines: list[str]) -> str:
@@ -131,7 +135,8 @@ def heat_map(results: Results, title: str) -> Figure:
     means = np.array([[statistics.mean(scores(results[task][v])) for task in tasks] for v in variants])
     lowest, highest = means.min(axis=0), means.max(axis=0)
     shade = (means - lowest) / np.where(highest > lowest, highest - lowest, 1)
-    figure = Figure(figsize=(2.6 + 0.95 * len(tasks), 1.2 + 0.36 * len(variants)), layout="constrained")
+    width = max(2.6 + 0.95 * len(tasks), width_of(title, _TITLE_SIZE))
+    figure = Figure(figsize=(width, 1.4 + 0.36 * len(variants)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shade, cmap="YlGnBu", vmin=0, vmax=1.25, aspect="auto")
     for (row, column), mean in np.ndenumerate(means):
@@ -149,7 +154,7 @@ def heat_map(results: Results, title: str) -> Figure:
     axes.set_yticks(range(len(variants)), variants)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=_TITLE_SIZE)
     return figure
 
 

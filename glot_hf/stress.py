@@ -16,14 +16,27 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import logging
 
 from .cells import CellStore
+from .data.cache_key import hash_json
 from .data.hidden_states import state_rows
 from .data.stress import GENERATORS, POSITIONS
 from .errors import InputError
-from .experiments import SELECTION_SEED, Variant, choose_rate, hold_out, is_dead, train_on_states
+from .experiments import (
+    SELECTION_SEED,
+    Budget,
+    Rows,
+    Variant,
+    budgets_of,
+    choose_budget,
+    fit_on_states,
+    held_out_parts,
+    is_dead,
+    is_linear_on,
+    train_on_states,
+)
 from .stress_report import write_report
 from .training import count_parameters
 
@@ -76,10 +89,12 @@ class StressTestArguments:
     test_size: int = field(default=500, metadata={"help": "Texts to test on."})
     max_length: int = field(default=512, metadata={"help": "Longer texts are cut at this many tokens."})
     learning_rates: list[float] = field(
-        default_factory=lambda: [1e-3],
-        metadata={"help": "Of several, each pooling takes the best on a tenth held out of the training texts."},
+        default_factory=lambda: [1e-3, 5e-3],
+        metadata={"help": "Of several, each pooling takes the best on training texts that are held out."},
     )
-    num_train_epochs: int = field(default=10, metadata={"help": "Passes over the training texts."})
+    steps: list[int] = field(
+        default_factory=lambda: [150, 450], metadata={"help": "Optimizer steps; of several, the same."}
+    )
     batch_size: int = field(default=32, metadata={"help": "Training batch size."})
 
     def __post_init__(self):
@@ -90,7 +105,7 @@ class StressTestArguments:
             for name in names:
                 if name not in valid:
                     raise InputError(f"{flag} {name!r} is not one of {', '.join(valid)}")
-        for name, least in (("train_size", 50), ("test_size", 1), ("num_train_epochs", 1), ("batch_size", 1)):
+        for name, least in (("train_size", 50), ("test_size", 1), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} {getattr(self, name)} is too small: give {least} or more")
         if self.distance is None:
@@ -127,8 +142,8 @@ def run_stress_test(
     source: dict[str, Any],
 ) -> dict[str, Any]:
     """
-    Trains every pooling with the same budget on the texts of every ratio and position; prints a report and writes it,
-    with results.json and accuracy.png, to `arguments.output_dir`, beside what is finished, which is never run again.
+    Trains every pooling, searched alike, on the texts of every ratio and position; prints a report and writes it, with
+    results.json and accuracy.png, to `arguments.output_dir`, beside what is finished, which is never run again.
 
     Args:
         variants (`list[Variant]`): what `arguments.poolings` names.
@@ -141,22 +156,29 @@ def run_stress_test(
     Raises:
         InputError: the folder cannot be written, or holds results with other settings.
     """
-    varied = ("output_dir", "ratios", "positions", "poolings", "seeds", "learning_rates")  # more only adds runs
+    varied = (
+        "output_dir",
+        "ratios",
+        "positions",
+        "poolings",
+        "seeds",
+        "learning_rates",
+        "steps",
+    )  # more only adds runs
     settings = {name: value for name, value in asdict(arguments).items() if name not in varied}
     settings |= {**source, "head_options": head_options}
     store = CellStore(arguments.output_dir, settings)
 
     results = {"settings": settings, "leak_checks": [], "runs": []}
     panels = list(product(arguments.ratios, arguments.positions))
-    total = len(panels) * len(variants) * len(arguments.seeds)
-    with logging.tqdm(total=total, desc="Training heads") as progress:
+    total = len(panels) * len(variants)
+    with logging.tqdm(total=total, desc="Poolings") as progress:
         for ratio, position in panels:
             panel = _Panel(ratio, position, backbone, tokenizer, arguments, head_options, store)
             results["leak_checks"].append(panel.leak_check())
             for variant in variants:
-                for seed in arguments.seeds:
-                    results["runs"].append(panel.run(variant, seed))
-                    progress.update()
+                results["runs"] += panel.run(variant)
+                progress.update()
     report = write_report(results, Path(arguments.output_dir))
     print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and accuracy.png")
     return results
@@ -177,48 +199,63 @@ class _Panel:
     def leak_check(self) -> dict[str, Any]:
         return self._cell("leak-check", lambda: {"accuracy": leak_check(*self._texts)})
 
-    def run(self, variant: Variant, seed: int) -> dict[str, Any]:
-        rate = choose_rate(
-            self.arguments.learning_rates,
-            lambda rate: self._head(variant, "held-out", rate, SELECTION_SEED)["accuracy"],
+    def run(self, variant: Variant) -> list[dict[str, Any]]:
+        """Return the runs that are reported, one a seed."""
+        options = {
+            **self.head_options,
+            **variant.options,
+            "problem_type": "single_label_classification",
+            "num_labels": 2,
+        }
+        pooling = {"pooling": variant.name}
+        if is_linear_on(self.backbone, options):
+            fitted = self._cell(f"{variant.file_name}/test-linear", lambda: pooling | self._fit(options))
+            return [fitted | {"seed": seed} for seed in self.arguments.seeds]  # they would all find the same
+        budget = choose_budget(
+            budgets_of(self.arguments.learning_rates, self.arguments.steps),
+            lambda budget: self._cell(
+                f"{variant.file_name}/held-out-{budget.file_name}", lambda: self._judge(options, budget)
+            )["accuracies"],
         )
-        return self._head(variant, "test", rate, seed)
-
-    def _head(self, variant: Variant, judged_on: str, rate: float, seed: int) -> dict[str, Any]:
-        name = f"{variant.file_name}/{judged_on}-lr{rate:g}-seed{seed}"
-        return self._cell(name, lambda: self._train(variant, judged_on, rate, seed))
+        return [
+            self._cell(
+                f"{variant.file_name}/test-{budget.file_name}-seed{seed}",
+                lambda seed=seed: pooling | self._train_and_report(options, budget, seed),
+            )
+            for seed in self.arguments.seeds
+        ]
 
     def _cell(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         place = {"ratio": self.ratio, "position": self.position}
-        return self.store.get(f"{self.ratio}-{self.position}/{name}", lambda: place | run())
+        return self.store.get(f"{self.ratio}-{self.position}-{self._content}/{name}", lambda: place | run())
 
-    def _train(self, variant: Variant, judged_on: str, rate: float, seed: int) -> dict[str, Any]:
-        train, test = self._rows if judged_on == "test" else hold_out(self._rows[0])
-        started = time.monotonic()
-        trainer = train_on_states(
+    def _fit(self, options: dict[str, Any]) -> dict[str, Any]:
+        started, (train, test) = time.monotonic(), self._rows
+        trainer, found = fit_on_states(self.backbone, options, train, metric="accuracy")
+        return _report(trainer, test, str(found), started)
+
+    def _train(self, options: dict[str, Any], budget: Budget, seed: int, train: Rows) -> Trainer:
+        return train_on_states(
             self.backbone,
-            {
-                **self.head_options,
-                **variant.options,
-                "problem_type": "single_label_classification",
-                "num_labels": 2,
-            },
+            options,
             train,
             seed,
-            learning_rate=rate,
-            num_train_epochs=self.arguments.num_train_epochs,
             per_device_train_batch_size=self.arguments.batch_size,
+            **budget.training_options,
         )
-        metrics = trainer.evaluate(test)
-        return {
-            "pooling": variant.name,
-            "seed": seed,
-            "learning_rate": rate,
-            "accuracy": metrics["eval_accuracy"],
-            "is_dead": is_dead(metrics),
-            "head_parameters": count_parameters(trainer.model)[0],
-            "seconds": round(time.monotonic() - started, 1),
-        }
+
+    def _judge(self, options: dict[str, Any], budget: Budget) -> dict[str, Any]:
+        """Return the accuracies that a budget is chosen by."""
+        accuracies = [
+            self._train(options, budget, SELECTION_SEED, train).evaluate(held_out)["eval_accuracy"]
+            for train, held_out in held_out_parts(self._rows[0])
+        ]
+        return {"accuracies": accuracies}
+
+    def _train_and_report(self, options: dict[str, Any], budget: Budget, seed: int) -> dict[str, Any]:
+        started, (train, test) = time.monotonic(), self._rows
+        trainer = self._train(options, budget, seed, train)
+        return _report(trainer, test, str(budget), started) | {"seed": seed}
 
     @cached_property
     def _texts(self) -> tuple[Split, Split]:
@@ -227,6 +264,11 @@ class _Panel:
             self.arguments.texts(size, self.ratio, self.position, seed)
             for size, seed in zip(sizes, (TRAIN_TEXTS, TEST_TEXTS))
         )
+
+    @cached_property
+    def _content(self) -> str:
+        """Hash the texts, which another version of a generator makes differently."""
+        return hash_json(self._texts)[:12]
 
     @cached_property
     def _rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -247,3 +289,15 @@ class _Panel:
             )
             for texts, labels in self._texts
         )
+
+
+def _report(trainer: Trainer, test: Rows, chosen: str, started: float) -> dict[str, Any]:
+    """Return what is kept of a trained head."""
+    metrics = trainer.evaluate(test)
+    return {
+        "chosen": chosen,
+        "accuracy": metrics["eval_accuracy"],
+        "is_dead": is_dead(metrics),
+        "head_parameters": count_parameters(trainer.model)[0],
+        "seconds": round(time.monotonic() - started, 1),
+    }

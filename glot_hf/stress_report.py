@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .markdown import DAGGER, format_table, mean_and_deviation, short_name
+from .palette import colours_of, width_of
 
 
 # Dashes of the one fall into the gaps of the other: both are seen where they are equal.
@@ -27,12 +28,13 @@ def write_report(results: dict[str, Any], folder: Path) -> str:
         `str`: what report.md holds.
     """
     settings = results["settings"]
-    rates = sorted({run["learning_rate"] for run in results["runs"]})
     report = (
         f"Stress test, generator {settings['generator']}, frozen {short_name(settings['backbone'])}: accuracy in "
-        f"percent on {settings['test_size']} texts at each ratio of distractors, after {settings['num_train_epochs']} "
-        f"epochs on {settings['train_size']} texts, learning rate {', '.join(f'{rate:g}' for rate in rates)}; mean "
-        f"(deviation) of the seeds. {DAGGER}\n\n{stress_table(results)}"
+        f"percent on {settings['test_size']} texts at each ratio of distractors, after training on "
+        f"{settings['train_size']}; mean (deviation) of the seeds. Heads that are linear on fixed vectors are fitted "
+        f"to convergence, the same for every seed. {DAGGER}\n\n{stress_table(results)}\n\n"
+        f"What each head was trained with, chosen on held out training texts where there was a choice:\n\n"
+        f"{chosen_table(results)}"
     )
     (folder / "report.md").write_text(report + "\n", encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -43,8 +45,6 @@ def write_report(results: dict[str, Any], folder: Path) -> str:
 def stress_table(results: dict[str, Any]) -> str:
     """The leak check, then each pooling: mean (deviation) over the seeds, a column for each ratio and position."""
     columns = [(check["ratio"], check["position"]) for check in results["leak_checks"]]
-    with_position = len(_positions(results)) > 1
-    header = [f"{ratio:.0%}" + (f" {position}" if with_position else "") for ratio, position in columns]
     rows = [
         [f"*{name}*", "-", *(mean_and_deviation([check["accuracy"][name]]) for check in results["leak_checks"])]
         for name in _LEAK_STYLES
@@ -57,7 +57,25 @@ def stress_table(results: dict[str, Any]) -> str:
             dagger = "†" if any(run["is_dead"] for run in runs) else ""
             cells.append(mean_and_deviation([run["accuracy"] for run in runs]) + dagger)
         rows.append([pooling, f"{parameters:,}", *cells])
-    return format_table(["pooling", "head parameters", *header], rows)
+    return format_table(["pooling", "head parameters", *_header(results)], rows)
+
+
+def chosen_table(results: dict[str, Any]) -> str:
+    """Tabulate learning rate x steps, or the penalty of a linear fit, of each pooling at each ratio and position."""
+    columns = [(check["ratio"], check["position"]) for check in results["leak_checks"]]
+    rows = [
+        [pooling, *(_runs(results, pooling, *column)[0]["chosen"] for column in columns)]
+        for pooling in _poolings(results)
+    ]
+    return format_table(["learning rate x steps, or penalty", *_header(results)], rows)
+
+
+def _header(results: dict[str, Any]) -> list[str]:
+    with_position = len(_positions(results)) > 1
+    return [
+        f"{check['ratio']:.0%}" + (f" {check['position']}" if with_position else "")
+        for check in results["leak_checks"]
+    ]
 
 
 def plot(results: dict[str, Any]) -> Figure:
@@ -67,8 +85,12 @@ def plot(results: dict[str, Any]) -> Figure:
     """
     ratios = list(dict.fromkeys(check["ratio"] for check in results["leak_checks"]))
     positions, poolings = _positions(results), _poolings(results)
+    settings = results["settings"]
+    title = (
+        f"Stress test, generator {settings['generator']}, frozen {short_name(settings['backbone'])}: mean and seeds"
+    )
     width = 1.2 + 0.2 * len(positions) * (len(poolings) + 1)
-    figure = Figure(figsize=(max(5, len(ratios) * width + 1.6), 3.8), layout="constrained")
+    figure = Figure(figsize=(max(width_of(title, 11), len(ratios) * width + 1.6), 3.8), layout="constrained")
     panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
     for axes, ratio in zip(panels, ratios):
         for place, position in enumerate(positions):
@@ -85,23 +107,20 @@ def plot(results: dict[str, Any]) -> Figure:
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels())))  # each name once
     names = [*poolings, *_LEAK_STYLES, "chance"]
     figure.legend([handles[name] for name in names], names, frameon=False, loc="outside right center")
-    settings = results["settings"]
-    title = (
-        f"Stress test, generator {settings['generator']}, frozen {short_name(settings['backbone'])}: mean and seeds"
-    )
     figure.suptitle(title, fontsize=11)
     return figure
 
 
 def _draw_group(axes: Axes, results: dict[str, Any], ratio: float, position: str, place: int) -> None:
     poolings = _poolings(results)
+    colours = colours_of(poolings)
     step = 0.8 / len(poolings)
     for index, pooling in enumerate(poolings):
         runs = _runs(results, pooling, ratio, position)
         seeds = [100 * run["accuracy"] for run in runs]
         middle = place - 0.4 + (index + 0.5) * step
         height = statistics.mean(seeds) - 50
-        axes.bar(middle, height, 0.85 * step, bottom=50, color=f"C{index}", alpha=0.55, label=pooling)
+        axes.bar(middle, height, 0.85 * step, bottom=50, color=colours[pooling], label=pooling)
         for seed, run in zip(seeds, runs):
             axes.plot(middle, seed, "x" if run["is_dead"] else ".", color="black", markersize=5)
     check = next(c for c in results["leak_checks"] if (c["ratio"], c["position"]) == (ratio, position))

@@ -397,15 +397,18 @@ def require_positive(value: int, flag: str) -> None:
         raise InputError(f"{flag} {value} is not positive: give 1 or more")
 
 
-def require_rates(rates: list[float]) -> None:
+def require_budgets(rates: list[float], steps: list[int]) -> None:
     """
     Raises:
-        InputError: a learning rate cannot train, or stands there twice.
+        InputError: a learning rate or a number of steps cannot train, or stands there twice.
     """
     require_distinct(rates, "--learning_rates")
+    require_distinct(steps, "--steps")
     for rate in rates:
         if not 0 < rate < math.inf:
             raise InputError(f"--learning_rates {rate} is not positive")
+    for count in steps:
+        require_positive(count, "--steps")
 
 
 def require_distinct(values: list[Any], flag: str) -> None:

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf reproduce`: the paper's comparison of poolings, every one tuned alike, over tasks and seeds."""
+"""`glot-hf reproduce`: the paper's comparison of poolings, every one searched alike, over tasks and seeds."""
 
 import re
 from dataclasses import asdict, dataclass, field, fields
@@ -16,17 +16,17 @@ from .arguments import (
     DataArguments,
     SharedHeadArguments,
     given_head_options,
+    require_budgets,
     require_distinct,
     require_positive,
-    require_rates,
     typed_options,
 )
 from .backbone import require_backbone
 from .variants import load_backbone_of, parse_variants
 
 
-TUNED_RATES = [2e-4, 1e-3, 5e-3]
-RELEASED_RATES = [2e-4]
+TUNED_RATES, TUNED_STEPS = [2e-4, 1e-3, 5e-3], [400, 1200]
+RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
 
 
 @dataclass
@@ -62,15 +62,20 @@ class ReproductionArguments:
     protocol: Literal["tuned", "released"] = field(
         default="tuned",
         metadata={
-            "help": "tuned: learning rate chosen on held out training rows, last epoch reported. released: one rate, "
-            "the epoch with the best accuracy on the reported split; with --gnn_hidden_size 256, --tau 0.8 and "
-            "adapool:readout_hidden_size=128 by default."
+            "help": "tuned: learning rate and steps chosen on held out training rows, last step reported; linear "
+            "heads fitted to convergence. released: one rate, the epoch with the best accuracy on the reported split; "
+            "with --gnn_hidden_size 256, --tau 0.8 and adapool:readout_hidden_size=128 by default."
         },
     )
     learning_rates: list[float] | None = field(
         default=None, metadata={"help": f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."}
     )
-    num_train_epochs: int = field(default=3, metadata={"help": "Of every head."})
+    steps: list[int] | None = field(
+        default=None, metadata={"help": f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}."}
+    )
+    num_train_epochs: int | None = field(
+        default=None, metadata={"help": f"Of every head, if released; default: {RELEASED_EPOCHS}."}
+    )
     batch_size: int = field(default=32, metadata={"help": "Training batch size."})
     max_train_rows: int | None = field(
         default=None, metadata={"help": "At most so many training rows of a task, the first."}
@@ -96,11 +101,7 @@ def run(argv: list[str]) -> None:
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:
             require_positive(getattr(arguments, name), f"--{name}")
-    if arguments.learning_rates is None:
-        arguments.learning_rates = TUNED_RATES if arguments.protocol == "tuned" else RELEASED_RATES
-    require_rates(arguments.learning_rates)
-    if arguments.protocol == "released" and len(arguments.learning_rates) > 1:
-        raise InputError(f"--protocol released chooses no learning rate: give one, not {arguments.learning_rates}")
+    _complete_budgets(arguments)
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
@@ -136,6 +137,7 @@ def reproduce(
     """
     from ..cells import CellStore
     from ..data.tasks import find_task
+    from ..experiments import budgets_of
     from ..reproduce import Comparison, TaskStates
     from ..reproduce_embedding import EmbeddingStates
     from ..reproduce_report import write_report
@@ -153,13 +155,12 @@ def reproduce(
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
     longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
     model, tokenizer, source = load_backbone_of(variants, backbone, options, longest)
-    training_options = {
-        "num_train_epochs": arguments.num_train_epochs,
-        "per_device_train_batch_size": arguments.batch_size,
-    }
+    training_options: dict[str, Any] = {"per_device_train_batch_size": arguments.batch_size}
+    if arguments.protocol == "released":
+        training_options["learning_rate"] = arguments.learning_rates[0]
+        training_options["num_train_epochs"] = arguments.num_train_epochs
     settings = {
         **source,
-        "data_dir": arguments.data_dir,
         "protocol": arguments.protocol,
         "head_options": options,
         "training_options": training_options,
@@ -167,13 +168,13 @@ def reproduce(
         "cache_dtype": cache.options["dtype"],
     }
     if EMBEDDING in arguments.tasks:
-        settings |= {"files": [arguments.train_file, arguments.validation_file], "contrastive": asdict(contrastive)}
+        settings |= {"contrastive": asdict(contrastive)}
     comparison = Comparison(
         backbone=model,
         tokenizer=tokenizer,
         head_options=options,
         training_options=training_options,
-        learning_rates=arguments.learning_rates,
+        budgets=budgets_of(arguments.learning_rates, arguments.steps),
         seeds=arguments.seeds,
         protocol=arguments.protocol,
         store=CellStore(arguments.output_dir, settings),
@@ -192,6 +193,30 @@ def reproduce(
     baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
     report = write_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
     print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and heat_map.png")
+
+
+def _complete_budgets(arguments: ReproductionArguments) -> None:
+    """
+    Fill in what each protocol trains with.
+
+    Raises:
+        InputError: a value cannot train, or belongs to the other protocol.
+    """
+    if arguments.protocol == "tuned":
+        if arguments.num_train_epochs is not None:
+            raise InputError(
+                "--num_train_epochs belongs to --protocol released: tuned heads train for so many --steps"
+            )
+        arguments.learning_rates = arguments.learning_rates or TUNED_RATES
+        arguments.steps = arguments.steps or TUNED_STEPS
+    else:
+        if arguments.steps is not None:
+            raise InputError("--steps belongs to --protocol tuned: released heads train for --num_train_epochs")
+        arguments.learning_rates, arguments.steps = arguments.learning_rates or RELEASED_RATES, []
+        arguments.num_train_epochs = arguments.num_train_epochs or RELEASED_EPOCHS
+        if len(arguments.learning_rates) > 1:
+            raise InputError(f"--protocol released chooses no learning rate: give one, not {arguments.learning_rates}")
+    require_budgets(arguments.learning_rates, arguments.steps)
 
 
 def _folder_of(task: str, data_dir: str | None) -> str | None:

@@ -3,8 +3,8 @@
 `glot-hf stress-test`: what distractors do to each pooling, with a check of what the generator gives away.
 
 With the options that the released README names: --generator released --num_gnn_layers 4 --gnn_hidden_size 64 --tau 0.6
---learning_rates 1e-4 --num_train_epochs 3. The released script reports the best epoch on the test texts, this command
-the last.
+--learning_rates 1e-4 --steps 189, which is 3 epochs. The released script reports the best epoch on the test texts,
+this command the last step.
 """
 
 from ..errors import InputError, require_extra
@@ -13,8 +13,8 @@ from .arguments import (
     CommandParser,
     SharedHeadArguments,
     given_head_options,
+    require_budgets,
     require_distinct,
-    require_rates,
 )
 from .backbone import require_backbone
 from .variants import load_backbone_of, parse_variants
@@ -29,7 +29,7 @@ def run(argv: list[str]) -> None:
     )
     backbone, arguments, head = parser.parse(argv)
     require_backbone(backbone)
-    require_rates(arguments.learning_rates)
+    require_budgets(arguments.learning_rates, arguments.steps)
     for name in ("ratios", "positions", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)

@@ -61,7 +61,8 @@ def load_backbone_of(
     variants: list[Any], backbone: BackboneArguments, options: dict[str, Any], max_length: int
 ) -> tuple[Any, Any, dict[str, Any]]:
     """
-    The backbone that is shared by heads that are compared, its tokenizer, and where it is from, for the record.
+    Load the backbone that is shared by heads that are compared, and its tokenizer. Return them, and where the backbone
+    is from with hashes of what it holds, for the record: a folder can change while its path stays.
 
     Args:
         options (`dict`): of [`GlotConfig`], for all variants; `backbone_load_kwargs` is taken out.
@@ -70,11 +71,18 @@ def load_backbone_of(
         InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
             other or the backbone, which is told before anything is trained.
     """
+    from ..data.cache_key import hash_config, hash_tokenizer, hash_weights
+
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
     with user_errors():
+        content = {
+            "weights": hash_weights(model),
+            "config": hash_config(model.config),
+            "tokenizer": hash_tokenizer(tokenizer),
+        }
         for variant in variants:
             GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
-    return model, tokenizer, source
+    return model, tokenizer, source | content

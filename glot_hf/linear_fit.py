@@ -1,0 +1,204 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+The linear layer on a pooling without parameters, fitted to convergence by scikit-learn.
+
+With nothing to train but one linear layer on fixed vectors, training is a convex problem: its one solution is found
+exactly, and is the same for every seed.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import DataLoader, Dataset
+from transformers import EvalPrediction
+
+from .configuration_glot import GlotConfig
+from .data.labels import ProblemType
+from .errors import InputError
+from .metrics import metrics_for
+from .modeling_glot import GlotForSequenceClassification
+from .pooling_glot import GlotPooler
+
+
+# The nearest to 1 first: of equals, GridSearchCV takes the first.
+PENALTIES = [1.0, 0.1, 10.0, 1e-2, 100.0, 1e-3, 1e-4]
+_NUM_FOLDS = 5
+# The logit of a class that no training row has, which makes it no text's answer.
+_NEVER = -1e3
+_ESTIMATORS = {
+    "single_label_classification": (LogisticRegression(max_iter=10_000), "C"),
+    "multi_label_classification": (OneVsRestClassifier(LogisticRegression(max_iter=10_000)), "estimator__C"),
+    "regression": (Ridge(), "alpha"),
+}
+
+
+class LinearFit(NamedTuple):
+    """
+    What was found.
+
+    Args:
+        penalty (`str`): its name, "C" of logistic regression or "alpha" of ridge regression.
+        value (`float`): the one that was chosen.
+        num_folds (`int`): of the cross-validation that chose it; 0 where there were too few rows, and 1.0 was taken.
+        seconds (`float`): of pooling the rows and of fitting.
+    """
+
+    penalty: str
+    value: float
+    num_folds: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.penalty} {self.value:g}"
+
+
+def is_linear(config: GlotConfig) -> bool:
+    """
+    Whether all that a classifier on a frozen backbone trains is one linear layer: the pooling has no parameters, and
+    pairs are not compared by a cosine.
+
+    Args:
+        config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
+    """
+    if config.pair_mode == "cosine":
+        return False
+    with torch.device("meta"):
+        return not any(True for _ in GlotPooler(config).parameters())
+
+
+def fit_linear_layer(
+    model: GlotForSequenceClassification,
+    rows: Sequence[dict[str, Any]] | Dataset,
+    collator: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
+    metric: str,
+    batch_size: int = 64,
+) -> LinearFit:
+    """
+    Fit `model.classifier` on standardised inputs, which are folded into its weights: by logistic regression, one
+    against the rest for several labels a text, or ridge regression.
+
+    Args:
+        model ([`GlotForSequenceClassification`]): [`is_linear`], and with the problem type in its configuration.
+        rows (`list` or `Dataset`): tokens or hidden states, with labels.
+        collator: makes batches of them.
+        metric (`str`): of [`~glot_hf.metrics.metrics_for`]; the penalty is the best by it in five-fold
+            cross-validation on these rows.
+        batch_size (`int`): rows that are pooled at once.
+
+    Raises:
+        InputError: all rows are of one class, or a vector is not finite.
+    """
+    started = time.monotonic()
+    inputs, labels = _classifier_inputs(model, rows, collator, batch_size)
+    if not np.isfinite(inputs).all():
+        row = int(np.flatnonzero(~np.isfinite(inputs).all(axis=1))[0])
+        raise InputError(
+            f"the vector of training row {row + 1} is not finite: load the backbone in bfloat16 or float32 (the dtype "
+            "in --backbone_load_kwargs)"
+        )
+    problem_type, num_labels = model.config.problem_type, model.config.num_labels
+    if problem_type == "single_label_classification" and len(np.unique(labels)) < 2:
+        raise InputError(
+            f"all rows to train on are of the class {model.config.id2label[int(labels[0])]!r}: give rows of others too"
+        )
+    estimator, penalty = _ESTIMATORS[problem_type]
+    folds = _folds(labels, problem_type)
+    search = GridSearchCV(
+        Pipeline([("scale", StandardScaler()), ("fit", estimator)]),
+        {f"fit__{penalty}": PENALTIES if folds else PENALTIES[:1]},
+        scoring=_scorer(problem_type, num_labels, metric),
+        cv=folds or [(np.arange(len(labels)),) * 2],
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # a fold without a rare class is no fault
+        warnings.filterwarnings("ignore", "Label .* is present in")  # of several labels, one may always apply
+        warnings.filterwarnings("ignore", category=FitFailedWarning)  # a fold of one class alone
+        warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
+        search.fit(inputs, labels)
+    weight, bias = _linear_layer(search.best_estimator_, num_labels)
+    with torch.no_grad():
+        model.classifier.weight.copy_(torch.from_numpy(weight))
+        model.classifier.bias.copy_(torch.from_numpy(bias))
+    value = search.best_params_[f"fit__{penalty}"]
+    num_folds = folds.get_n_splits() if folds else 0
+    return LinearFit(penalty.removeprefix("estimator__"), value, num_folds, time.monotonic() - started)
+
+
+@torch.no_grad()
+def _classifier_inputs(
+    model: GlotForSequenceClassification, rows: Any, collator: Callable, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the linear layer reads of the rows, `(N, F)` float64, and `(N,)` or `(N, num_labels)` labels."""
+    loader = DataLoader(rows, batch_size, collate_fn=collator)
+    passes = 2 if model.config.input_norm == "standard" else 1
+    if passes == 2:  # in training mode, its statistics gather
+        model.train()
+        for batch in loader:
+            _run(model, batch)
+    model.eval()
+    inputs, labels = [], []
+    hook = model.classifier.register_forward_pre_hook(lambda _, given: inputs.append(given[0].double().cpu().numpy()))
+    try:
+        for batch in loader:
+            labels.append(batch["labels"].numpy())
+            _run(model, batch)
+    finally:
+        hook.remove()
+    return np.concatenate(inputs), np.concatenate(labels)
+
+
+def _run(model: GlotForSequenceClassification, batch: dict[str, torch.Tensor]) -> None:
+    model(**{name: tensor.to(model.device) for name, tensor in batch.items() if name != "labels"})
+
+
+def _folds(labels: np.ndarray, problem_type: ProblemType) -> StratifiedKFold | KFold | None:
+    """Return the folds of the cross-validation, or None where there are too few rows."""
+    if problem_type == "single_label_classification":
+        kind, most = StratifiedKFold, int(np.bincount(labels).max())
+    else:
+        kind, most = KFold, len(labels) // 2
+    num_folds = min(_NUM_FOLDS, most)
+    return kind(num_folds, shuffle=True, random_state=0) if num_folds > 1 else None
+
+
+def _scorer(problem_type: ProblemType, num_labels: int, metric: str) -> Callable[[Pipeline, Any, Any], float]:
+    compute_metrics = metrics_for(problem_type)
+
+    def score(fitted: Pipeline, inputs: np.ndarray, labels: np.ndarray) -> float:
+        weight, bias = _linear_layer(fitted, num_labels)
+        found = compute_metrics(EvalPrediction(inputs @ weight.T + bias, labels))
+        return -found[metric] if metric == "mse" else found.get(metric, 0.0)  # a correlation can be undefined
+
+    return score
+
+
+def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight `(num_labels, F)` and the bias `(num_labels,)` of the linear layer that computes the same."""
+    scaler, estimator = fitted["scale"], fitted["fit"]
+    weight, bias = np.zeros((num_labels, len(scaler.scale_))), np.zeros(num_labels)
+    if isinstance(estimator, Ridge):
+        weight[0], bias[0] = estimator.coef_, estimator.intercept_
+    elif isinstance(estimator, OneVsRestClassifier):
+        for label, one in enumerate(estimator.estimators_):
+            if isinstance(one, LogisticRegression):
+                weight[label], bias[label] = one.coef_[0], one.intercept_[0]
+            else:  # a label that all rows have, or none
+                bias[label] = -_NEVER if one.y_[0] else _NEVER
+    else:
+        bias[:] = _NEVER
+        coefficients, intercepts = estimator.coef_, estimator.intercept_
+        if len(estimator.classes_) == 2:  # scikit-learn keeps the difference of the two logits
+            coefficients, intercepts = np.outer([-0.5, 0.5], coefficients), np.multiply([-0.5, 0.5], intercepts)
+        weight[estimator.classes_], bias[estimator.classes_] = coefficients, intercepts
+    weight /= scaler.scale_
+    return weight, bias - weight @ scaler.mean_
