@@ -30,15 +30,22 @@ from .modeling_glot import GlotForSequenceClassification
 from .pooling_glot import GlotPooler
 
 
-# The nearest to 1 first: of equals, GridSearchCV takes the first.
-PENALTIES = [1.0, 0.1, 10.0, 1e-2, 100.0, 1e-3, 1e-4]
+# The nearest to 1 first: of equals, GridSearchCV takes the first. A small C and a large alpha penalise weights the most.
+PENALTIES = {
+    "C": [1.0, 0.1, 10.0, 1e-2, 100.0, 1e-3, 1e-4, 1e-5],
+    "alpha": [1.0, 10.0, 0.1, 100.0, 1e-2, 1e3, 1e4, 1e5],
+}
 _NUM_FOLDS = 5
 # The logit of a class that no training row has, which makes it no text's answer.
 _NEVER = -1e3
 _ESTIMATORS = {
-    "single_label_classification": (LogisticRegression(max_iter=10_000), "C"),
-    "multi_label_classification": (OneVsRestClassifier(LogisticRegression(max_iter=10_000)), "estimator__C"),
-    "regression": (Ridge(), "alpha"),
+    "single_label_classification": (LogisticRegression(max_iter=10_000), "C", "fit__C"),
+    "multi_label_classification": (
+        OneVsRestClassifier(LogisticRegression(max_iter=10_000)),
+        "C",
+        "fit__estimator__C",
+    ),
+    "regression": (Ridge(), "alpha", "fit__alpha"),
 }
 
 
@@ -91,8 +98,8 @@ def fit_linear_layer(
         model ([`GlotForSequenceClassification`]): [`is_linear`], and with the problem type in its configuration.
         rows (`list` or `Dataset`): tokens or hidden states, with labels.
         collator: makes batches of them.
-        metric (`str`): of [`~glot_hf.metrics.metrics_for`]; the penalty is the best by it in five-fold
-            cross-validation on these rows.
+        metric (`str`): "loss", or one of [`~glot_hf.metrics.metrics_for`]; the penalty is the best by it in
+            five-fold cross-validation on these rows.
         batch_size (`int`): rows that are pooled at once.
 
     Raises:
@@ -111,12 +118,13 @@ def fit_linear_layer(
         raise InputError(
             f"all rows to train on are of the class {model.config.id2label[int(labels[0])]!r}: give rows of others too"
         )
-    estimator, penalty = _ESTIMATORS[problem_type]
+    estimator, penalty, parameter = _ESTIMATORS[problem_type]
     folds = _folds(labels, problem_type)
+    candidates = PENALTIES[penalty] if folds else PENALTIES[penalty][:1]
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("fit", estimator)]),
-        {f"fit__{penalty}": PENALTIES if folds else PENALTIES[:1]},
-        scoring=_scorer(problem_type, num_labels, metric),
+        {parameter: candidates},
+        scoring=_scorer(model, metric),
         cv=folds or [(np.arange(len(labels)),) * 2],
     )
     with warnings.catch_warnings():
@@ -129,9 +137,8 @@ def fit_linear_layer(
     with torch.no_grad():
         model.classifier.weight.copy_(torch.from_numpy(weight))
         model.classifier.bias.copy_(torch.from_numpy(bias))
-    value = search.best_params_[f"fit__{penalty}"]
     num_folds = folds.get_n_splits() if folds else 0
-    return LinearFit(penalty.removeprefix("estimator__"), value, num_folds, time.monotonic() - started)
+    return LinearFit(penalty, search.best_params_[parameter], num_folds, time.monotonic() - started)
 
 
 @torch.no_grad()
@@ -171,12 +178,15 @@ def _folds(labels: np.ndarray, problem_type: ProblemType) -> StratifiedKFold | K
     return kind(num_folds, shuffle=True, random_state=0) if num_folds > 1 else None
 
 
-def _scorer(problem_type: ProblemType, num_labels: int, metric: str) -> Callable[[Pipeline, Any, Any], float]:
-    compute_metrics = metrics_for(problem_type)
+def _scorer(model: GlotForSequenceClassification, metric: str) -> Callable[[Pipeline, Any, Any], float]:
+    compute_metrics = metrics_for(model.config.problem_type)
 
     def score(fitted: Pipeline, inputs: np.ndarray, labels: np.ndarray) -> float:
-        weight, bias = _linear_layer(fitted, num_labels)
-        found = compute_metrics(EvalPrediction(inputs @ weight.T + bias, labels))
+        weight, bias = _linear_layer(fitted, model.config.num_labels)
+        logits = inputs @ weight.T + bias
+        if metric == "loss":
+            return -model.compute_loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+        found = compute_metrics(EvalPrediction(logits, labels))
         return -found[metric] if metric == "mse" else found.get(metric, 0.0)  # a correlation can be undefined
 
     return score

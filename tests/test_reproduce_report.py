@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from glot_hf.reproduce_report import (
+    chosen_table,
     difference_table,
     heat_map,
-    learning_rate_table,
     published_table,
     score_table,
     write_report,
@@ -18,7 +18,7 @@ def cells(*scores, rate=1e-3, is_dead=False, parameters=10):
     return [
         {
             "score": score,
-            "learning_rate": rate,
+            "chosen": f"{rate:g} x 400",
             "head_parameters": parameters,
             "metric": "accuracy",
             "training_rows": 100,
@@ -48,8 +48,8 @@ def test_differences_are_taken_seed_by_seed():
     assert "-81.0 (1.4) (mean)" in line
 
 
-def test_learning_rates():
-    assert learning_rate_table(RESULTS).splitlines()[3] == "| glot | 0.0002 | 0.001 |"
+def test_what_was_chosen():
+    assert chosen_table(RESULTS).splitlines()[3] == "| glot | 0.0002 x 400 | 0.001 x 400 |"
 
 
 def test_beside_the_paper():
@@ -59,14 +59,18 @@ def test_beside_the_paper():
 
 @pytest.mark.parametrize("results", [RESULTS, {"cola": {"mean": cells(0.0)}}])
 def test_heat_map_writes_every_mean(results):
-    texts = [text.get_text() for text in heat_map(results, "title").axes[0].texts]
+    picture = heat_map(results, "a title that is longer than the picture of one task and one pooling is wide")
+    texts = [text.get_text() for text in picture.axes[0].texts]
     assert len(texts) == sum(len(by_variant) for by_variant in results.values())
     assert f"{100 * statistics.mean(c['score'] for c in results['cola']['mean']):.1f}" in texts
+    picture.draw_without_rendering()
+    title = picture._suptitle.get_window_extent()
+    assert 0 <= title.x0 < title.x1 <= picture.bbox.width  # not cut off
 
 
 @pytest.mark.parametrize("backbone, has_paper", [("google-bert/bert-base-uncased", True), ("someone/else", False)])
 def test_the_whole_report(tmp_path, backbone, has_paper):
-    training = {"num_train_epochs": 3, "per_device_train_batch_size": 32}
+    training = {"per_device_train_batch_size": 32}
     settings = {"backbone": backbone, "protocol": "tuned", "training_options": training}
     report = write_report(RESULTS, settings, [0, 1], ["mean"], tmp_path)
     assert (tmp_path / "report.md").read_text() == report + "\n"

@@ -2,9 +2,13 @@ import json
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, Trainer
 
 from glot_hf import stress
+from glot_hf.data.hidden_states import compute_hidden_states
 from glot_hf.errors import InputError
 from glot_hf.experiments import Variant
 from glot_hf.stress import StressTestArguments, run_stress_test
@@ -17,7 +21,8 @@ SMALL = {
     "seeds": [0, 1],
     "train_size": 50,
     "test_size": 20,
-    "num_train_epochs": 1,
+    "learning_rates": [1e-3],
+    "steps": [2],
 }
 
 
@@ -40,11 +45,11 @@ def run(minilm, minilm_tokenizer, tmp_path):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """The pooling, seed, learning rate and number of texts of every training."""
+    """The pooling, seed, learning rate, steps and number of texts of every training."""
     calls, train_on_states = [], stress.train_on_states
 
     def count(backbone, options, rows, seed, **more):
-        calls.append((options["pooling"], seed, more["learning_rate"], len(rows)))
+        calls.append((options["pooling"], seed, more["learning_rate"], more["max_steps"], len(rows)))
         return train_on_states(backbone, options, rows, seed, **more)
 
     monkeypatch.setattr(stress, "train_on_states", count)
@@ -56,7 +61,7 @@ def test_a_small_one_runs_whole(run, tmp_path, capsys):
     output = capsys.readouterr().out
     assert stress_table(results) in output
     assert "| pooling | head parameters | 20% | 50% |" in output
-    assert output.count("\n| ") == 6  # two of header, two of leak check, two of poolings
+    assert output.count("\n| ") == 6 + 4  # headers, two of leak check, two of poolings; what each was trained with
     assert json.loads((tmp_path / "results" / "results.json").read_text()) == results
     assert (tmp_path / "results" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     runs = [(cell["ratio"], cell["pooling"], cell["seed"]) for cell in results["runs"]]
@@ -84,17 +89,17 @@ def test_a_killed_run_keeps_what_it_finished(run, trainings, monkeypatch):
 
     monkeypatch.setattr(stress, "train_on_states", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(ratios=[0.5])
+        run(ratios=[0.5], poolings=["adapool", "glot"])
     monkeypatch.setattr(stress, "train_on_states", count)
-    run(ratios=[0.5])
-    assert trainings == [(pooling, seed, 1e-3, 50) for pooling in ("mean", "glot") for seed in (0, 1)]
+    run(ratios=[0.5], poolings=["adapool", "glot"])
+    assert trainings == [(pooling, seed, 1e-3, 2, 50) for pooling in ("adapool", "glot") for seed in (0, 1)]
 
 
 def test_more_poolings_only_add_to_what_is_finished(run, trainings):
-    run(ratios=[0.5], poolings=["mean"])
+    run(ratios=[0.5], poolings=["glot"])
     trainings.clear()
-    assert len(run(ratios=[0.5], poolings=["mean", "max"])["runs"]) == 4
-    assert trainings == [("max", seed, 1e-3, 50) for seed in (0, 1)]
+    assert len(run(ratios=[0.5], poolings=["glot", "adapool"])["runs"]) == 4
+    assert trainings == [("adapool", seed, 1e-3, 2, 50) for seed in (0, 1)]
 
 
 def test_other_settings_are_refused(run, trainings):
@@ -105,7 +110,6 @@ def test_other_settings_are_refused(run, trainings):
         ("distance", 1),
         ("train_size", 60),
         ("max_length", 64),
-        ("num_train_epochs", 2),
         ("batch_size", 8),
     ):
         with pytest.raises(InputError, match=f"results with another {name} .*: name another --output_dir"):
@@ -114,21 +118,47 @@ def test_other_settings_are_refused(run, trainings):
     assert trainings == []
 
 
-def test_the_learning_rate_is_chosen_on_texts_held_out_of_the_training_texts(run, trainings, tmp_path, monkeypatch):
+def test_rate_and_steps_are_chosen_on_thirds_of_the_training_texts(run, trainings, tmp_path, monkeypatch):
     judged, evaluate = [], Trainer.evaluate
     monkeypatch.setattr(Trainer, "evaluate", lambda self, rows: judged.append(rows) or evaluate(self, rows))
-    results = run(ratios=[0.5], poolings=["mean"], learning_rates=[1e-1, 1e-9], seeds=[1, 2])
+    results = run(ratios=[0.5], poolings=["adapool"], learning_rates=[1e-2, 1e-9], steps=[1, 6], seeds=[1, 2])
+    budgets = [(rate, steps) for rate in (1e-2, 1e-9) for steps in (1, 6)]
+    (chosen,) = {run["chosen"] for run in results["runs"]}
+    rate, steps = float(chosen.split(" x ")[0]), int(chosen.split(" x ")[1])
     assert trainings == [
-        ("mean", 0, 1e-1, 45),
-        ("mean", 0, 1e-9, 45),
-        *(("mean", seed, rate(results), 50) for seed in (1, 2)),
+        *(("adapool", 0, *budget, size) for budget in budgets for size in (33, 33, 34)),
+        *(("adapool", seed, rate, steps, 50) for seed in (1, 2)),
     ]
-    cells = tmp_path / "results" / "cells" / "0.5-random" / "mean"
-    held_out = [json.loads((cells / f"held-out-lr{r}-seed0.json").read_text())["accuracy"] for r in ("0.1", "1e-09")]
-    assert rate(results) == [1e-1, 1e-9][held_out.index(max(held_out))]
-    assert [len(rows) for rows in judged] == [5, 5, 20, 20]
-    for row in judged[0]:  # not a test text among those that choose
-        assert not any(torch.equal(row["hidden_states"], other["hidden_states"]) for other in judged[-1])
+    (cells,) = (tmp_path / "results" / "cells").glob("*/adapool")
+    means = {
+        budget: sum(json.loads((cells / f"held-out-lr{budget[0]:g}-steps{budget[1]}.json").read_text())["accuracies"])
+        for budget in budgets
+    }
+    assert (rate, steps) == max(means, key=means.get)
+    assert [len(rows) for rows in judged] == [17, 17, 16] * 4 + [20, 20]
+    held_out = [row["hidden_states"] for rows in judged[:3] for row in rows]
+    assert len(held_out) == 50  # each training text once, and no test text
+    for states in held_out:
+        assert not any(torch.equal(states, other["hidden_states"]) for other in judged[-1])
+
+
+def test_a_linear_head_is_fitted_once_to_what_scikit_learn_finds(run, trainings, minilm, minilm_tokenizer):
+    """Whatever the learning rates, steps and seeds."""
+    results = run(ratios=[0.0], poolings=["mean"], train_size=100, test_size=100, learning_rates=[1e-9, 1.0])
+    assert trainings == []
+    first, second = results["runs"]
+    assert first == second | {"seed": 0} and first["chosen"].startswith("C ") and first["head_parameters"] == 770
+    arguments = StressTestArguments(train_size=100, test_size=100)
+    (train, y), (test, z) = (
+        arguments.texts(100, 0.0, "random", seed) for seed in (stress.TRAIN_TEXTS, stress.TEST_TEXTS)
+    )
+    train, test = (
+        [states.mean(0).numpy() for states in compute_hidden_states(minilm, minilm_tokenizer, texts)]
+        for texts in (train, test)
+    )
+    penalty = float(first["chosen"].removeprefix("C "))
+    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=10_000)).fit(train, y)
+    assert first["accuracy"] == pytest.approx(oracle.score(test, z), abs=0.011)
 
 
 def test_a_dead_head_is_marked(run):
@@ -136,11 +166,6 @@ def test_a_dead_head_is_marked(run):
     assert not stress_table(results).endswith("† |")
     results["runs"][0]["is_dead"] = True
     assert stress_table(results).endswith("† |")
-
-
-def rate(results):
-    (chosen,) = {cell["learning_rate"] for cell in results["runs"]}
-    return chosen
 
 
 def test_training_and_test_texts_are_different():

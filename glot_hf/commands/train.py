@@ -3,6 +3,7 @@
 
 import math
 import shlex
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -22,6 +23,23 @@ from .arguments import (
 )
 from .backbone import require_backbone, set_max_length
 from .head import new_head
+
+
+# Options of a training in steps.
+_OF_STEPS = {
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "load_best_model_at_end",
+    "lr_scheduler_type",
+    "max_grad_norm",
+    "max_steps",
+    "num_train_epochs",
+    "optim",
+    "per_device_train_batch_size",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+}
 
 
 def run(argv: list[str]) -> None:
@@ -83,6 +101,7 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
+    from ..linear_fit import is_linear
     from ..metrics import metric_names
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
@@ -143,8 +162,11 @@ def train(
         discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
     if finetuning.lora_r is not None and is_main:
         save_base(network, arguments.output_dir)
-    with resumable(arguments.output_dir):
-        results = trainer.train(resume_from_checkpoint=checkpoint).metrics
+    if is_linear(model.config) and not finetuning.trains_backbone:
+        results = _fit(trainer, task.metric if task is not None else None, command)
+    else:
+        with resumable(arguments.output_dir):
+            results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
@@ -178,6 +200,30 @@ def train(
     if arguments.push_to_hub:
         push_folder(trainer)
     return results
+
+
+def _fit(trainer: Any, metric: str | None, command: list[str]) -> dict[str, Any]:
+    """
+    Fit a head that is one linear layer on fixed vectors, without steps and epochs.
+
+    Args:
+        metric (`str`, *optional*): what the penalty is chosen by; default: the loss.
+    """
+    from ..linear_fit import fit_linear_layer
+
+    if unused := sorted(typed_options(command) & _OF_STEPS):
+        print(
+            f"there are no steps to take, as the fit goes to convergence: {', '.join(f'--{name}' for name in unused)} "
+            "has no effect",
+            file=sys.stderr,
+        )
+    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric or "loss")
+    chosen = f"chosen in {found.num_folds}-fold cross-validation" if found.num_folds else "as there are too few rows"
+    print(
+        f"the pooling has no parameters, so the linear layer was fitted to convergence in {found.seconds:.1f} s "
+        f"(scikit-learn, standardised inputs, {found}, {chosen})"
+    )
+    return {"train_runtime": found.seconds, f"train_{found.penalty}": found.value}
 
 
 def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningArguments) -> None:

@@ -1,9 +1,12 @@
 """`glot-hf reproduce`: every cell once, chosen on held-out training rows, on tiny tasks."""
 
 import json
+import os
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Trainer
 
 import glot_hf.reproduce
@@ -41,50 +44,93 @@ def trained(monkeypatch):
 @pytest.fixture
 def reproduce(glue, minilm_path):
     def run(*options):
-        small = ["--gnn_hidden_size", "8", "--num_train_epochs", "1", "--output_dir", "out", "--data_dir", "glue"]
-        return main(["reproduce", "--backbone", minilm_path, *small, *options])
+        small = ["--gnn_hidden_size", "8", "--output_dir", "out", "--data_dir", "glue"]
+        budget = [] if "released" in options or "--steps" in options else ["--steps", "2"]
+        return main(["reproduce", "--backbone", minilm_path, *small, *budget, *options])
 
     return run
 
 
+def cell_of(folder, task, name):
+    (path,) = (folder / "out" / "cells").glob(f"{task}-*/{name}.json")
+    return path
+
+
 def test_every_cell_once(reproduce, glue, trained, capsys):
-    options = ["--tasks", "cola", "stsb", "--poolings", "mean", "glot", "--seeds", "0", "1"]
+    options = ["--tasks", "cola", "stsb", "--poolings", "adapool", "glot", "--seeds", "0", "1"]
     options += ["--learning_rates", "1e-3", "1e-2"]
     assert reproduce(*options) == 0
-    assert len(trained) == 2 * 2 * (2 + 2)
+    assert len(trained) == 2 * 2 * (2 * 3 + 2)  # each rate on each third that is held out, then two seeds
     first = json.loads((glue / "out" / "results.json").read_text())
     assert reproduce(*options) == 0
-    assert len(trained) == 16  # nothing again
+    assert len(trained) == 32  # nothing again
     assert json.loads((glue / "out" / "results.json").read_text()) == first
-    (glue / "out" / "cells" / "stsb" / "glot" / "selection-lr0.001-seed0.json").unlink()  # as if killed in it
+    cell_of(glue, "stsb", "glot/selection-lr0.001-steps2").unlink()  # as if killed in it
     assert reproduce(*options, "--seeds", "0", "1", "2") == 0
-    assert len(trained) == 16 + 1 + 4
+    assert len(trained) == 32 + 3 + 4
     output = capsys.readouterr().out
-    assert "| pooling | head parameters | cola | stsb |" in output and "minus the best baseline" in output
+    assert (
+        "| pooling | head parameters | cola | stsb |" in output and "| learning rate x steps, or penalty |" in output
+    )
     assert (glue / "out" / "heat_map.png").stat().st_size > 1000
     assert (glue / "out" / "report.md").read_text() in output
+
+
+def test_rows_that_were_replaced_are_trained_on_anew(reproduce, glue, trained):
+    """Under the same path, with the same modification time."""
+    options = ["--poolings", "glot", "--seeds", "0", "--learning_rates", "1e-3"]
+    assert reproduce(*options) == 0
+    train = glue / "glue" / "CoLA" / "train.tsv"
+    times = (train.stat().st_atime_ns, train.stat().st_mtime_ns)
+    train.write_text(train.read_text().replace("sentence", "phrase"))
+    os.utime(train, ns=times)
+    assert reproduce(*options) == 0 and len(trained) == 2
+
+
+def test_a_backbone_that_changed_is_refused(reproduce, glue, minilm_path, error_line):
+    shutil.copytree(minilm_path, glue / "backbone")
+    options = ["--backbone", "backbone", "--poolings", "mean", "--seeds", "0"]
+    assert reproduce(*options) == 0
+    weights = load_file(glue / "backbone" / "model.safetensors")
+    weights["embeddings.LayerNorm.bias"] += 1e-3
+    save_file(weights, glue / "backbone" / "model.safetensors", {"format": "pt"})
+    assert "holds results with another weights" in error_line(reproduce(*options))
 
 
 def test_the_reported_split_chooses_nothing(reproduce, glue, trained, monkeypatch):
     judged, evaluate = [], Trainer.evaluate
     monkeypatch.setattr(Trainer, "evaluate", lambda self, rows: judged.append(rows) or evaluate(self, rows))
-    assert reproduce("--poolings", "mean", "--seeds", "3", "--learning_rates", "1e-3", "1e-2") == 0
+    assert reproduce("--poolings", "adapool", "--seeds", "3", "--learning_rates", "1e-3", "--steps", "1", "2") == 0
     *selection, final = trained
-    assert [len(call["rows"]) for call in trained] == [36, 36, 40]
+    assert [len(call["rows"]) for call in trained] == [26, 27, 27] * 2 + [40]
+    assert [call["max_steps"] for call in selection] == [1, 1, 1, 2, 2, 2]
     assert all(call["evaluated"] is None for call in trained)
-    assert [call["seed"] for call in trained] == [0, 0, 3]
+    assert [call["seed"] for call in trained] == [0] * 6 + [3]
     all_rows = final["rows"]
     for call, rows in zip(selection, judged):
         assert rows.dataset is call["rows"].dataset is all_rows
-        assert len(rows) == 4 and sorted([*rows.indices, *call["rows"].indices]) == list(range(40))
+        assert sorted([*rows.indices, *call["rows"].indices]) == list(range(40))
     trained_on = [row["hidden_states"] for row in all_rows]
     assert len(judged[-1]) == 40
     assert not any(torch.equal(row["hidden_states"], other) for row in judged[-1] for other in trained_on)
     cells = [json.loads(path.read_text()) for path in sorted((glue / "out" / "cells").rglob("*.json"))]
-    scores = {cell["learning_rate"]: cell["score"] for cell in cells if cell["phase"] == "selection"}
-    assert final["learning_rate"] == max(scores, key=scores.get)
-    (report,) = [cell for cell in cells if cell["phase"] == "final"]
+    scores = {cell["budget"]["steps"]: sum(cell["scores"]) for cell in cells if "budget" in cell}
+    assert final["max_steps"] == max(scores, key=scores.get)
+    (report,) = [cell for cell in cells if "chosen" in cell]
     assert report["score"] == report["metrics"]["validation"]["eval_matthews_correlation"]
+
+
+def test_linear_heads_are_fitted_and_not_trained(reproduce, glue, trained):
+    """One text, and two texts; one cell for all seeds. Cosines of pairs are no linear problem."""
+    options = ["--tasks", "cola", "stsb", "--poolings", "mean", "--seeds", "0", "1"]
+    assert reproduce(*options, "--pair_mode", "interaction") == 0
+    assert trained == []
+    results = json.loads((glue / "out" / "results.json").read_text())["results"]
+    assert [cell["seed"] for cell in results["cola"]["mean"]] == [0, 1]
+    assert results["cola"]["mean"][0]["chosen"].startswith("C ")
+    assert results["stsb"]["mean"][0]["chosen"].startswith("alpha ")
+    assert results["stsb"]["mean"][0]["score"] == results["stsb"]["mean"][1]["score"]
+    assert len(list((glue / "out" / "cells").rglob("*.json"))) == 2
 
 
 def test_released_protocol(reproduce, glue, trained):
@@ -109,7 +155,7 @@ def test_both_splits_of_mnli(reproduce, glue, capsys):
     for name, count in (("train", 30), ("dev_matched", 12), ("dev_mismatched", 9)):
         rows = [f"number {i}\tnumber {i % 3}\t{labels[i % 3]}" for i in range(count)]
         (folder / f"{name}.tsv").write_text("\n".join(["sentence1\tsentence2\tgold_label", *rows]) + "\n")
-    assert reproduce("--tasks", "mnli", "--poolings", "mean", "--seeds", "0", "--learning_rates", "1e-3") == 0
+    assert reproduce("--tasks", "mnli", "--poolings", "mean", "--seeds", "0") == 0
     assert "| pooling | head parameters | mnli | mnli-mismatched |" in capsys.readouterr().out
     results = json.loads((glue / "out" / "results.json").read_text())["results"]
     for name, split in (("mnli", "validation"), ("mnli-mismatched", "mismatched")):
@@ -166,12 +212,12 @@ def test_options_of_all_with_dashes(reproduce, trained):
 
 
 def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduce, glue, capsys):
-    options = ["--tasks", "stsb", "cola", "--poolings", "mean", "--seeds", "0", "--learning_rates", "1e-3", "1e38"]
+    options = ["--tasks", "stsb", "cola", "--poolings", "adapool", "--seeds", "0", "--learning_rates", "1e-3", "1e38"]
     assert reproduce(*options, "--pair_mode", "concat") == 0
     cells = json.loads((glue / "out" / "results.json").read_text())["results"]
-    assert cells["stsb"]["mean"][0]["learning_rate"] == 1e-3
-    diverged = json.loads((glue / "out/cells/stsb/mean/selection-lr1e+38-seed0.json").read_text())
-    assert diverged["score"] is None
+    assert cells["stsb"]["adapool"][0]["chosen"] == "0.001 x 2"
+    diverged = json.loads(cell_of(glue, "stsb", "adapool/selection-lr1e+38-steps2").read_text())
+    assert None in diverged["scores"]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +236,9 @@ def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduc
         (["--tasks", "cola", "cola"], "--tasks names cola twice"),
         (["--tau", "0.3", "--similarity-threshold", "0.5"], "two names of one option"),
         (["--learning_rates", "0"], "--learning_rates 0.0 is not positive"),
+        (["--steps", "0"], "--steps 0 is not positive"),
+        (["--num_train_epochs", "3"], "--num_train_epochs belongs to --protocol released"),
+        (["--protocol", "released", "--steps", "3"], "--steps belongs to --protocol tuned"),
         (["--output_dir", "glue/CoLA/dev.tsv"], "cannot be written"),
         (["--backbone_in_checkpoint", "true"], "there is no option"),
         (["--pooling", "glot"], "did you mean --poolings"),
@@ -215,14 +264,14 @@ def test_a_cosine_for_classes(reproduce, glue, error_line):
 
 
 def test_other_settings_in_the_same_folder(reproduce, error_line):
-    options = ["--poolings", "mean", "--seeds", "0", "--learning_rates", "1e-3"]
+    options = ["--poolings", "mean", "--seeds", "0"]
     assert reproduce(*options) == 0
     assert "another head_options" in error_line(reproduce(*options, "--tau", "0.5"))
     assert "another cache_dtype" in error_line(reproduce(*options, "--cache_dtype", "float16"))
 
 
 def test_states_are_read_from_the_cache(reproduce, glue, trained):
-    options = ["--poolings", "mean", "--learning_rates", "1e-3", "--cache_dir", "states", "--cache_dtype", "float16"]
+    options = ["--poolings", "glot", "--learning_rates", "1e-3", "--cache_dir", "states", "--cache_dtype", "float16"]
     assert reproduce(*options, "--seeds", "0") == 0
     assert trained[0]["rows"][0]["hidden_states"].dtype == torch.float16
     (folder,) = (glue / "states").iterdir()
@@ -232,7 +281,7 @@ def test_states_are_read_from_the_cache(reproduce, glue, trained):
 
 
 def test_sentence_vectors(reproduce, glue, capsys):
-    """The rate is chosen by ranks among held-out training pairs, the report is of the scores of other pairs."""
+    """The budget is chosen by ranks among held-out training pairs, the report is of the scores of other pairs."""
     pairs = "".join(f"the number {n}\tnumber {n} it is\n" for n in range(40))
     (glue / "pairs.tsv").write_text("sentence1\tsentence2\n" + pairs)
     options = ["--tasks", "stsb", "embedding", "--train_file", "pairs.tsv", "--learning_rates", "1e-3", "1e-2"]
@@ -244,6 +293,5 @@ def test_sentence_vectors(reproduce, glue, capsys):
     cells = results["results"]["embedding"]
     assert [cell["metric"] for cell in cells["glot"]] == ["spearman", "spearman"]
     assert cells["mean"][0]["head_parameters"] == 0 and cells["mean"][0]["score"] == cells["mean"][1]["score"]
-    selection = glue / "out" / "cells" / "embedding" / "glot" / "selection-lr0.001-seed0.json"
-    chosen_by = json.loads(selection.read_text())
-    assert chosen_by["metric"] == "mrr" and chosen_by["training_rows"] == 36
+    chosen_by = json.loads(cell_of(glue, "embedding", "glot/selection-lr0.001-steps2").read_text())
+    assert chosen_by["metric"] == "mrr" and len(chosen_by["scores"]) == 3 and chosen_by["training_rows"] == 27

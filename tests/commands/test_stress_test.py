@@ -11,7 +11,18 @@ def stress_test(minilm_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*options):
-        small = ("--ratios", "0.5", "--train_size", "50", "--test_size", "20", "--num_train_epochs", "1")
+        small = (
+            "--ratios",
+            "0.5",
+            "--train_size",
+            "50",
+            "--test_size",
+            "20",
+            "--learning_rates",
+            "1e-3",
+            "--steps",
+            "2",
+        )
         return main(["stress-test", "--backbone", minilm_path, *small, "--seeds", "0", *options])
 
     return run
@@ -40,9 +51,11 @@ def test_options_of_the_head_reach_it(stress_test, tmp_path, capsys):
         (("--poolings", "mean:graph-type=self"), "graph_type has no effect there, but on glot"),
         (("--train_size", "10"), "--train_size 10 is too small: give 50 or more"),
         (("--learning_rates", "0"), "--learning_rates 0.0 is not positive"),
+        (("--steps", "0"), "--steps 0 is not positive"),
         (("--max_length", "5000"), "--max_length 5000 is not between 3 and 512"),
         (("--output_dir", "a_file"), "--output_dir 'a_file' cannot be written"),
         (("--backbone", "nowhere"), "'nowhere' cannot be loaded"),
+        (("--num_train_epochs", "3"), "there is no option '--num_train_epochs'"),
         (("--pooling", "mean"), "there is no option '--pooling': did you mean --poolings?"),
         (("--gnn_hidden_size", "0"), "must be a positive integer, got 0"),
         (("--ratio", "0.5"), "there is no option '--ratio': did you mean --ratios?"),
