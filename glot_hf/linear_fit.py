@@ -30,7 +30,7 @@ from .modeling_glot import GlotForSequenceClassification
 from .pooling_glot import GlotPooler
 
 
-# The nearest to 1 first: of equals, GridSearchCV takes the first. A small C and a large alpha penalise weights the most.
+# The nearest to 1 first, as GridSearchCV takes the first of equals. A small C and a large alpha penalise the most.
 PENALTIES = {
     "C": [1.0, 0.1, 10.0, 1e-2, 100.0, 1e-3, 1e-4, 1e-5],
     "alpha": [1.0, 10.0, 0.1, 100.0, 1e-2, 1e3, 1e4, 1e5],
