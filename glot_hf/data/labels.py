@@ -132,7 +132,7 @@ def shorten(names: tuple[str, ...], limit: int = 10) -> str:
     return shown if len(names) <= limit else f"{shown}, ... ({len(names)} in all)"
 
 
-def place_rows(where: str, rows: list[int], limit: int = 100) -> str:
+def place_rows(where: str, rows: list[int], limit: int = 10) -> str:
     """Return the place of rows for a message, such as "train.csv, rows 2, 5"."""
     return f"{where}, row{'s' if len(rows) > 1 else ''} {shorten(tuple(map(str, rows)), limit)}"
 
@@ -192,7 +192,7 @@ def _require_labels(cells: list[Any], where: str, problem_type: ProblemType | No
     absent = [row for row, cell in enumerate(cells, start=1) if _is_absent(cell, may_be_empty)]
     if absent:
         mend = "fill it in or remove the row" if len(absent) == 1 else "fill them in or remove the rows"
-        raise InputError(f"{place_rows(where, absent)}: the label is absent; {mend}")
+        raise InputError(f"{place_rows(where, absent, limit=100)}: the label is absent; {mend}")
 
 
 def _is_absent(cell: Any, may_be_empty: bool) -> bool:
