@@ -27,6 +27,7 @@ class TrainingRecord:
         seed (`int`): of Trainer.
         max_length (`int`): tokens a text was cut at.
         text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
+        label_columns (`list[str]`): where each class has one of its own.
         task (`str`): as in `--task`; None for the user's own data.
         hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
@@ -38,6 +39,7 @@ class TrainingRecord:
     text_column: str | None = None
     text_pair_column: str | None = None
     label_column: str | None = None
+    label_columns: list[str] | None = None
     task: str | None = None
     hardware: str | None = None
     versions: dict[str, str] = dataclasses.field(

@@ -63,6 +63,10 @@ class DataArguments:
     text_column: str | None = field(default=None, metadata={"help": "Column of the text; guessed by default."})
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; guessed by default."})
+    label_columns: list[str] | None = field(
+        default=None,
+        metadata={"help": "Columns of a 0 or 1 for each class, instead of one label column; several may apply."},
+    )
     problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = field(
         default=None, metadata={"help": "What the labels are; found from them by default."}
     )
@@ -95,6 +99,10 @@ class LabelledTextArguments:
     text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
     label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    label_columns: list[str] | None = field(
+        default=None,
+        metadata={"help": "Columns of a 0 or 1 for each class, as in training by default."},
+    )
     task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
     data_dir: str | None = field(
         default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}

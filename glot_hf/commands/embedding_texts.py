@@ -32,7 +32,7 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     """
     if data.train_file is None:
         raise InputError("--task embedding needs a --train_file with texts that belong together")
-    for name in ("data_dir", "problem_type"):
+    for name in ("data_dir", "problem_type", "label_columns"):
         if getattr(data, name) is not None:
             raise InputError(f"--{name} is not for --task embedding, which reads pairs of --train_file")
     if data.max_train_rows is not None:
@@ -43,6 +43,8 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     if data.validation_file is not None:
         return groups, validation_groups(data.validation_file, data, options)
     train, held_out = groups.hold_out(VALIDATION_SHARE, seed)
+    if len(held_out) == 1:
+        print("warning: one row only is held out: the metrics say next to nothing", file=sys.stderr)
     print(f"holds out {VALIDATION_SHARE:.0%} of the queries for validation (--validation_file names others)")
     return groups.select(train), groups.select(held_out)
 
@@ -83,6 +85,8 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
     Raises:
         InputError: see the messages.
     """
+    if data.label_columns is not None:
+        raise InputError("--label_columns names classes, but vectors are judged by the scores of one --label_column")
     table = load_table(source, split="validation")
     require_column(table, data.label_column, "--label_column")
     score = data.label_column or next((name for name in _SCORE_NAMES if name in table.column_names), None)

@@ -1,23 +1,26 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """From command line options to labelled examples."""
 
+import sys
+from collections import Counter
 from typing import Any
 
 from datasets import Dataset
 
-from ..data.columns import LABEL_NAMES, choose_columns
-from ..data.examples import label_cells, make_examples
+from ..data.columns import LABEL_NAMES, choose_columns, require_column
+from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
 from ..data.tasks import find_task
 from ..errors import InputError
 from ..training_record import TrainingRecord
-from .arguments import DataArguments, require_positive
+from .arguments import DataArguments, require_distinct, require_positive
 
 
 VALIDATION_SHARE = 0.1
+_FEW_CLASSES = 20  # that a small file may have in earnest
 MAX_LENGTH = 128
-COLUMNS = ("text_column", "text_pair_column", "label_column")
+COLUMNS = ("text_column", "text_pair_column", "label_column", "label_columns")
 
 
 def max_length_of(data: DataArguments) -> int:
@@ -29,10 +32,10 @@ def max_length_of(data: DataArguments) -> int:
 
 def training_examples(
     data: DataArguments, seed: int
-) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, str | None]]:
+) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, str | list[str] | None]]:
     """
-    Examples to train on; to validate with, by the prefix of the metrics ("eval", and others that a task reports
-    beside it); their labels; and the columns they came from.
+    Return examples to train on; to validate with, by the prefix of the metrics ("eval", and others that a task reports
+    beside it); their labels; and the columns they came from. What is too little to learn or to judge by is said.
 
     Raises:
         InputError: see the messages.
@@ -43,30 +46,17 @@ def training_examples(
         require_positive(data.max_train_rows, "--max_train_rows")
     if task is not None:
         train = task.examples("train", data.data_dir, data.max_train_rows)
-        return train, task.evaluations(data.data_dir), task.labels, {}
-    table = load_table(data.train_file)
-    text, label, text_pair = choose_columns(table, data.text_column, data.label_column, data.text_pair_column)
-    columns = {"text_column": text, "text_pair_column": text_pair, "label_column": label}
-    labels = learn_labels(label_cells(table, label), data.train_file, data.problem_type)
-    if data.label_column is None and label.lower() not in LABEL_NAMES:
-        _require_classes(labels, label, len(table))
-    print(
-        f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"
-    )
-    train = make_examples(table, text, label, labels, data.train_file, text_pair)
-    if data.validation_file is not None:
-        return train, {"eval": file_examples(data.validation_file, columns, labels)}, labels, columns
-    if len(train) < 2:
-        raise InputError(f"{data.train_file!r} has one row only, so none can be held out: name a --validation_file")
-    parts = train.train_test_split(test_size=VALIDATION_SHARE, seed=seed)
-    print(f"holds out {VALIDATION_SHARE:.0%} of the rows for validation (--validation_file names others)")
-    return parts["train"], {"eval": parts["test"]}, labels, columns
+        evaluations, labels, columns = task.evaluations(data.data_dir), task.labels, {}
+    else:
+        train, evaluations, labels, columns = _training_file(data, seed)
+    _warn_of_little(train, evaluations, labels)
+    return train, evaluations, labels, columns
 
 
 def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> dict[str, Dataset]:
     """
-    Examples to judge a trained head by, by the prefix of the metrics as in training; the columns are those it was
-    trained with, where `data`, which are LabelledTextArguments, name no others.
+    Return examples to judge a trained head by, by the prefix of the metrics as in training; the columns are those it
+    was trained with, where `data`, which are LabelledTextArguments, name no others.
 
     Raises:
         InputError: see the messages.
@@ -80,28 +70,97 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
             raise InputError(f"the labels of {task.name} are {theirs}, but this head knows {known}")
         return task.evaluations(data.data_dir)
     columns = {name: getattr(data, name) or getattr(record, name) for name in COLUMNS}
+    if data.label_column is not None or data.label_columns is not None:  # one instead of several, or several of one
+        columns |= {"label_column": data.label_column, "label_columns": data.label_columns}
     return {"eval": file_examples(data.validation_file, columns, labels)}
 
 
-def file_examples(source: str, columns: dict[str, str | None], labels: Labels) -> Dataset:
+def file_examples(source: str, columns: dict[str, Any], labels: Labels) -> Dataset:
     """
-    The labelled examples of a validation file.
+    Return the labelled examples of a validation file.
+
+    Args:
+        columns (`dict`): by `COLUMNS`; None is guessed.
 
     Raises:
         InputError: see the messages.
     """
-    table = load_table(source, split="validation")
-    named = (columns[name] for name in ("text_column", "label_column", "text_pair_column"))
-    text, label, text_pair = choose_columns(table, *named)
+    table, text, label, text_pair = _choose(load_table(source, split="validation"), columns, source)
     return make_examples(table, text, label, labels, source, text_pair)
 
 
-def _require_classes(labels: Labels, column: str, num_rows: int) -> None:
-    if labels.problem_type == "single_label_classification" and 2 * len(labels.names) > num_rows:
+def _training_file(data: DataArguments, seed: int) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, Any]]:
+    source = data.train_file
+    named = {name: getattr(data, name) for name in COLUMNS}
+    table, text, label, text_pair = _choose(load_table(source), named, source)
+    columns = {"text_column": text, "text_pair_column": text_pair}
+    if data.label_columns is not None:
+        if data.problem_type == "regression":
+            raise InputError("--label_columns names classes, and --problem_type regression has one --label_column")
+        labels = Labels(data.problem_type or "multi_label_classification", tuple(data.label_columns))
+        columns["label_columns"] = data.label_columns
+    else:
+        labels = learn_labels(label_cells(table, label), source, data.problem_type)
+        columns["label_column"] = label
+        _require_classes(labels, data, label, len(table))
+    print(
+        f"{labels.problem_type}: {f'{len(labels.names)} classes, {shorten(labels.names)}' if labels.names else label}"
+    )
+    train = make_examples(table, text, label, labels, source, text_pair)
+    if data.validation_file is not None:
+        return train, {"eval": file_examples(data.validation_file, columns, labels)}, labels, columns
+    if len(train) < 2:
+        raise InputError(f"{source!r} has one row only, so none can be held out: name a --validation_file")
+    parts = train.train_test_split(test_size=VALIDATION_SHARE, seed=seed)
+    print(f"holds out {VALIDATION_SHARE:.0%} of the rows for validation (--validation_file names others)")
+    return parts["train"], {"eval": parts["test"]}, labels, columns
+
+
+def _choose(table: Dataset, columns: dict[str, Any], source: str) -> tuple[Dataset, str, str, str | None]:
+    """Return the table, several label columns made one, and its columns: text, label and second text of a pair."""
+    label, several = columns.get("label_column"), columns.get("label_columns")
+    if several is not None:
+        if label is not None:
+            raise InputError("--label_column names one column and --label_columns several: give one of them")
+        if len(several) < 2:
+            raise InputError(f"--label_columns {several[0]} is one class: name two or more, or give --label_column")
+        require_distinct(several, "--label_columns")
+        for name in several:
+            require_column(table, name, "--label_columns")
+        table, label = join_label_columns(table, several, source)
+    return table, *choose_columns(table, columns.get("text_column"), label, columns.get("text_pair_column"))
+
+
+def _require_classes(labels: Labels, data: DataArguments, column: str, num_rows: int) -> None:
+    """Refuse what is hardly labels: nearly as many classes as rows, unless it is said that they are."""
+    count = len(labels.names)
+    if labels.problem_type != "single_label_classification" or 2 * count <= num_rows:
+        return
+    found = f"the column {column!r} has {count} classes in {num_rows} rows ({shorten(labels.names, 3)})"
+    if data.label_column is None and column.lower() not in LABEL_NAMES:
+        raise InputError(f"{found}, which may be no labels: name the column with --label_column")
+    if data.problem_type is None and count > _FEW_CLASSES:
         raise InputError(
-            f"the column {column!r} has {len(labels.names)} classes in {num_rows} rows ({shorten(labels.names, 3)}), "
-            "which may be no labels: name the column with --label_column"
+            f"{found}, too few rows to learn them from: name another --label_column; or say what its cells are with "
+            "--problem_type: regression for numbers, multi_label_classification for several labels in a cell, "
+            "single_label_classification for classes all the same"
         )
+
+
+def _warn_of_little(train: Dataset, evaluations: dict[str, Dataset], labels: Labels) -> None:
+    for examples in evaluations.values():
+        if len(examples) == 1:
+            print("warning: there is one validation row only: the metrics say next to nothing", file=sys.stderr)
+    match labels.problem_type:
+        case "single_label_classification":
+            counts = Counter(labels.names[index] for index in train["labels"][:])
+        case "multi_label_classification":
+            counts = Counter(name for flags in train["labels"][:] for name, flag in zip(labels.names, flags) if flag)
+        case _:
+            return
+    rare = tuple(name for name in labels.names if counts[name] < 2)
+    if rare:
+        print(f"warning: classes with one training example or none: {shorten(rare)}", file=sys.stderr)
 
 
 def _require_one_source(data: Any, file: str | None, task: str | None, flag: str) -> None:

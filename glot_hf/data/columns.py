@@ -63,8 +63,10 @@ def require_column(table: Dataset, name: str | None, flag: str) -> None:
 
 def _guess(table: Dataset, kind: str, guess: str | None) -> str:
     if guess is None:
+        several = " (or several, of a 0 or 1 for each class, with --label_columns)" if kind == "label" else ""
         raise InputError(
-            f"no {kind} column can be guessed: name it with --{kind}_column, the columns are {table.column_names}"
+            f"no {kind} column can be guessed: name it with --{kind}_column{several}, the columns are "
+            f"{table.column_names}"
         )
     print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
     return guess

@@ -4,11 +4,11 @@
 import sys
 from typing import Any
 
-from datasets import ClassLabel, Dataset
+from datasets import ClassLabel, Dataset, List, Value
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
-from .labels import Labels
+from .labels import Labels, place_rows
 
 
 def make_examples(
@@ -28,16 +28,23 @@ def make_examples(
 
 def texts_of(table: Dataset, column: str, where: str) -> list[str]:
     """
-    The texts of a column.
+    Return the texts of a column; says which are empty.
 
     Raises:
-        InputError: a cell is not text; names its row, counted from 1.
+        InputError: cells are not text; names their rows, counted from 1.
     """
     cells = table[column][:]
-    for row, cell in enumerate(cells, start=1):
-        if not isinstance(cell, str):
-            raise InputError(f"{where}, row {row}: {column!r} holds {cell!r}, which is not text")
+    wrong = [row for row, cell in enumerate(cells, start=1) if not isinstance(cell, str)]
+    if wrong:
+        raise InputError(f"{place_rows(where, wrong)}: {column!r} holds {cells[wrong[0] - 1]!r}, which is not text")
+    warn_of_blanks([row for row, cell in enumerate(cells, start=1) if not cell.strip()], column, where)
     return cells
+
+
+def warn_of_blanks(rows: list[int], column: str, where: str) -> None:
+    """Say which texts are empty, if any."""
+    if rows:
+        print(f"warning: {place_rows(where, rows, limit=5)}: {column!r} is an empty text", file=sys.stderr)
 
 
 def label_cells(table: Dataset, column: str) -> list[Any]:
@@ -47,6 +54,32 @@ def label_cells(table: Dataset, column: str) -> list[Any]:
     if not isinstance(names, ClassLabel):
         return cells
     return [_class_name(cell, names) for cell in cells]
+
+
+def join_label_columns(table: Dataset, columns: list[str], where: str) -> tuple[Dataset, str]:
+    """
+    Return the table with one column in the place of several that hold a 0 or 1 for each class, and its name: of each
+    row, the names of the columns that hold 1.
+
+    Raises:
+        InputError: a cell is neither 0 nor 1; names its row, counted from 1.
+    """
+    flags = {column: _flags(table[column][:], column, where) for column in columns}
+    lists = [[column for column in columns if flags[column][row]] for row in range(len(table))]
+    name = ", ".join(columns)
+    return table.remove_columns(columns).add_column(name, lists, feature=List(Value("string"))), name
+
+
+def _flags(cells: list[Any], column: str, where: str) -> list[bool]:
+    values = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+    flags = [values.get(str(cell).strip().lower()) for cell in cells]
+    wrong = [row for row, flag in enumerate(flags, start=1) if flag is None]
+    if wrong:
+        raise InputError(
+            f"{place_rows(where, wrong)}: {column!r} holds {cells[wrong[0] - 1]!r}: a column of --label_columns says "
+            "with 0 or 1 whether its class applies"
+        )
+    return flags
 
 
 def _class_name(cell: Any, names: ClassLabel) -> Any:

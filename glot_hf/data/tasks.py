@@ -125,7 +125,7 @@ class Task:
             raise InputError(
                 f"there is no {where!r}: --data_dir is the folder of {self.name} itself, which holds {self._parts}"
             )
-        return load_table(where, columns=self.header)
+        return load_table(where, columns=self.header, fill_short_rows=self.has_broken_rows)
 
     def _download(self, part: Split) -> Dataset:
         try:

@@ -31,6 +31,6 @@ def _text_files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{str(path)!r} is not UTF-8 text ({error}): save it as UTF-8") from error

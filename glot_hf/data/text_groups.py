@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import InputError
+from .examples import warn_of_blanks
 from .hidden_state_cache import HiddenStateCache
 
 
@@ -70,7 +71,7 @@ def read_groups(
     Raises:
         InputError: a cell is not text, or there is no positive; names its row, counted from 1.
     """
-    groups = []
+    groups, blanks = [], {query: [], positive: []}
     negatives = table[negative][:] if negative is not None else [None] * len(table)
     for row, (text, positives, others) in enumerate(zip(table[query][:], table[positive][:], negatives), start=1):
         place = f"{where}, row {row}"
@@ -80,9 +81,13 @@ def read_groups(
             for each in texts:
                 if not isinstance(each, str):
                     raise InputError(f"{place}: {column!r} holds {each!r}, which is not text")
+                if column in blanks and not each.strip():
+                    blanks[column].append(row)
         if not positives:
             raise InputError(f"{place}: {positive!r} is empty: a query needs a positive")
         groups += [[text, each, *others[:num_negatives]] for each in positives]
+    for column, rows in blanks.items():
+        warn_of_blanks(rows, column, where)
     longest = max(map(len, groups))
     return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups])
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Texts of files of any size, read row by row: what is in memory does not grow with the files."""
 
-import csv
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.csv_dialect import csv_dialect
+from ..data.rows import csv_rows, json_rows, require_known_kind
 from ..data.utf8 import require_utf8
 from ..errors import InputError, require_extra
 
 
-# Of each row the number of its line (of Parquet its own), from 1, and its cells.
-Rows = Iterator[tuple[int, tuple[Any, ...]]]
+# Of each row its place, such as "line 2", and its cells.
+Rows = Iterator[tuple[str, tuple[Any, ...]]]
 
 
 class TextRow(NamedTuple):
@@ -36,7 +34,8 @@ class TextFiles:
     text.
 
     Args:
-        paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines) or .parquet.
+        paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines; an array is read whole) or
+            .parquet.
         text_column (`str`): of all files but .txt.
         id_column (`str`, *optional*): what a row is called in results.
 
@@ -53,8 +52,7 @@ class TextFiles:
         for path in self.paths:
             if not os.path.isfile(path):
                 raise InputError(f"there is no file {path!r}: check the path")
-            if Path(path).suffix.lower() not in _READERS:
-                raise InputError(f"{path!r} is of an unknown kind: valid are {', '.join(_READERS)}")
+            require_known_kind(path, tuple(_READERS))
             if Path(path).suffix.lower() == ".txt" and self.id_column is not None:
                 raise InputError(f"{path!r} has no column {self.id_column!r} for ids: a .txt file holds texts alone")
 
@@ -74,69 +72,49 @@ class TextFiles:
     def _cells(self, path: str) -> Iterator[tuple[Any, ...]]:
         columns = [self.text_column] if self.id_column is None else [self.text_column, self.id_column]
         suffix, place = Path(path).suffix.lower(), None
-        unit = "row" if suffix == ".parquet" else "line"
         try:
             for place, (text, *ids) in _READERS[suffix](path, columns):
                 text = "" if text is None else text
                 if not isinstance(text, str):
                     raise InputError(
-                        f"{path}, {unit} {place}: {self.text_column!r} holds {text!r}, which is not text "
+                        f"{path}, {place}: {self.text_column!r} holds {text!r}, which is not text "
                         "(--text_column names another column)"
                     )
                 text.encode()  # JSON can escape half a character, which no tokenizer takes
                 if None in ids:
-                    raise InputError(f"{path}, {unit} {place}: {self.id_column!r} is empty: give every row an id")
+                    raise InputError(f"{path}, {place}: {self.id_column!r} is empty: give every row an id")
                 yield text, *ids
         except UnicodeEncodeError as error:
-            raise InputError(
-                f"{path}, {unit} {place}: {self.text_column!r} cannot be written as UTF-8: {error}"
-            ) from error
-        except UnicodeDecodeError:
-            require_utf8(path)
-            raise
+            raise InputError(f"{path}, {place}: {self.text_column!r} cannot be written as UTF-8: {error}") from error
         if place is None:
             raise InputError(f"{path!r} is empty: it must hold a row")
 
 
 def _read_lines(path: str, columns: list[str]) -> Rows:
     # Lines end where `wc -l` counts them: a lone carriage return, of which web text has some, does not end one.
-    with open(path, encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            yield number, (line.removesuffix("\n").removesuffix("\r"),)
+    try:
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                yield f"line {number}", (line.removesuffix("\n").removesuffix("\r"),)
+    except UnicodeDecodeError:
+        require_utf8(path)
+        raise
 
 
 def _read_csv(path: str, columns: list[str]) -> Rows:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, **csv_dialect(path))
-        try:
-            header = next(reader, [])
-            places = [header.index(column) for column in _require_columns(path, columns, header)]
-            for cells in reader:
-                if not cells:
-                    continue  # an empty line
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: has {len(cells)} cells for the {len(header)} columns "
-                        f"{header}: check the separator (a comma in .csv, a tab in .tsv) and the quotes"
-                    )
-                yield reader.line_num, tuple(cells[place] for place in places)
-        except csv.Error as error:
-            raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+    rows = csv_rows(path)
+    _, header = next(rows, (None, None))
+    if header is None:
+        return
+    places = [header.index(column) for column in _require_columns(path, columns, header)]
+    for place, cells in rows:
+        yield place, tuple(cells[number] for number in places)
 
 
-def _read_json_lines(path: str, columns: list[str]) -> Rows:
-    with open(path, encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                cells = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}, line {number}: is not JSON ({error}): give one object a line") from error
-            if not isinstance(cells, dict):
-                raise InputError(f"{path}, line {number}: holds {type(cells).__name__}: give one object a line")
-            _require_columns(f"{path}, line {number}", columns, list(cells))
-            yield number, tuple(cells[column] for column in columns)
+def _read_json(path: str, columns: list[str]) -> Rows:
+    for place, cells in json_rows(path):
+        _require_columns(f"{path}, {place}", columns, list(cells))
+        yield place, tuple(cells[column] for column in columns)
 
 
 def _read_parquet(path: str, columns: list[str]) -> Rows:
@@ -149,7 +127,7 @@ def _read_parquet(path: str, columns: list[str]) -> Rows:
             _require_columns(path, columns, file.schema_arrow.names)
             batches = file.iter_batches(batch_size=1024, columns=columns)
             rows = (row for batch in batches for row in zip(*(batch[column].to_pylist() for column in columns)))
-            yield from enumerate(rows, start=1)
+            yield from ((f"row {number}", cells) for number, cells in enumerate(rows, start=1))
     except pyarrow.ArrowException as error:
         raise InputError(f"{path!r} cannot be read as Parquet: {error}") from error
 
@@ -165,7 +143,7 @@ _READERS: dict[str, Callable[[str, list[str]], Rows]] = {
     ".txt": _read_lines,
     ".csv": _read_csv,
     ".tsv": _read_csv,
-    ".jsonl": _read_json_lines,
-    ".json": _read_json_lines,
+    ".jsonl": _read_json,
+    ".json": _read_json,
     ".parquet": _read_parquet,
 }

@@ -102,6 +102,9 @@ def test_it_learns(files, train, capsys):
     assert train(*FILMS, "--max_steps", "30", "--learning_rate", "1e-2") == 0
     answers = predictions(capsys, "--text", "an awful film", "a lovely film")
     assert [answer["label"] for answer in answers] == ["bad", "good"]
+    (files / "lines.csv").write_text("review\nan awful film\n\na lovely film\n")
+    answers = predictions(capsys, "--test_file", "lines.csv")
+    assert [answer["text"] for answer in answers] == ["an awful film", "", "a lovely film"]
     assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_file", "scores.json"]) == 0
     scores = json.loads((files / "scores.json").read_text())
     assert scores["eval_accuracy"] > 0.9

@@ -22,8 +22,8 @@ def test_class_names_of_lists_are_used():
 
 
 def test_a_cell_that_is_not_text_is_told_with_its_row():
-    table = Dataset.from_dict({"text": ["a", None], "label": ["bad", "good"]})
-    with pytest.raises(InputError, match="rows.jsonl, row 2: 'text' holds None"):
+    table = Dataset.from_dict({"text": ["a", None, None], "label": ["bad", "good", "good"]})
+    with pytest.raises(InputError, match="rows.jsonl, rows 2, 3: 'text' holds None"):
         make_examples(table, "text", "label", LABELS, "rows.jsonl")
 
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from datasets import Dataset
 
@@ -8,28 +10,23 @@ from glot_hf.errors import InputError
 ROWS = {"text": ['plain "quoted" text', "a, comma", "NA", "007"], "label": ["x", "y", "null", "1.0"]}
 
 
-@pytest.fixture
-def table():
-    return Dataset.from_dict(ROWS)
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
-def test_what_is_written_is_read(tmp_path, table, suffix):
-    path = str(tmp_path / f"table.{suffix}")
-    {"csv": table.to_csv, "parquet": table.to_parquet}.get(suffix, table.to_json)(path)
-    assert load_table(path).to_dict() == ROWS
-
-
-def test_quotes_in_tsv_files_are_plain_characters(tmp_path):
-    path = tmp_path / "table.tsv"
-    path.write_text('text\tlabel\nan "open quote\t1\n"another\t0\n', encoding="utf-8")
-    assert load_table(str(path))["text"][:] == ['an "open quote', '"another']
-
-
-def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_bytes(b"\xef\xbb\xbftext,label\na,1\n")
-    assert load_table(str(path)).column_names == ["text", "label"]
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_a_file_that_was_replaced_is_read_anew(tmp_path, suffix):
+    """Whatever its time says, which a copy can keep."""
+    path = tmp_path / f"table.{suffix}"
+    for rows in (ROWS, {name: cells[::-1] for name, cells in ROWS.items()}):
+        table = Dataset.from_dict(rows)
+        match suffix:
+            case "csv":
+                table.to_csv(path)
+            case "tsv":
+                path.write_text("text\tlabel\n" + "".join(f"{row['text']}\t{row['label']}\n" for row in table))
+            case "parquet":
+                table.to_parquet(path)
+            case _:
+                table.to_json(path)
+        os.utime(path, (1e9, 1e9))
+        assert load_table(str(path)).to_dict() == rows
 
 
 def test_names_for_a_file_without_a_header(tmp_path):
@@ -44,15 +41,10 @@ def test_names_for_a_file_without_a_header(tmp_path):
     [
         ("missing.csv", None, "there is no file"),
         ("nothing.csv", "", "is empty"),
-        ("mark.csv", "\ufeff", "is empty"),
-        ("header.csv", "text,label\n", "is empty"),
         ("empty.jsonl", "", "is empty"),
-        ("table.xlsx", "x", "unknown kind"),
-        ("wide.csv", "text,label\na,1,extra\n", "3 cells for the 2 columns"),
-        ("ragged.csv", "text,label\na,1\nb,2,extra\n", "cannot be read"),
-        ("twice.csv", "text,text\na,1\n", "twice"),
-        ("broken.jsonl", '{"text": "a"}\n{"text": ', "cannot be read"),
-        ("broken.parquet", "not parquet", "cannot be read"),
+        ("mixed.jsonl", '{"text": "a"}\n{"text": 1}', "the column 'text' cannot be read .* it holds int, str"),
+        ("half.jsonl", '{"text": "\\ud800"}', "the column 'text' cannot be read .*surrogates not allowed"),
+        ("broken.parquet", "not parquet", "cannot be read as Parquet"),
     ],
 )
 def test_mistakes_are_told(tmp_path, name, content, message):
@@ -63,16 +55,11 @@ def test_mistakes_are_told(tmp_path, name, content, message):
         load_table(str(path))
 
 
-@pytest.mark.parametrize("place", [2, 700])
-@pytest.mark.parametrize(
-    ("name", "header", "row"), [("latin.csv", "text,label\n", "{},1\n"), ("latin.jsonl", "\n", '{{"text": "{}"}}\n')]
-)
-def test_other_encodings_are_told_by_their_line(tmp_path, name, header, row, place):
-    path = tmp_path / name
-    lines = [header, *(row.format("caf\u00e9" if line == place else "tea") for line in range(2, 1000))]
-    path.write_bytes("".join(lines).encode("latin-1"))
-    with pytest.raises(InputError, match=f"is not UTF-8 text: line {place} holds .*; save it as UTF-8"):
-        load_table(str(path))
+def test_folders_of_a_parquet_file_are_no_columns(tmp_path):
+    (tmp_path / "year=2020").mkdir()
+    path = tmp_path / "year=2020" / "table.parquet"
+    Dataset.from_dict(ROWS).to_parquet(path)
+    assert load_table(str(path)).column_names == ["text", "label"]
 
 
 def test_a_name_needs_a_network():

@@ -17,6 +17,15 @@ def test_one_group_a_positive_and_the_first_negatives():
     assert read_groups(table, "q", "p", "n", 0, "file").groups == [["a", "c"], ["a", "d"], ["b", "e"]]
 
 
+def test_empty_texts_are_said(capsys):
+    table = Dataset.from_dict({"q": ["a", " "], "p": [["c", ""], ["e"]]})
+    read_groups(table, "q", "p", None, 1, "file")
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: file, row 2: 'q' is an empty text",
+        "warning: file, row 1: 'p' is an empty text",
+    ]
+
+
 def test_a_query_that_is_held_out_is_in_no_other_row():
     groups = TextGroups([[f"query {row % 20}", f"positive {row}"] for row in range(60)])
     train, held_out = groups.hold_out(0.1, seed=0)
