@@ -153,6 +153,48 @@ def test_prompts_and_normalisation(model, tokenizer):
     assert_same(converted.encode_query(TEXTS), vectors)
 
 
+def test_cut_vectors_are_of_length_one(model, tokenizer, tmp_path):
+    converted = to_sentence_transformer(model, normalize=True, truncate_dim=8)
+    assert converted.get_embedding_dimension() == 8
+    expected = torch.nn.functional.normalize(model.encode(TEXTS, tokenizer)[:, :8], dim=-1)
+    assert_same(converted.encode(TEXTS), expected)
+    converted.save(str(tmp_path / "saved"))
+    assert_same(SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True).encode(TEXTS), expected)
+    with pytest.raises(ValueError, match=f"truncate_dim 9999 is not between 1 and {model.config.hidden_size}"):
+        to_sentence_transformer(model, normalize=True, truncate_dim=9999)
+
+
+def test_a_prompt_can_be_left_out_of_the_vectors(model, tokenizer, tmp_path):
+    """The backbone reads it, the head does not; saved and loaded too."""
+    converted = to_sentence_transformer(model, prompts={"query": "find a "})
+    whole = converted.encode(TEXTS, prompt_name="query")
+    converted.set_pooling_include_prompt(False)
+    converted.save(str(tmp_path / "saved"))
+    inputs = tokenizer([f"find a {text}" for text in TEXTS], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = model.backbone(**inputs).last_hidden_state
+        inputs["attention_mask"][:, :3] = 0  # [CLS] find a
+        expected = model.head(states, inputs["attention_mask"])
+    for each in (converted, SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True)):
+        assert_same(each.encode(TEXTS, prompt_name="query"), expected)
+        assert_same(each.encode(TEXTS), model.encode(TEXTS, tokenizer))  # without a prompt all tokens count
+    assert not np.allclose(whole, expected)
+
+
+def test_a_live_model_stays_as_it_is(bert, tokenizer):
+    """Its backbone's weights are not copied, but no module or option of it is set."""
+    model = GlotForSequenceClassification.from_backbone(bert, backbone_layers=[0, -1], **SMALL)
+    before, modules = bert.config.to_dict(), repr(bert)
+    converted = to_sentence_transformer(model, tokenizer)
+    converted[0].requires_grad_(True)
+    converted.train()
+    assert repr(bert) == modules and bert.pooler is not None and bert.config.to_dict() == before
+    assert not any(parameter.requires_grad for parameter in bert.parameters())
+    assert not any(module.training for module in bert.modules())
+    of_words = converted.transformers_model.embeddings.word_embeddings.weight
+    assert of_words.data_ptr() == bert.embeddings.word_embeddings.weight.data_ptr()
+
+
 def test_a_chat_template_is_left_out(model, tokenizer):
     """Of itself sentence-transformers would make a chat of each text, which no head was trained on."""
     tokenizer.chat_template = "{% for message in messages %}chat {{ message['content'] }}{% endfor %}"
@@ -220,9 +262,15 @@ def test_a_process_without_glot_hf(model, tokenizer, hub, tmp_path):
         assert_same(vectors, model.encode(TEXTS, tokenizer))
 
 
-def test_several_processes(model, tokenizer):
-    converted = to_sentence_transformer(model)
-    assert_same(converted.encode(TEXTS, device=["cpu", "cpu"], chunk_size=2), model.encode(TEXTS, tokenizer))
+def test_several_processes(bert, tokenizer):
+    """With states of several layers, which this process has asked for before."""
+    model = GlotModel.from_backbone(bert, backbone_layers=[0, 1, -1], **SMALL)
+    converted = to_sentence_transformer(model, tokenizer)
+    expected = model.encode(TEXTS, tokenizer)
+    for _ in range(2):
+        assert_same(converted.encode(TEXTS), expected)
+    assert_same(converted.encode(TEXTS, device=["cpu", "cpu"], chunk_size=3), expected)
+    assert_same(converted.encode(TEXTS), expected)
 
 
 def test_publishing(model, tokenizer, hub_here, tmp_path):
