@@ -96,7 +96,7 @@ class GlotPooling(Module):
         that it compares: their cosine is its score.
         """
         config, head = copy.deepcopy(model.config), copy.deepcopy(model.base_model.head)
-        if (last := getattr(model, "similarity_projection", None)) is not None:
+        if (last := model.last_projection()) is not None:
             head.project_on(last)
             config.projection_size = config.hidden_size
         pooling = cls(config, truncate_dim)

@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimil
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import Transformer
 from transformers import (
+    AutoModel,
     AutoTokenizer,
     BertConfig,
     BertModel,
@@ -122,16 +123,26 @@ def test_a_head_by_its_folder(model, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize("projection_size", [None, 5])
-def test_cosines_of_a_cosine_head_are_its_scores(bert, tokenizer, projection_size):
+def test_cosines_of_a_cosine_head_are_its_scores(model, tokenizer, projection_size, tmp_path, caplog):
+    """One vector, whoever is asked for it: the classifier, a GlotModel of its folder, sentence-transformers."""
     model = GlotForSequenceClassification.from_backbone(
-        bert, pair_mode="cosine", projection_size=projection_size, **SMALL
+        model.config.backbone_name_or_path, pair_mode="cosine", projection_size=projection_size, **SMALL
     )
     first, second = (tokenizer(texts, padding=True, return_tensors="pt") for texts in (TEXTS, TEXTS[::-1]))
     pair = {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
-    converted = to_sentence_transformer(model, tokenizer, normalize=True)
-    vectors = converted.encode(TEXTS, convert_to_tensor=True), converted.encode(TEXTS[::-1], convert_to_tensor=True)
-    assert_same((vectors[0] * vectors[1]).sum(-1), model(**first, **pair).logits[:, 0].detach())
-    assert_same(to_sentence_transformer(model.glot, tokenizer).encode(TEXTS), model.encode(TEXTS, tokenizer))
+    vectors = model.encode(TEXTS, tokenizer)
+    scores = torch.nn.functional.cosine_similarity(vectors, model.encode(TEXTS[::-1], tokenizer))
+    assert_same(scores, model(**first, **pair).logits[:, 0].detach())
+    assert_same(to_sentence_transformer(model, tokenizer).encode(TEXTS), vectors)
+    model.save_pretrained(tmp_path / "head")
+    for joined in (GlotModel.from_pretrained(tmp_path / "head"), AutoModel.from_pretrained(tmp_path / "head")):
+        assert_same(joined.encode(TEXTS, tokenizer), vectors)
+    joined.save_pretrained(tmp_path / "joined")
+    assert_same(AutoModel.from_pretrained(tmp_path / "joined").encode(TEXTS, tokenizer), vectors)
+    assert "similarity_projection" not in caplog.text
+    for take in (lambda part: part.encode(TEXTS, tokenizer), lambda part: to_sentence_transformer(part, tokenizer)):
+        with pytest.raises(ValueError, match="before its similarity_projection"):
+            take(model.glot)
 
 
 def test_its_own_evaluator_gives_our_number(model, tokenizer):
