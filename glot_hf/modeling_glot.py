@@ -14,6 +14,7 @@ from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
 
+
 # Of `from_pretrained`: where a head is.
 _WHERE_OPTIONS = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
 

@@ -462,8 +462,8 @@ class GlotPreTrainedModel(PreTrainedModel):
         """
         Sentence vectors of texts, in their order. Batches are made of texts of nearly as many tokens.
 
-        A head with `pair_mode="cosine"` compares its vectors after `similarity_projection`, so these are the ones that
-        it gives: their cosine is its score. `glot-hf embed` and a `SentenceTransformer` made of the head give the same.
+        A head with `pair_mode="cosine"` compares its vectors after `similarity_projection`, so these are
+        the ones that it gives: their cosine is its score. `glot-hf embed` and `to_sentence_transformer` give the same.
 
         Args:
             sentences (`list[str]`): the texts.

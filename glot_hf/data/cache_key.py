@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..errors import InputError
 
@@ -17,7 +17,7 @@ from ..errors import InputError
 FORMAT_VERSION = 1
 # Of a configuration, what is said by other fields of the key.
 _SAID_ELSEWHERE = ("_name_or_path", "dtype", "transformers_version")
-_HASHES = ("weights", "config", "tokenizer", "texts")
+_HASHES = ("weights", "config", "backbone_config", "tokenizer", "texts")
 
 
 def make_key(
@@ -36,13 +36,12 @@ def make_key(
     Raises:
         ValueError: some of the weights are not in memory.
     """
-    config = {name: value for name, value in backbone.config.to_dict().items() if name not in _SAID_ELSEWHERE}
     return {
         "format_version": FORMAT_VERSION,
         "backbone": backbone.name_or_path,
         "revision": revision,
         "weights": hash_weights(backbone),
-        "config": hash_json(config),
+        "config": hash_config(backbone.config),
         "attention": backbone.config._attn_implementation,
         "transformers_version": transformers.__version__,
         "backbone_dtype": _name(backbone.dtype),
@@ -134,6 +133,11 @@ def _parts(value: Any) -> Iterator[Any]:
         yield context
     else:
         yield value
+
+
+def hash_config(config: PreTrainedConfig) -> str:
+    """Return the hash of a model's configuration, but of where it is from and of versions."""
+    return hash_json({name: value for name, value in config.to_dict().items() if name not in _SAID_ELSEWHERE})
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
