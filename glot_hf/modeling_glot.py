@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
 from .backbone_forward_glot import BackboneStates
-from .backbone_glot import build_backbone, is_trainable, run_backbone
+from .backbone_glot import build_backbone, device_of, is_trainable, run_backbone
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+
+
+# Of `from_pretrained`: where a head is.
+_WHERE_OPTIONS = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 @dataclass
@@ -65,12 +69,32 @@ class GlotModel(GlotPreTrainedModel):
         config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
     """
 
+    _keys_to_ignore_on_load_unexpected = [r"^similarity_projection\."]  # read by `from_pretrained`
+
     def __init__(self, config: GlotConfig):
         super().__init__(config)
         # The head first: a model's dtype is that of its first parameter, and a checkpoint is loaded in that dtype.
         self.head = GlotPooler(config)
         self.backbone = build_backbone(config.backbone_config) if config.backbone_in_checkpoint else None
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
+        """
+        As of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with `pair_mode="cosine"`,
+        the vectors are those that it compares: its `similarity_projection` becomes a part of `projection`.
+        """
+        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        config = model.config
+        if config.pair_mode == "cosine" and GlotForSequenceClassification.__name__ in (config.architectures or ()):
+            where = {name: kwargs[name] for name in _WHERE_OPTIONS if name in kwargs}
+            if not config.backbone_in_checkpoint:
+                where["load_backbone"] = False
+            whole = GlotForSequenceClassification.from_pretrained(pretrained_model_name_or_path, **where)
+            model.head.project_on(whole.similarity_projection.to(device_of(model), model.dtype))
+            config.pair_mode, config.projection_size = None, config.hidden_size
+        return loaded
 
     def train(self, mode: bool = True):
         """As usual, but a backbone with no trainable parameter stays in eval mode (no dropout)."""

@@ -12,7 +12,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 
-from .data.cache_key import digest, hash_json, hash_tokenizer, hash_weights
+from .data.cache_key import digest, hash_config, hash_json, hash_tokenizer, hash_weights
 from .data.tasks import find_task
 from .errors import InputError
 from .markdown import format_table
@@ -95,8 +95,9 @@ def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEn
         encoder = SentenceTransformerEncoderWrapper(model)
     revision = digest(
         {
-            "modules": [repr(module) for module in model],
+            "modules": [(repr(module), module.get_config_dict()) for module in model],
             "weights": hash_weights(model),
+            "backbone_config": hash_config(model.transformers_model.config),
             "tokenizer": hash_tokenizer(model.tokenizer),
             "max_length": model.max_seq_length,
         }

@@ -224,6 +224,15 @@ class GlotPooler(nn.Module):
         vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
         return dataclasses.replace(pooled, vector=vector) if return_details else vector
 
+    def project_on(self, last: nn.Linear) -> None:
+        """Puts a linear map `(D, D)` behind the projection, in place: the two are one."""
+        weight, bias = last.weight.detach(), last.bias.detach()
+        if self.projection is not None:
+            bias = bias + weight @ self.projection.bias.detach()
+            weight = weight @ self.projection.weight.detach()
+        self.projection = nn.Linear(*weight.shape[::-1], device=weight.device, dtype=weight.dtype)
+        self.projection.load_state_dict({"weight": weight, "bias": bias})
+
     def _check_graph(self, adjacency: Tensor, attention_mask: Tensor) -> None:
         if not isinstance(self.pooling, GlotPooling):
             raise ValueError("adjacency is for pooling='glot': this head's pooling has no graph, leave it out")

@@ -433,6 +433,23 @@ class GlotPreTrainedModel(PreTrainedModel):
         elif hasattr(module, "reset_parameters"):
             module.reset_parameters()
 
+    def last_projection(self) -> nn.Module | None:
+        """
+        Return the linear map `(D, D)` that a head with `pair_mode="cosine"` puts its vectors through before it
+        compares them; None for other heads.
+
+        Raises:
+            ValueError: this is the `base_model` of such a head, which does not have it.
+        """
+        last = getattr(self, "similarity_projection", None)
+        if last is None and self.config.pair_mode == "cosine":
+            raise ValueError(
+                "This is the part of a cosine head that is before its similarity_projection, and its vectors are not "
+                "those that the head compares: take the whole GlotForSequenceClassification, or load the head as a "
+                "GlotModel from its folder, which joins the two"
+            )
+        return last
+
     @torch.no_grad()
     def encode(
         self,
@@ -444,6 +461,9 @@ class GlotPreTrainedModel(PreTrainedModel):
     ) -> Tensor:
         """
         Sentence vectors of texts, in their order. Batches are made of texts of nearly as many tokens.
+
+        A head with `pair_mode="cosine"` compares its vectors after `similarity_projection`, so these are
+        the ones that it gives: their cosine is its score. `glot-hf embed` and `to_sentence_transformer` give the same.
 
         Args:
             sentences (`list[str]`): the texts.
@@ -458,11 +478,12 @@ class GlotPreTrainedModel(PreTrainedModel):
 
         Raises:
             TypeError: `sentences` is one string.
-            ValueError: the model was loaded without a backbone, or a vector is not finite.
+            ValueError: the model was loaded without a backbone, it is the `base_model` of a cosine head, or a vector
+                is not finite.
         """
         if isinstance(sentences, str):
             raise TypeError("encode takes a list of texts: pass [text] for one text")
-        base = self.base_model
+        base, last = self.base_model, self.last_projection()
         if base.backbone is None:
             raise ValueError(NO_BACKBONE)
         device = device_of(base.backbone)
@@ -482,7 +503,9 @@ class GlotPreTrainedModel(PreTrainedModel):
                     for indices in batches_by_length(lengths, _TOKENS_A_BATCH[device.type == "cpu"], batch_size):
                         batch = pad([{name: tokens[name][index] for name in tokens} for index in indices]).to(device)
                         places = [start + index for index in indices]
-                        vectors[places] = base(**batch, return_dict=True).pooler_output.float().cpu()
+                        pooled = base(**batch, return_dict=True).pooler_output
+                        pooled = pooled if last is None else last(pooled.to(last.weight))
+                        vectors[places] = pooled.float().cpu()
                         progress.update(len(indices))
         finally:
             self.train(was_training)

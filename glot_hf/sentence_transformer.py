@@ -1,12 +1,14 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Heads in sentence-transformers: `GlotPooling`, one of its modules, and a whole head with its backbone."""
 
+import copy
 import os
 import tempfile
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
+from torch import nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import has_file
 
@@ -25,14 +27,16 @@ def to_sentence_transformer(
 ) -> SentenceTransformer:
     """
     Backbone and head as a `SentenceTransformer`, which encodes as `model.encode` does; of a cosine head, vectors are
-    those that it compares. The backbone of a live model is shared, its head is copied.
+    those that it compares. The weights of a live model's backbone are shared and its head is copied; the model itself
+    stays as it is.
 
     Args:
         model: a [`GlotModel`] or [`GlotForSequenceClassification`] with its backbone, or the folder or repository of
             one.
         tokenizer (*optional*): the backbone's; default: the one beside the head if `model` is a folder or a repository
             that has one, else the one beside the backbone.
-        normalize (`bool`): vectors of length 1.
+        normalize (`bool`): vectors of length 1, where `truncate_dim` is given of length 1 after the cut. Those that
+            `encode(..., truncate_dim=...)` cuts later are of length 1 with its `normalize_embeddings=True`.
         options: of `SentenceTransformer`: prompts, similarity_fn_name, truncate_dim, device, ...
 
     Raises:
@@ -55,7 +59,10 @@ def to_sentence_transformer(
         if not config.backbone_name_or_path:
             raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
         tokenizer = AutoTokenizer.from_pretrained(config.backbone_name_or_path, revision=config.backbone_revision)
-    modules = [_transformer(backbone, tokenizer), GlotPooling.from_head(model), *([Normalize()] if normalize else [])]
+    # sentence-transformers would cut vectors after all modules, so that they were not of length 1.
+    cut = options.pop("truncate_dim", None) if normalize else None
+    modules = [_transformer(_same_weights(backbone), tokenizer), GlotPooling.from_head(model, truncate_dim=cut)]
+    modules += [Normalize()] if normalize else []
     made = SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)
     origin = model.config.backbone_name_or_path
     if origin and not os.path.isdir(origin):  # a folder of this machine says nothing to others
@@ -78,6 +85,14 @@ def _require_loadable(backbone: PreTrainedModel) -> None:
             "the backbone has adapters, which sentence-transformers would not save with it: merge them "
             "(merge_and_unload) and attach the merged backbone to the head"
         )
+
+
+def _same_weights(backbone: PreTrainedModel) -> PreTrainedModel:
+    """A copy with the same tensors: what sentence-transformers sets and moves is not the user's."""
+    tensors = {id(tensor): tensor for tensor in (*backbone.parameters(), *backbone.buffers())}
+    plain = {key: tensor for key, tensor in tensors.items() if type(tensor) is nn.Parameter}
+    own = {key: nn.Parameter(tensor.detach(), tensor.requires_grad) for key, tensor in plain.items()}
+    return copy.deepcopy(backbone, tensors | own)
 
 
 def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Transformer:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerModelCardData
-from sentence_transformers.sentence_transformer.modules import Module, Transformer
+from sentence_transformers.sentence_transformer.modules import Module, Pooling, Transformer
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import get_relative_import_files
@@ -41,6 +41,7 @@ _OPTIONS = [
     for field in dataclasses.fields(GlotConfig)
     if field.name not in _NOT_OF_A_POOLING and field.name not in PreTrainedConfig.__dataclass_fields__
 ]
+_OWN_OPTIONS = ("truncate_dim", "include_prompt")
 
 
 class GlotPooling(Module):
@@ -49,10 +50,13 @@ class GlotPooling(Module):
 
     A text's vector is the one that it has alone: the `Transformer` is set to pad on the right and not to pack texts.
     It also returns all layers where `backbone_layers` asks for them, and runs without dropout, in training too, while
-    all of its parameters are frozen. The head stays in float32 on a backbone in half precision.
+    all of its parameters are frozen. The head stays in float32 on a backbone in half precision. As of any pooling,
+    `set_pooling_include_prompt(False)` of a `SentenceTransformer` leaves the tokens of the prompt out.
 
     Args:
         config ([`GlotConfig`], *optional*): with `input_size` known; its `backbone_*` options have no meaning here.
+        truncate_dim (`int`, *optional*): give the first so many dimensions alone, before other modules see them.
+        include_prompt (`bool`): False leaves the tokens of the prompt, which the backbone reads, out of the vector.
         options: instead of `config`, its options.
 
     Raises:
@@ -70,35 +74,39 @@ class GlotPooling(Module):
     # What modules.json calls it: this file in the saved folder, where sentence-transformers looks for it.
     __module__ = "sentence_transformer_glot"
 
-    def __init__(self, config: GlotConfig | None = None, **options: Any):
+    def __init__(
+        self,
+        config: GlotConfig | None = None,
+        truncate_dim: int | None = None,
+        include_prompt: bool = True,
+        **options: Any,
+    ):
         super().__init__()
         config = GlotConfig(**options) if config is None else config
+        if truncate_dim is not None and not 1 <= truncate_dim <= config.hidden_size:
+            raise ValueError(f"truncate_dim {truncate_dim} is not between 1 and {config.hidden_size}, the width")
         self.config = GlotConfig(**{name: getattr(config, name) for name in _OPTIONS})
         self.pooler = GlotPooler(self.config)
+        self.truncate_dim, self.include_prompt = truncate_dim, include_prompt
 
     @classmethod
-    def from_head(cls, model: PreTrainedModel) -> "GlotPooling":
+    def from_head(cls, model: PreTrainedModel, truncate_dim: int | None = None) -> "GlotPooling":
         """
         A copy of the head of a `GlotModel` or `GlotForSequenceClassification`. Of a cosine head, vectors are those
         that it compares: their cosine is its score.
         """
-        config, head = copy.deepcopy(model.config), model.base_model.head
-        weights = head.state_dict()
-        if (last := getattr(model, "similarity_projection", None)) is not None:
-            weight, bias = last.weight.detach(), last.bias.detach()
-            if head.projection is not None:  # two linear maps are one
-                bias = bias + weight @ head.projection.bias.detach()
-                weight = weight @ head.projection.weight.detach()
+        config, head = copy.deepcopy(model.config), copy.deepcopy(model.base_model.head)
+        if (last := model.last_projection()) is not None:
+            head.project_on(last)
             config.projection_size = config.hidden_size
-            weights |= {"projection.weight": weight, "projection.bias": bias}
-        pooling = cls(config)
-        pooling.pooler.load_state_dict(weights)
+        pooling = cls(config, truncate_dim)
+        pooling.pooler.load_state_dict(head.state_dict())
         return pooling.eval()
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """
         Adds `sentence_embedding` `(B, D)`, of `token_embeddings` `(B, L, d)`, or for other `backbone_layers` than the
-        last of `all_layer_embeddings`, and `attention_mask` `(B, L)`.
+        last of `all_layer_embeddings`, and `attention_mask` `(B, L)`; D is `truncate_dim` where that is given.
 
         Raises:
             ValueError: texts are padded on the left, layers are missing, or shapes do not fit the head.
@@ -109,9 +117,13 @@ class GlotPooling(Module):
                 "GlotPooling takes texts that are padded on the right: a backbone with absolute positions makes other "
                 'states after padding. Set model.tokenizer.padding_side = "right"; that is as good for a decoder'
             )
+        if not self.include_prompt and "prompt_length" in features:
+            length = features["prompt_length"]  # one number for all, which training makes a tensor of
+            mask = mask.clone()
+            mask[:, : int(length[0]) if isinstance(length, Tensor) else length] = 0
         states = self._states(features)
         dtype = next((parameter.dtype for parameter in self.pooler.parameters()), torch.float32)
-        features["sentence_embedding"] = self.pooler(states.to(dtype), mask)
+        features["sentence_embedding"] = self.pooler(states.to(dtype), mask)[:, : self.truncate_dim]
         return features
 
     def _states(self, features: dict[str, Any]) -> Tensor:
@@ -147,6 +159,7 @@ class GlotPooling(Module):
         transformer.unpad_inputs = False
         if self.config.backbone_layers != -1:
             transformer.model.config.output_hidden_states = True
+            transformer.register_forward_hook(_AllLayers(transformer), with_kwargs=True)
         if has_optional_pooler(type(backbone)):
             # Nothing reads it: it would be without gradients in training, and without weights in a head's backbone.
             backbone.pooler = None
@@ -161,10 +174,12 @@ class GlotPooling(Module):
         return super().to(*args, **kwargs)
 
     def get_embedding_dimension(self) -> int:
-        return self.config.hidden_size
+        return self.truncate_dim or self.config.hidden_size
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {name: getattr(self.config, name) for name in _OPTIONS} | {"glot_hf_version": __version__}
+        options = {name: getattr(self.config, name) for name in _OPTIONS}
+        own = {name: getattr(self, name) for name in _OWN_OPTIONS}
+        return options | own | {"glot_hf_version": __version__}
 
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
         """Configuration, weights (always safetensors), and the code, beside the modules' folders."""
@@ -192,12 +207,48 @@ class GlotPooling(Module):
             "revision": revision,
             "local_files_only": local_files_only,
         }
-        module = cls(GlotConfig.from_dict(cls.load_config(model_name_or_path, **where)))
+        saved = cls.load_config(model_name_or_path, **where)
+        own = {name: saved.pop(name) for name in _OWN_OPTIONS if name in saved}
+        module = cls(GlotConfig.from_dict(saved), **own)
         return cls.load_torch_weights(model_name_or_path, model=module, **where)
 
     def __reduce__(self) -> tuple:
         # For the processes of a pool: pickle would look for the class where `__module__` says.
         return _new_pooling, () if type(self) is GlotPooling else (type(self),), self.__getstate__()
+
+
+# `SentenceTransformer.set_pooling_include_prompt` looks for its own class, of which nothing else fits a head.
+Pooling.register(GlotPooling)
+
+
+class _AllLayers:
+    """Lets a `Transformer` that returns all layers do so in another process too, as a forward hook of it."""
+
+    def __init__(self, transformer: Transformer):
+        self.transformer = transformer
+
+    def __call__(self, transformer: Transformer, args: tuple, kwargs: dict, features: dict[str, Any]) -> Any:
+        if "all_layer_embeddings" in features:
+            return features
+        # transformers learns what a class can return when a model of it is made, which no process of a pool has done.
+        with torch.device("meta"):
+            type(transformer.model)(copy.deepcopy(transformer.model.config))
+        return transformer.forward(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Called before the layers are pickled: what transformers has hung into them to record states, which it does
+        # again when it is asked for them, cannot be.
+        for module in self.transformer.model.modules():
+            if module.__dict__.pop("_output_capturing_hooks_installed", False):
+                _remove_recorders(module)
+        return self.__dict__
+
+
+def _remove_recorders(model: PreTrainedModel) -> None:
+    for module in model.modules():
+        for key, hook in list(module._forward_hooks.items()):
+            if getattr(hook, "__module__", None) == "transformers.utils.output_capturing":
+                del module._forward_hooks[key]
 
 
 class GlotModelCardData(SentenceTransformerModelCardData):

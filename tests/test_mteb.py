@@ -92,8 +92,14 @@ def test_scores_are_read_again(model, tokenizer, encoder, data_dir, tmp_path, mo
     with torch.no_grad():
         next(model.head.parameters()).mul_(-1)
     changed = make_encoder(to_sentence_transformer(model, tokenizer), "tester/head")
-    assert changed.mteb_model_meta.revision != encoder.mteb_model_meta.revision
     assert run(changed, other_data)[1]
+
+    revisions = [each.mteb_model_meta.revision for each in (encoder, changed)]
+    for config, option, value in ((model.config, "tau", 0.9), (model.backbone.config, "layer_norm_eps", 0.1)):
+        setattr(config, option, value)
+        of_it = make_encoder(to_sentence_transformer(model, tokenizer), "tester/head")
+        revisions.append(of_it.mteb_model_meta.revision)
+    assert len(set(revisions)) == 4
 
 
 def test_the_papers_tasks():

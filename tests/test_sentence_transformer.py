@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimil
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import Transformer
 from transformers import (
+    AutoModel,
     AutoTokenizer,
     BertConfig,
     BertModel,
@@ -122,16 +123,26 @@ def test_a_head_by_its_folder(model, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize("projection_size", [None, 5])
-def test_cosines_of_a_cosine_head_are_its_scores(bert, tokenizer, projection_size):
+def test_cosines_of_a_cosine_head_are_its_scores(model, tokenizer, projection_size, tmp_path, caplog):
+    """One vector, whoever is asked for it: the classifier, a GlotModel of its folder, sentence-transformers."""
     model = GlotForSequenceClassification.from_backbone(
-        bert, pair_mode="cosine", projection_size=projection_size, **SMALL
+        model.config.backbone_name_or_path, pair_mode="cosine", projection_size=projection_size, **SMALL
     )
     first, second = (tokenizer(texts, padding=True, return_tensors="pt") for texts in (TEXTS, TEXTS[::-1]))
     pair = {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
-    converted = to_sentence_transformer(model, tokenizer, normalize=True)
-    vectors = converted.encode(TEXTS, convert_to_tensor=True), converted.encode(TEXTS[::-1], convert_to_tensor=True)
-    assert_same((vectors[0] * vectors[1]).sum(-1), model(**first, **pair).logits[:, 0].detach())
-    assert_same(to_sentence_transformer(model.glot, tokenizer).encode(TEXTS), model.encode(TEXTS, tokenizer))
+    vectors = model.encode(TEXTS, tokenizer)
+    scores = torch.nn.functional.cosine_similarity(vectors, model.encode(TEXTS[::-1], tokenizer))
+    assert_same(scores, model(**first, **pair).logits[:, 0].detach())
+    assert_same(to_sentence_transformer(model, tokenizer).encode(TEXTS), vectors)
+    model.save_pretrained(tmp_path / "head")
+    for joined in (GlotModel.from_pretrained(tmp_path / "head"), AutoModel.from_pretrained(tmp_path / "head")):
+        assert_same(joined.encode(TEXTS, tokenizer), vectors)
+    joined.save_pretrained(tmp_path / "joined")
+    assert_same(AutoModel.from_pretrained(tmp_path / "joined").encode(TEXTS, tokenizer), vectors)
+    assert "similarity_projection" not in caplog.text
+    for take in (lambda part: part.encode(TEXTS, tokenizer), lambda part: to_sentence_transformer(part, tokenizer)):
+        with pytest.raises(ValueError, match="before its similarity_projection"):
+            take(model.glot)
 
 
 def test_its_own_evaluator_gives_our_number(model, tokenizer):
@@ -151,6 +162,48 @@ def test_prompts_and_normalisation(model, tokenizer):
     vectors = converted.encode(TEXTS, prompt_name="query")
     assert_same(vectors, torch.nn.functional.normalize(expected, dim=-1))
     assert_same(converted.encode_query(TEXTS), vectors)
+
+
+def test_cut_vectors_are_of_length_one(model, tokenizer, tmp_path):
+    converted = to_sentence_transformer(model, normalize=True, truncate_dim=8)
+    assert converted.get_embedding_dimension() == 8
+    expected = torch.nn.functional.normalize(model.encode(TEXTS, tokenizer)[:, :8], dim=-1)
+    assert_same(converted.encode(TEXTS), expected)
+    converted.save(str(tmp_path / "saved"))
+    assert_same(SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True).encode(TEXTS), expected)
+    with pytest.raises(ValueError, match=f"truncate_dim 9999 is not between 1 and {model.config.hidden_size}"):
+        to_sentence_transformer(model, normalize=True, truncate_dim=9999)
+
+
+def test_a_prompt_can_be_left_out_of_the_vectors(model, tokenizer, tmp_path):
+    """The backbone reads it, the head does not; saved and loaded too."""
+    converted = to_sentence_transformer(model, prompts={"query": "find a "})
+    whole = converted.encode(TEXTS, prompt_name="query")
+    converted.set_pooling_include_prompt(False)
+    converted.save(str(tmp_path / "saved"))
+    inputs = tokenizer([f"find a {text}" for text in TEXTS], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = model.backbone(**inputs).last_hidden_state
+        inputs["attention_mask"][:, :3] = 0  # [CLS] find a
+        expected = model.head(states, inputs["attention_mask"])
+    for each in (converted, SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True)):
+        assert_same(each.encode(TEXTS, prompt_name="query"), expected)
+        assert_same(each.encode(TEXTS), model.encode(TEXTS, tokenizer))  # without a prompt all tokens count
+    assert not np.allclose(whole, expected)
+
+
+def test_a_live_model_stays_as_it_is(bert, tokenizer):
+    """Its backbone's weights are not copied, but no module or option of it is set."""
+    model = GlotForSequenceClassification.from_backbone(bert, backbone_layers=[0, -1], **SMALL)
+    before, modules = bert.config.to_dict(), repr(bert)
+    converted = to_sentence_transformer(model, tokenizer)
+    converted[0].requires_grad_(True)
+    converted.train()
+    assert repr(bert) == modules and bert.pooler is not None and bert.config.to_dict() == before
+    assert not any(parameter.requires_grad for parameter in bert.parameters())
+    assert not any(module.training for module in bert.modules())
+    of_words = converted.transformers_model.embeddings.word_embeddings.weight
+    assert of_words.data_ptr() == bert.embeddings.word_embeddings.weight.data_ptr()
 
 
 def test_a_chat_template_is_left_out(model, tokenizer):
@@ -220,9 +273,15 @@ def test_a_process_without_glot_hf(model, tokenizer, hub, tmp_path):
         assert_same(vectors, model.encode(TEXTS, tokenizer))
 
 
-def test_several_processes(model, tokenizer):
-    converted = to_sentence_transformer(model)
-    assert_same(converted.encode(TEXTS, device=["cpu", "cpu"], chunk_size=2), model.encode(TEXTS, tokenizer))
+def test_several_processes(bert, tokenizer):
+    """With states of several layers, which this process has asked for before."""
+    model = GlotModel.from_backbone(bert, backbone_layers=[0, 1, -1], **SMALL)
+    converted = to_sentence_transformer(model, tokenizer)
+    expected = model.encode(TEXTS, tokenizer)
+    for _ in range(2):
+        assert_same(converted.encode(TEXTS), expected)
+    assert_same(converted.encode(TEXTS, device=["cpu", "cpu"], chunk_size=3), expected)
+    assert_same(converted.encode(TEXTS), expected)
 
 
 def test_publishing(model, tokenizer, hub_here, tmp_path):

@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, require_extra
 from .arguments import CommandParser, TrustArguments, require_positive, user_errors
@@ -41,19 +42,25 @@ def run(argv: list[str]) -> None:
     require_positive(arguments.top_k, "--top_k")
     from ..embeddings.record import EmbeddingRecord
     from ..embeddings.search import nearest_rows, nearest_rows_by_index
+    from ..embeddings.vector_files import hash_file
 
     vectors = Path(arguments.index)
     if not vectors.is_file():
         raise InputError(f"there is no file {arguments.index!r}: `glot-hf embed` makes it")
     if vectors.suffix == ".parquet":
         require_extra("train", "pyarrow")
-    record = EmbeddingRecord.read(vectors)
+    record, digest = EmbeddingRecord.read(vectors), hash_file(vectors)
+    if record.vectors not in (None, digest):
+        raise InputError(
+            f"{arguments.index!r} is not the file that {record.path_of(vectors).name} beside it is of: move both "
+            "together, or embed the texts again"
+        )
     texts = _queries(rest.text, arguments.queries)
     queries = _encode([arguments.prompt + text for text in texts], record, arguments.model, trust)  # (Q, D)
     if arguments.faiss_index is None:
         scores, rows = nearest_rows(vectors, queries, arguments.top_k)
     else:
-        scores, rows = nearest_rows_by_index(vectors, queries, arguments.top_k, arguments.faiss_index)
+        scores, rows = nearest_rows_by_index(vectors, queries, arguments.top_k, arguments.faiss_index, digest)
     found = _texts_of(vectors, record, set(rows.flatten().tolist()) - {-1})  # -1: faiss found no more
     for query, *hits in zip(texts, scores.tolist(), rows.tolist()):
         for score, row in zip(*hits):
@@ -81,8 +88,7 @@ def _encode(texts: list[str], record, moved_to: str | None, trust: TrustArgument
     Raises:
         InputError: it cannot be loaded, or is another one.
     """
-    from ..data.cache_key import hash_weights
-    from ..embeddings.encoding import encode_texts
+    from ..embeddings.model_key import model_key
 
     kind = "model" if "model" in record.encoder else "backbone"
     asked = record.encoder | ({} if moved_to is None else {kind: moved_to}) | asdict(trust)
@@ -94,29 +100,46 @@ def _encode(texts: list[str], record, moved_to: str | None, trust: TrustArgument
         made_by = f"{'head' if kind == 'model' else kind} {record.encoder[kind]!r}"
         raise InputError(f"the vectors were made by the {made_by}, not by {moved_to!r}: {error}") from error
     with user_errors():
-        if hash_weights(model) != record.key["weights"]:
-            raise InputError(
-                f"the vectors were made by a model with other weights than {asked[kind]}: name theirs with "
-                "--model, or embed the texts again"
-            )
-        return encode_texts(model, tokenizer, texts)[:, : record.key.get("truncate_dim")]
+        _require_same(record.key, model_key(model, tokenizer), asked[kind])
+        return model.encode(texts, tokenizer)[:, : record.key.get("truncate_dim")]
+
+
+def _require_same(stored: dict[str, Any], key: dict[str, Any], name: str) -> None:
+    """
+    Raises:
+        InputError: the model called `name` is not the one that made the vectors.
+    """
+    import transformers
+
+    from ..data.cache_key import differences
+    from ..version_glot import __version__
+
+    key = {field: value for field, value in key.items() if field in stored}
+    different = differences({field: stored[field] for field in key}, key)
+    if not different:
+        return
+    versions = {"glot_hf_version": __version__, "transformers_version": transformers.__version__}
+    if stored["weights"] != key["weights"] or versions.items() <= stored.items():
+        raise InputError(
+            f"the vectors were made by another model than {name}, with other {different}: name theirs with --model, "
+            "or embed the texts again"
+        )
+    print(
+        f"whether {name} is still the model that made the vectors cannot be told: it differs in {different}, which "
+        "other versions of glot_hf and transformers, as made them, may say differently",
+        file=sys.stderr,
+    )
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:
-    """The id and text of each row; of none, which is said, where the files of the texts are no longer there."""
+    """The id and text of each row; of none, which is said, where their files are gone or hold other texts."""
     from ..embeddings.vector_files import read_rows
 
     try:
         if vectors.suffix == ".parquet":
             found = read_rows(vectors, rows)
         else:
-            last = max(rows, default=-1)
-            found = {}
-            for number, row in enumerate(record.find_texts()):
-                if number in rows:
-                    found[number] = row
-                if number >= last:
-                    break
+            found = record.read_rows(rows)
     except InputError as error:
         print(f"no texts are shown: {error}", file=sys.stderr)
         return {}

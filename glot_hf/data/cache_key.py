@@ -17,7 +17,7 @@ from ..errors import InputError
 FORMAT_VERSION = 1
 # Of a configuration, what is said by other fields of the key.
 _SAID_ELSEWHERE = ("_name_or_path", "dtype", "transformers_version")
-_HASHES = ("weights", "config", "tokenizer", "texts")
+_HASHES = ("weights", "config", "backbone_config", "tokenizer", "texts")
 
 
 def make_key(

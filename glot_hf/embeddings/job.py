@@ -1,12 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Embeds files of any size: chunk by chunk, by several processes, and on from where it was interrupted."""
 
-import hashlib
-import json
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,28 +15,26 @@ import torch.nn.functional as F
 import transformers
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
-from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.utils import logging
 
 from ..atomic_files import discard_leftovers, write_atomically
 from ..backbone_glot import device_of
 from ..data.cache_builder import format_bytes
-from ..data.cache_key import differences, hash_json, hash_tokenizer, hash_weights
+from ..data.cache_key import differences
 from ..errors import InputError
 from ..pretrained_glot import GlotPreTrainedModel
 from ..processes import find_processes
-from .encoding import encode_texts
+from ..version_glot import __version__
+from .model_key import model_key
 from .record import EmbeddingRecord
 from .text_files import TextFiles, TextRow
-from .vector_files import WRITERS
+from .text_hash import TextHash
+from .vector_files import WRITERS, hash_file
 
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # By whether it is on a CPU: enough for batches of like lengths, and done in seconds to minutes.
 _ROWS_PER_CHUNK = {True: 1024, False: 8192}
-# Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
-_NOT_OF_VECTORS = {"_name_or_path", "architectures", "auto_map", "custom_pipelines", "dtype", "transformers_version"}
-_NOT_OF_VECTORS |= {"backbone_name_or_path", "backbone_revision", "backbone_config", "id2label", "label2id"}
 
 
 @dataclass
@@ -100,8 +96,8 @@ class EmbeddingJob:
             The number of rows.
 
         Raises:
-            InputError: as of `require_possible`, vectors are narrower than `truncate_dim`, one is not finite, or there
-                is no room on the disk.
+            InputError: as of `require_possible`, vectors are narrower than `truncate_dim`, one is not finite, there is
+                no room on the disk, or the texts change meanwhile.
         """
         self.model, self.tokenizer = model, tokenizer
         self.device = device_of(model.base_model.backbone).type
@@ -177,31 +173,25 @@ class EmbeddingJob:
             "normalize": self.normalize,
             "dtype": self.dtype,
             "threads": torch.get_num_threads(),  # sums over a CPU's threads end in other bits
+            "glot_hf_version": __version__,
             "torch_version": str(torch.__version__),
             "transformers_version": transformers.__version__,
         }
 
     def _key_of_model(self) -> dict[str, Any]:
-        base = self.model.base_model
-        options = {name: value for name, value in base.config.to_dict().items() if name not in _NOT_OF_VECTORS}
-        max_length = self.tokenizer.model_max_length
-        return {
-            "weights": hash_weights(self.model),
-            "config": hash_json(options),
-            "tokenizer": hash_tokenizer(self.tokenizer),
-            "max_length": max_length if max_length < LARGE_INTEGER else None,
-            "backbone_dtype": str(base.backbone.dtype).removeprefix("torch."),
-            "attention": base.backbone.config._attn_implementation,
+        backbone = self.model.base_model.backbone
+        return model_key(self.model, self.tokenizer) | {
+            "backbone_dtype": str(backbone.dtype).removeprefix("torch."),
+            "attention": backbone.config._attn_implementation,
             "device": self.device,
             "rows_per_chunk": self.rows_per_chunk,
         }
 
     def _read_all(self) -> tuple[int, str]:
         """Number and hash of all rows, so that what cannot be read is told before the work."""
-        count, blank, found = 0, 0, hashlib.sha256()
+        count, blank, hashed = 0, 0, TextHash(self.texts)
         with self._progress(desc="Reading") as progress:
-            for chunk in self.texts.chunks(1024):
-                found.update(json.dumps(chunk).encode())
+            for chunk in hashed:
                 count += len(chunk)
                 blank += sum(row.is_blank for row in chunk)
                 progress.update(len(chunk))
@@ -210,7 +200,7 @@ class EmbeddingJob:
                 f"{blank:,} of {count:,} texts are blank: their vectors are zeros, which no search finds",
                 file=sys.stderr,
             )
-        return count, found.hexdigest()
+        return count, hashed.hexdigest()
 
     def _embed(self, count: int) -> None:
         mine = range(-(-count // self.rows_per_chunk))[self.processes.process_index :: self.processes.num_processes]
@@ -226,7 +216,7 @@ class EmbeddingJob:
 
     def _vectors(self, rows: list[TextRow]) -> np.ndarray:
         texts = [self.prompt + row.text for row in rows]
-        vectors = encode_texts(self.model, self.tokenizer, texts, self.batch_size)[:, : self.width]  # (n, D)
+        vectors = self.model.encode(texts, self.tokenizer, batch_size=self.batch_size)[:, : self.width]  # (n, D)
         vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)
@@ -241,9 +231,27 @@ class EmbeddingJob:
     def _join(self, count: int) -> None:
         parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self.rows_per_chunk)))
         shape, dtype = (count, self.width), np.dtype(self.dtype)
-        write = WRITERS[self.output.suffix]
         chunks = self.texts.chunks(self.rows_per_chunk)
-        write_atomically(self.output, lambda path: write(path, shape, dtype, parts, chunks))
+
+        def write(path: Path) -> None:
+            WRITERS[self.output.suffix](path, shape, dtype, parts, chunks)
+            self._require_unchanged()
+            replace(EmbeddingRecord.read(self.output), vectors=hash_file(path)).write(self.output)
+
+        write_atomically(self.output, write)
+
+    def _require_unchanged(self) -> None:
+        """
+        Raises:
+            InputError: the texts are no longer those that were counted; what was made of them is deleted.
+        """
+        hashed = TextHash(self.texts)
+        for _ in hashed:
+            pass
+        if hashed.hexdigest() != self._key_of_texts["texts"]:
+            EmbeddingRecord.path_of(self.output).unlink()
+            shutil.rmtree(self._parts)
+            raise InputError("the texts changed while they were embedded, so nothing is kept: embed them again")
 
     def _size(self, chunk: int, count: int) -> int:
         return min(self.rows_per_chunk, count - chunk * self.rows_per_chunk)

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""What a file of vectors is of: a JSON file beside it, written before the first vector and never changed."""
+"""What a file of vectors is of: a JSON file beside it, written before the first vector, completed after the last."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,8 @@ from typing import Any
 
 from ..atomic_files import write_atomically
 from ..errors import InputError
-from .text_files import TextFiles
+from .text_files import TextFiles, TextRow
+from .text_hash import TextHash
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class EmbeddingRecord:
         encoder (`dict`): how the model was asked for, so that a query is encoded alike.
         files (`dict`): of [`TextFiles`], by absolute paths.
         file_sizes (`list[int]`): of these files, in bytes.
+        vectors (`str`, *optional*): hash of the file of vectors, once it is there; records before version 3 have none.
     """
 
     key: dict[str, Any]
     encoder: dict[str, Any]
     files: dict[str, Any]
     file_sizes: list[int]
+    vectors: str | None = None
 
     @staticmethod
     def path_of(vectors: Path) -> Path:
@@ -51,15 +54,22 @@ class EmbeddingRecord:
         stored = json.dumps(asdict(self), indent=2) + "\n"
         write_atomically(self.path_of(vectors), lambda part: part.write_text(stored, encoding="utf-8"))
 
-    def find_texts(self) -> TextFiles:
+    def read_rows(self, numbers: set[int]) -> dict[int, TextRow]:
         """
-        The files that the vectors were made of.
+        Return rows of the files that the vectors were made of, by their number. Reads all, as a row is known to be
+        the one that was embedded only where all are.
 
         Raises:
-            InputError: they are gone, or have another size than they had.
+            InputError: the files are gone, or hold other rows than they did.
         """
         texts = TextFiles(**self.files)
         for path, size in zip(texts.paths, self.file_sizes):
             if Path(path).stat().st_size != size:
                 raise InputError(f"{path!r} has changed since its vectors were made")
-        return texts
+        found, start, hashed = {}, 0, TextHash(texts)
+        for rows in hashed:
+            found |= {number: rows[number - start] for number in numbers if start <= number < start + len(rows)}
+            start += len(rows)
+        if hashed.hexdigest() != self.key["texts"]:
+            raise InputError(f"what {texts.paths} hold has changed since its vectors were made")
+        return found

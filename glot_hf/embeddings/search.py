@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The rows of a file of vectors that are most like a query: exactly, or by a faiss index that is kept beside it."""
 
+import glob
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from torch import Tensor
 from ..atomic_files import write_atomically
 from ..errors import InputError, require_extra
 from .vector_files import read_blocks
+
+
+_QUERIES_AT_ONCE = 256  # with a block of vectors, whose cosines are then 64 MB
 
 
 def nearest_rows(vectors: Path, queries: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
@@ -29,20 +33,25 @@ def nearest_rows(vectors: Path, queries: Tensor, top_k: int) -> tuple[Tensor, Te
     queries = F.normalize(queries, dim=-1)
     scores, rows = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
     for numbers, block in _unit_blocks(vectors, queries.shape[1]):
-        found = (queries @ block.T).topk(min(top_k, len(block)))  # (Q, k)
-        scores, rows = torch.cat([scores, found.values], dim=1), torch.cat([rows, numbers[found.indices]], dim=1)
+        found = [(part @ block.T).topk(min(top_k, len(block))) for part in queries.split(_QUERIES_AT_ONCE)]
+        values, indices = (torch.cat(parts) for parts in zip(*found))  # (Q, k)
+        scores, rows = torch.cat([scores, values], dim=1), torch.cat([rows, numbers[indices]], dim=1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
         scores, rows = scores[:, :top_k], rows.gather(1, order)[:, :top_k]
     return scores, rows
 
 
-def nearest_rows_by_index(vectors: Path, queries: Tensor, top_k: int, factory: str) -> tuple[Tensor, Tensor]:
+def nearest_rows_by_index(
+    vectors: Path, queries: Tensor, top_k: int, factory: str, digest: str
+) -> tuple[Tensor, Tensor]:
     """
     As [`nearest_rows`], by a faiss index: approximate, as its kind is, and quick. It is made at the first call, which
-    reads all vectors into memory as far as its kind keeps them, and lies beside them as `VECTORS.FACTORY.faiss`.
+    reads all vectors into memory as far as its kind keeps them, and lies beside them as `VECTORS.FACTORY.HASH.faiss`,
+    by the hash of the vectors that it was made of; one of other vectors that were there before is deleted.
 
     Args:
         factory (`str`): what faiss.index_factory makes, such as "HNSW32" or "IVF1024,PQ32".
+        digest (`str`): [`~vector_files.hash_file`] of the vectors.
 
     Raises:
         InputError: faiss is not installed, or cannot make such an index.
@@ -50,12 +59,15 @@ def nearest_rows_by_index(vectors: Path, queries: Tensor, top_k: int, factory: s
     require_extra("search", "faiss")
     import faiss
 
-    path = vectors.with_name(f"{vectors.name}.{factory.replace('/', '_')}.faiss")
+    name = f"{vectors.name}.{factory.replace('/', '_')}"
+    path = vectors.with_name(f"{name}.{digest[:16]}.faiss")
     queries = F.normalize(queries, dim=-1)
     try:
-        if not path.exists() or path.stat().st_mtime < vectors.stat().st_mtime:
+        if not path.exists():
             index = _make_index(vectors, queries.shape[1], factory)
             write_atomically(path, lambda part: faiss.write_index(index, str(part)))
+            for other in {*vectors.parent.glob(f"{glob.escape(name)}.*faiss")} - {path}:
+                other.unlink()
         scores, rows = faiss.read_index(str(path)).search(queries.numpy(), top_k)
     except RuntimeError as error:
         raise InputError(f"faiss cannot make or read an index {factory!r} of {str(vectors)!r}: {error}") from error

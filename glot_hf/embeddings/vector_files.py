@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Sentence vectors on the disk: .npy, .safetensors, or Parquet with ids and texts; written and read piece by piece."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,6 +62,12 @@ def write_parquet(
 
 # Each takes the path, the shape (N, D) and dtype of all vectors, the vectors and their rows in pieces of equal number.
 WRITERS: dict[str, Callable] = {".npy": write_npy, ".safetensors": write_safetensors, ".parquet": write_parquet}
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_blocks(path: Path) -> Iterator[np.ndarray]:

@@ -1,6 +1,8 @@
 """`glot-hf embed` and `glot-hf search`, from the files of a user to the rows that are found."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,50 @@ def test_search_without_the_files_of_the_texts(embed, capsys, files):
     assert "there is no file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("output", ["vectors.npy", "vectors.safetensors", "vectors.parquet"])
+def test_texts_in_another_order_are_not_shown(embed, capsys, output):
+    """Of a file of the same size and time; Parquet holds its own texts."""
+    columns = ("--text_column", "body", "--id_column", "key")
+    assert embed(output, *columns, files=("texts.csv",)) == 0
+    before, (header, *lines) = os.stat("texts.csv"), Path("texts.csv").read_text().splitlines(keepends=True)
+    write("texts.csv", header + "".join(lines[::-1]))
+    os.utime("texts.csv", ns=(before.st_atime_ns, before.st_mtime_ns))
+    capsys.readouterr()
+    assert main(["search", "cats", "rain", "--index", output, "--top_k", "1"]) == 0
+    found = capsys.readouterr()
+    hits = [json.loads(line) for line in found.out.splitlines()]
+    if output == "vectors.parquet":
+        assert [hit["text"] for hit in hits] == ["kittens and cats", "rain is expected"] and not found.err
+    else:
+        assert [hit["row"] for hit in hits] == [2, 3] and not any("text" in hit or "id" in hit for hit in hits)
+        assert found.err.count("no texts are shown") == found.err.count("has changed since its vectors were made") == 1
+
+
+def test_vectors_that_their_record_is_not_of(embed, error_line):
+    assert embed("vectors.npy") == 0 and embed("others.npy", "--pooling", "max") == 0
+    shutil.move("others.npy", "vectors.npy")
+    line = error_line(main(["search", "cats", "--index", "vectors.npy"]))
+    assert "'vectors.npy' is not the file that vectors.npy.json beside it is of" in line
+
+
+def test_a_backbone_whose_configuration_changed(embed, minilm_path, capsys, error_line):
+    """Under the same path and with the same weights."""
+    shutil.copytree(minilm_path, "backbone")
+    model = ("--backbone", "backbone")
+    assert embed("vectors.npy", model=model) == 0
+    config = json.loads(Path("backbone/config.json").read_text())
+    write("backbone/config.json", json.dumps({**config, "hidden_act": "relu"}))
+    assert "differ in backbone_config: name another --output" in error_line(embed("vectors.npy", model=model))
+    search = ["search", "cats", "--index", "vectors.npy"]
+    assert "made by another model than" in (line := error_line(main(search))) and "with other backbone_config" in line
+    record = json.loads(Path("vectors.npy.json").read_text())
+    record["key"]["transformers_version"] = "5.0.0"
+    write("vectors.npy.json", json.dumps(record))
+    capsys.readouterr()
+    assert main(search) == 0
+    assert "cannot be told: it differs in backbone_config" in capsys.readouterr().err
+
+
 def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, files, error_line):
     GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("head")
     GlotModel.from_backbone(minilm_path, gnn_hidden_size=8).save_pretrained("another")
@@ -176,7 +222,7 @@ def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, file
     (files / "head").rename(files / "moved")
     assert search("cats", "--index", "vectors.npy", "--model", "moved")
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", "another"]))
-    assert "made by a model with other weights than another" in line
+    assert "made by another model than another, with other weights" in line
     line = error_line(main(["search", "cats", "--index", "vectors.npy", "--model", minilm_path]))
     assert f"made by the head {str(files / 'head')!r}" in line and "is a 'bert' model and not a head" in line
     assert embed("plain.npy") == 0

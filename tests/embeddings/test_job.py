@@ -208,6 +208,24 @@ def test_parts_without_a_record_are_not_used(head_path, files, undisturbed, tmp_
     assert checksums(tmp_path / "vectors.npy") == undisturbed[0]
 
 
+def test_texts_that_change_meanwhile(head_path, tmp_path, monkeypatch):
+    """Vectors would be of some texts, and the record, with Parquet the file too, of others."""
+    texts = tmp_path / "a.txt"
+    texts.write_text("one\ntwo\n")
+    encode = GlotModel.encode
+
+    def change(self, *arguments, **options):
+        texts.write_text("two\none\n")
+        return encode(self, *arguments, **options)
+
+    monkeypatch.setattr(GlotModel, "encode", change)
+    with pytest.raises(InputError, match="the texts changed while they were embedded"):
+        embed(head_path, [str(texts)], tmp_path / "vectors.parquet")
+    assert list(tmp_path.iterdir()) == [texts]
+    monkeypatch.undo()
+    assert embed(head_path, [str(texts)], tmp_path / "vectors.parquet") == 2
+
+
 def test_vectors_too_large_for_float16(head_path, files, tmp_path, monkeypatch):
     monkeypatch.setattr(
         GlotModel, "encode", lambda self, texts, tokenizer, batch_size: torch.full((len(texts), 3), 7e4)
