@@ -54,14 +54,15 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
         OSError: the backbone cannot be found or loaded.
         ValueError: it does not read text; where its configuration says so, its weights are not downloaded.
     """
-    kwargs.setdefault("trust_remote_code", False)
-    _refuse_by_configuration(name_or_path, revision, kwargs)
+    trusted = bool(kwargs.pop("trust_remote_code", False))  # for None, transformers would ask
+    _refuse_by_configuration(name_or_path, revision, trusted, kwargs)
     try:
         where = {key: kwargs[key] for key in ("cache_dir", "local_files_only", "token") if key in kwargs}
         if revision and find_adapter_config_file(name_or_path, revision=revision, **where):
             # The revision is the adapter's, and AutoModel would look for it in the base's repository.
             kwargs["adapter_kwargs"], revision = {"revision": revision}, None
-        backbone = AutoModel.from_pretrained(name_or_path, **({"revision": revision} if revision else {}), **kwargs)
+        kwargs |= {"revision": revision} if revision else {}
+        backbone = AutoModel.from_pretrained(name_or_path, trust_remote_code=trusted, **kwargs)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OSError(
@@ -75,14 +76,15 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
     return backbone
 
 
-def _refuse_by_configuration(name_or_path: str, revision: str | None, kwargs: dict[str, Any]) -> None:
+def _refuse_by_configuration(name_or_path: str, revision: str | None, trusted: bool, kwargs: dict[str, Any]) -> None:
     """Before gigabytes are downloaded, what can be told without."""
     if "gguf_file" in kwargs:
         return  # always of a language model, and its configuration is in the large file
-    where = ("cache_dir", "code_revision", "local_files_only", "subfolder", "token", "trust_remote_code")
+    keys = ("cache_dir", "code_revision", "local_files_only", "subfolder", "token")
+    where = {key: kwargs[key] for key in keys if key in kwargs}
     try:
         config = kwargs.get("config") or AutoConfig.from_pretrained(
-            name_or_path, revision=revision, **{key: kwargs[key] for key in where if key in kwargs}
+            name_or_path, revision=revision, trust_remote_code=trusted, **where
         )
     except (OSError, ValueError):
         return  # loading the weights comes next and reports what is wrong

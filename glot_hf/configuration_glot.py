@@ -4,6 +4,7 @@
 import copy
 import difflib
 from dataclasses import fields
+from pathlib import PureWindowsPath
 from typing import Any, Literal
 
 import torch
@@ -27,7 +28,12 @@ logger = logging.get_logger(__name__)
 RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
 # These can name a kernel on the Hub, which is code: they are taken from the caller and never from a config.json.
-_NEVER_FROM_A_FILE = {"_attn_implementation", "attn_implementation", "experts_implementation"}
+_NEVER_FROM_A_FILE = {
+    f"{prefix}{part}_implementation{suffix}"
+    for prefix in ("", "_")
+    for part in ("attn", "experts")
+    for suffix in ("", "_internal")
+}
 
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and glot_hf's version.
 _PRETRAINED_CONFIG_KEYS = {
@@ -73,7 +79,13 @@ def _layers(value: int | list[int]) -> None:
         raise ValueError("is an empty list: give a layer index such as -1, or a list of indices to mix")
 
 
-def _recordable(value: dict[str, Any] | None) -> None:
+def require_recordable(value: dict[str, Any] | None) -> None:
+    """
+    Asked of all options for loading a backbone that a file names, wherever it is from.
+
+    Raises:
+        ValueError: they are more than `RECORDED_BACKBONE_KWARGS`, or name a file outside the backbone's folder.
+    """
     value = value or {}
     if unknown := sorted(set(value) - set(RECORDED_BACKBONE_KWARGS)):
         raise ValueError(
@@ -81,6 +93,10 @@ def _recordable(value: dict[str, Any] | None) -> None:
             "Pass the others as `backbone_kwargs` each time the head is loaded; of them, the command line has "
             "--trust_remote_code"
         )
+    for name in ("gguf_file", "subfolder", "variant"):
+        path = PureWindowsPath(str(value.get(name) or ""))  # it knows both separators, and drives
+        if path.anchor or ".." in path.parts:
+            raise ValueError(f"{name} {str(value[name])!r} leaves the backbone's folder: name what is inside it")
     dtype = value.get("dtype", "auto")
     if dtype != "auto" and not isinstance(getattr(torch, str(dtype), None), torch.dtype):
         raise ValueError(f"dtype {dtype!r} is not a torch dtype: valid are float32, bfloat16, float16 and the like")
@@ -127,7 +143,9 @@ class GlotConfig(PreTrainedConfig):
     backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")
     backbone_config: dict[str, Any] | PreTrainedConfig | None = _option(None, "The backbone's own configuration.")
     backbone_load_kwargs: dict[str, Any] | None = _option(
-        None, "Recorded `AutoModel.from_pretrained` options of the backbone, e.g. dtype or gguf_file.", _recordable
+        None,
+        "Recorded `AutoModel.from_pretrained` options of the backbone, e.g. dtype or gguf_file.",
+        require_recordable,
     )
     backbone_in_checkpoint: bool = _option(False, "Save the backbone's weights in the head's own checkpoint.")
     input_size: int | None = _option(
@@ -350,8 +368,15 @@ def _refuse_two_thresholds(options: dict[str, Any]) -> None:
         )
 
 
+def _without_kernels(value: Any) -> Any:
+    """A configuration as a dict, and those of its parts, without what may name a kernel."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_kernels(each) for key, each in value.items() if key not in _NEVER_FROM_A_FILE}
+
+
 def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
-    config_dict = {key: copy.deepcopy(value) for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
+    config_dict = _without_kernels(copy.deepcopy(config_dict))
     model_type = config_dict.pop("model_type", None)
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")

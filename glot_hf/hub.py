@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from huggingface_hub import CommitInfo
@@ -21,8 +22,13 @@ _PATH_OPTIONS = {"output_dir", "data_dir", "cache_dir", "logging_dir", "resume_f
 # Of files that need not be there any more, from where a head is published: data, and configurations of Trainer's.
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".yaml")
 
+# In the middle of a value, such as of JSON, whose strings may hold blanks; not what follows the host of an address.
+_ABSOLUTE_PATH = re.compile(r"""(?<=")[~/][^"]*|(?<![\w.~:/"])[~/][^\s"',;]+""")
 
-def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None, **options) -> CommitInfo:
+
+def publish(
+    folder: str | os.PathLike, repo_id: str, license: str | None = None, trust_remote_code: bool = False, **options
+) -> CommitInfo:
     """
     Publishes the head in a folder, with a card that says how it was trained, where `glot-hf train` did.
 
@@ -30,6 +36,7 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
         folder (`str` or path): of a [`GlotModel`] or [`GlotForSequenceClassification`] and its tokenizer.
         repo_id (`str`): "owner/name"; made if there is none.
         license (`str`, *optional*): the Hub's name of one; default: the backbone's.
+        trust_remote_code (`bool`): run the code that the tokenizer in the folder brings.
         options: of [`~GlotPreTrainedModel.push_to_hub`].
 
     Raises:
@@ -47,7 +54,9 @@ def publish(folder: str | os.PathLike, repo_id: str, license: str | None = None,
     options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
     model = saved_class(config, folder).from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
-    tokenizer = AutoTokenizer.from_pretrained(folder) if has_tokenizer else None
+    tokenizer = None
+    if has_tokenizer:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
     return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
 
@@ -112,14 +121,18 @@ def shareable_command(command: list[str], backbone: str | None) -> list[str]:
 
 def _without_folders(option: str | None, value: str, backbone: str | None) -> str:
     if option == "backbone":
-        return backbone or os.path.basename(os.path.normpath(value))
-    return os.path.basename(os.path.normpath(value)) if value and _is_path(option, value) else value
+        if backbone is None:
+            return os.path.basename(os.path.normpath(value))
+        value = backbone
+    if value and _is_path(option, value):
+        return os.path.basename(os.path.normpath(value))
+    return _ABSOLUTE_PATH.sub(lambda found: os.path.basename(os.path.normpath(found[0])), value)
 
 
 def _is_path(option: str | None, value: str) -> bool:
-    if option in _PATH_OPTIONS or os.path.isabs(value) or value.startswith(("~", ".")) or os.path.exists(value):
+    if option in _PATH_OPTIONS or value.startswith(("~", ".", "file:")) or value.lower().endswith(_SUFFIXES):
         return True
-    return value.lower().endswith(_SUFFIXES)
+    return os.path.isabs(value) or os.path.exists(value)
 
 
 def _value_of(command: list[str], option: str) -> str | None:

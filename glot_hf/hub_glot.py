@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
@@ -63,6 +64,7 @@ def upload(
             tokenizer.name_or_path = name or ""
             tokenizer.init_kwargs["name_or_path"] = tokenizer.name_or_path
             tokenizer.save_pretrained(folder)
+        forget_paths(folder)
         backbone = model.base_model.backbone
         of_backbone = set() if backbone is None else set(map(id, backbone.parameters()))
         head_parameters = sum(p.numel() for p in model.parameters() if id(p) not in of_backbone)
@@ -86,6 +88,31 @@ def upload(
                 delete_patterns=["*_glot.py", "*.safetensors*"],
                 **commit_options,
             )
+
+
+def forget_paths(folder: str | os.PathLike) -> None:
+    """
+    Takes the paths of this machine out of the configurations of a saved model and its tokenizer: where they, and the
+    parts of a model, were loaded from, and files that older versions of transformers noted.
+    """
+    for path in Path(folder).glob("*config.json"):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(_without_paths(stored), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_paths(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_paths(each) for key, each in value.items() if not _is_path(key, each)}
+
+
+def _is_path(key: str, value: Any) -> bool:
+    if key in ("_name_or_path", "name_or_path"):
+        return True
+    # By their keys too: a special token may begin with a slash.
+    return key.endswith(("_path", "_file", "_dir")) and isinstance(value, str) and os.path.isabs(value)
 
 
 @contextmanager
@@ -133,9 +160,9 @@ def _place_in_repository(config: GlotConfig) -> dict[str, str]:
 
 def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenizerBase:
     name, revision = config.backbone_name_or_path, config.backbone_revision or "main"
-    options = {"token": api.token, "trust_remote_code": False, **_place_in_repository(config)}  # nobody is asked
+    options = {"token": api.token, **_place_in_repository(config)}
     try:
-        return AutoTokenizer.from_pretrained(name, revision=revision, **options)
+        return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         if isinstance(error.__cause__, HfHubHTTPError):  # such as a wrong token: what the Hub says is the reason
             raise

@@ -14,6 +14,7 @@ from transformers.utils import has_file
 
 from .backbone_glot import device_of, has_adapters
 from .configuration_glot import GlotConfig
+from .hub_glot import forget_paths
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
 from .saved_head import saved_class
 from .sentence_transformer_glot import GlotPooling
@@ -43,13 +44,13 @@ def to_sentence_transformer(
         InputError: there is no GLOT head in that place.
         OSError: head, backbone or tokenizer cannot be found.
         ValueError: the model has no backbone, one that sentence-transformers would run differently, or one of unknown
-            origin and no tokenizer.
+            origin and no tokenizer; or the tokenizer has code of its own.
     """
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
         model = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
         if tokenizer is None and has_file(place, "tokenizer_config.json"):
-            tokenizer = AutoTokenizer.from_pretrained(place)
+            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     backbone = model.base_model.backbone
     if backbone is None:
         raise ValueError(NO_BACKBONE)
@@ -58,7 +59,9 @@ def to_sentence_transformer(
         config = model.config
         if not config.backbone_name_or_path:
             raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
-        tokenizer = AutoTokenizer.from_pretrained(config.backbone_name_or_path, revision=config.backbone_revision)
+        tokenizer = AutoTokenizer.from_pretrained(
+            config.backbone_name_or_path, revision=config.backbone_revision, trust_remote_code=False
+        )
     # sentence-transformers would cut vectors after all modules, so that they were not of length 1.
     cut = options.pop("truncate_dim", None) if normalize else None
     modules = [_transformer(_same_weights(backbone), tokenizer), GlotPooling.from_head(model, truncate_dim=cut)]
@@ -102,11 +105,19 @@ def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
         def _load_model(self, *args: Any, **kwargs: Any) -> PreTrainedModel:
             return backbone
 
+    if type(tokenizer).__module__.startswith("transformers_modules"):
+        raise ValueError(
+            f"a {type(tokenizer).__name__} has code of its own, which sentence-transformers would not find again: "
+            "load the backbone by its own Transformer(name), and put GlotPooling.from_head(model) behind it"
+        )
     with tempfile.TemporaryDirectory() as folder:
         backbone.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        forget_paths(folder)  # what is loaded here may be pushed to the Hub
         transformer = Loaded(
             folder,
+            config_kwargs={"trust_remote_code": False},  # for None, transformers would ask
+            processor_kwargs={"trust_remote_code": False},
             modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
             module_output_name="token_embeddings",
         )

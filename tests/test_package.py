@@ -62,6 +62,17 @@ def test_travelling_files_import_only_what_is_everywhere(path):
             assert root in everywhere, module
 
 
+def test_every_loading_says_whether_code_is_trusted():
+    """Where trust_remote_code is left out, transformers asks on standard input, where a pipe may say yes."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(name), attr="from_pretrained" | "from_config")):
+                    if name.startswith("Auto"):
+                        said = {keyword.arg for keyword in node.keywords}
+                        assert "trust_remote_code" in said, f"{path}:{node.lineno}"
+
+
 def test_no_file_is_long():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path

@@ -45,8 +45,10 @@ def run(arguments: Arguments, backbone: PreTrainedModel, tokenizer: PreTrainedTo
     torch.manual_seed(arguments.seed)
     head = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
     model = GlotModel.from_backbone(backbone, **head).to(device)
+    # For None, transformers would ask on standard input whether to run code of the repository.
+    untrusted = {f"{part}_kwargs": {"trust_remote_code": False} for part in ("model", "processor", "config")}
     try:
-        transformer = Transformer(backbone.name_or_path, max_seq_length=arguments.max_length)
+        transformer = Transformer(backbone.name_or_path, max_seq_length=arguments.max_length, **untrusted)
     except (OSError, ValueError) as error:
         raise InputError(f"sentence-transformers cannot load {backbone.name_or_path!r}: {error}") from error
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")

@@ -10,6 +10,7 @@ from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 from transformers import HfArgumentParser, PreTrainedConfig
@@ -36,12 +37,12 @@ class BackboneName:
 class TrustArguments:
     trust_remote_code: bool = field(
         default=False,
-        metadata={"help": "Run the code that the backbone brings, which you trust; asked for each time."},
+        metadata={"help": "Run the code that backbone and tokenizer bring, which you trust; asked for each time."},
     )
 
     @property
     def trust(self) -> dict[str, bool]:
-        """For loading the backbone, and nothing else; it is never recorded."""
+        """For loading the backbone and the tokenizer, and nothing else; it is never recorded."""
         return {"trust_remote_code": True} if self.trust_remote_code else {}
 
 
@@ -337,14 +338,17 @@ def typed_options(argv: list[str]) -> set[str]:
 def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
     """
     Raises:
-        InputError: `--backbone_load_kwargs` is not JSON.
+        InputError: `--backbone_load_kwargs` is no JSON object.
     """
     try:
-        return None if text is None else json.loads(text)
-    except json.JSONDecodeError as error:
+        options = None if text is None else json.loads(text)
+        if not isinstance(options, dict | None):
+            raise ValueError("no options by their names")
+    except ValueError as error:
         raise InputError(
             f'--backbone_load_kwargs {text!r} is not JSON ({error}): write it as \'{{"dtype": "bfloat16"}}\''
         ) from error
+    return options
 
 
 class _HelpFormatter(ArgumentDefaultsHelpFormatter):
@@ -392,6 +396,11 @@ def user_errors(*more: type[Exception]) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except UnpicklingError as error:
+        raise InputError(
+            "a file of weights is a pickle that holds more than tensors, which is not opened because it could run "
+            "code: get the model as .safetensors"
+        ) from error
     except (ImportError, OSError, ValueError, *more) as error:
         raise InputError(str(error)) from error
 

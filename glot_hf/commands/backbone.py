@@ -44,8 +44,9 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
     """The backbone's tokenizer, with a padding token."""
     from transformers import AutoTokenizer
 
-    options = {key: load_kwargs[key] for key in ("gguf_file", "subfolder", "trust_remote_code") if key in load_kwargs}
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **options)
+    options = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
+    trusted = bool(load_kwargs.get("trust_remote_code"))  # False, and not None, for which transformers would ask
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=trusted, **options)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}", file=sys.stderr)

@@ -5,13 +5,15 @@ what was interrupted, and `accelerate launch` shares the work between processes:
 """
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ..configuration_glot import RECORDED_BACKBONE_KWARGS
 from ..errors import InputError, require_extra
-from .arguments import CommandParser, require_positive, user_errors
+from .arguments import CommandParser, parse_load_kwargs, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
 
@@ -83,9 +85,12 @@ def run(argv: list[str]) -> None:
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:
-    """As it was asked for, without trust; folders by their absolute paths, as the record is read from anywhere."""
+    """As it was asked for, of loading what may be recorded; folders by absolute paths, as it is read from anywhere."""
     asked = {name: value for name, value in dataclasses.asdict(encoder).items() if value is not None}
     del asked["trust_remote_code"]
+    if (load_kwargs := parse_load_kwargs(encoder.backbone_load_kwargs)) is not None:
+        recorded = {name: load_kwargs[name] for name in RECORDED_BACKBONE_KWARGS if name in load_kwargs}
+        asked["backbone_load_kwargs"] = json.dumps(recorded)
     return asked | {
         name: os.path.abspath(asked[name]) for name in ("model", "backbone") if os.path.isdir(asked.get(name, ""))
     }

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, require_extra
-from .arguments import CommandParser, LabelledTextArguments, require_positive, user_errors
+from .arguments import CommandParser, LabelledTextArguments, TrustArguments, require_positive, user_errors
 from .head import load_head
 
 
-@dataclass
-class ExportArguments:
+@dataclass(kw_only=True)
+class ExportArguments(TrustArguments):
     to: Literal["onnx", "torch"] = field(
         metadata={"help": "onnx: model.onnx; torch: model.pt2 for torch.export.load."}
     )
@@ -62,10 +62,11 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     from ..export import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
     from ..export_check import random_batches, text_batches
     from ..export_example import example
+    from ..hub_glot import forget_paths
     from ..modeling_glot import GlotModel
 
     with user_errors(RuntimeError, SafetensorError):
-        model, tokenizer = load_head(name)
+        model, tokenizer = load_head(name, arguments.trust)
     is_classifier = not isinstance(model, GlotModel)
     if not is_classifier and (data.validation_file or data.task):
         raise InputError(
@@ -103,9 +104,8 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
                 compare_metrics(runs, *judge, arguments.with_backbone, arguments.batch_size)
             else:
                 compare_vectors(runs, batches)
-        if os.path.isdir(model.config.backbone_name_or_path or ""):
-            model.config.backbone_name_or_path = None  # a path of this machine says nothing to a server
         model.config.save_pretrained(folder)
+        forget_paths(folder)  # which say nothing to a server
         if arguments.with_backbone:
             write_tokenizer(tokenizer, folder / "tokenizer.json")
         if arguments.to == "onnx":

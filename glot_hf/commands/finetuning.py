@@ -2,6 +2,7 @@
 """A backbone that trains too: from options to the network that Trainer trains, and from that to files."""
 
 import copy
+import json
 import os
 import shutil
 from pathlib import Path
@@ -124,7 +125,22 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
 
 
 def load_adapter(folder: str, trust: dict[str, bool] | None = None) -> GlotForSequenceClassification:
-    """A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now."""
+    """
+    A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now.
+
+    Raises:
+        InputError: adapter_config.json is damaged, or names what no run of ours writes: peft has kinds of adapters
+            that load another model, and asks on standard input whether its code may run.
+    """
+    path = Path(folder, ADAPTER_CONFIG)
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        named = {"peft_type": stored["peft_type"], "megatron_config": stored.get("megatron_config")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is damaged ({error}): train again, or restore the file") from error
+    for key, loaded in {"peft_type": "LORA", "megatron_config": None}.items():
+        if named[key] != loaded:
+            raise InputError(f"{str(path)!r} names {key} {named[key]!r}, but only plain LoRA adapters are loaded")
     base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER), backbone_kwargs=trust)
     # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
     return PeftModel.from_pretrained(base, folder).get_base_model().eval()

@@ -13,7 +13,7 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
     """
     Args:
         name (`str`): folder or repository of a head, or folder of adapters and their head.
-        backbone_kwargs (`dict`, *optional*): for loading the backbone.
+        backbone_kwargs (`dict`, *optional*): for loading the backbone; `trust_remote_code` is for the tokenizer too.
 
     Returns:
         The model with its backbone, and the tokenizer; where no backbone is recorded, the model alone, and None.
@@ -29,10 +29,12 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
     from ..saved_head import saved_class
     from .finetuning import ADAPTER_CONFIG, load_adapter
 
+    backbone_kwargs = backbone_kwargs or {}
+    trust = {key: backbone_kwargs[key] for key in ("trust_remote_code",) if key in backbone_kwargs}
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
-        if backbone_kwargs:
+        if backbone_kwargs != trust:
             raise InputError("--backbone_load_kwargs is not for a folder with adapters, which says how to load itself")
-        model = load_adapter(name)
+        model = load_adapter(name, trust)
     else:
         try:
             model_type = PreTrainedConfig.get_config_dict(name)[0].get("model_type", "glot")
@@ -49,10 +51,10 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
     if model.base_model.backbone is None:
         return model, None
     if has_file(name, "tokenizer_config.json"):
-        return model, load_tokenizer(name, None, {})
+        return model, load_tokenizer(name, None, trust)
     if config.backbone_name_or_path is None:
         raise InputError(f"{name!r} has no tokenizer, and does not say where its backbone is from: put it there")
-    load_kwargs = config.backbone_load_kwargs or {}
+    load_kwargs = {**(config.backbone_load_kwargs or {}), **trust}
     return model, load_tokenizer(config.backbone_name_or_path, config.backbone_revision, load_kwargs)
 
 

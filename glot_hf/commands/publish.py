@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from safetensors import SafetensorError
 
 from ..errors import InputError
-from .arguments import CommandParser, user_errors
+from .arguments import CommandParser, TrustArguments, user_errors
 
 
 @dataclass
-class PublishArguments:
+class PublishArguments(TrustArguments):
     private: bool = field(default=False, metadata={"help": "Make the repository private, if it is new."})
     backbone_id: str | None = field(
         default=None, metadata={"help": "Where others find the backbone, if it was trained on a local folder."}
@@ -36,6 +36,7 @@ def run(argv: list[str]) -> None:
             rest.model,
             rest.repo,
             license=arguments.license,
+            trust_remote_code=arguments.trust_remote_code,
             backbone_id=arguments.backbone_id,
             private=arguments.private or None,
             revision=arguments.revision,

@@ -129,7 +129,7 @@ def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[s
     validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
     with user_errors(RuntimeError, SafetensorError):
         model = GlotModel.from_pretrained(folder, backbone_kwargs=data.trust)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=data.trust_remote_code)
     arguments = GlotTrainingArguments(
         output_dir=tempfile.gettempdir(), per_device_eval_batch_size=data.batch_size, eval_strategy="no"
     )

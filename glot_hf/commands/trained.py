@@ -73,4 +73,5 @@ def load_trained(folder: str, trust: dict[str, bool]) -> TrainedHead:
             model = load_adapter(folder, trust)
         else:
             model = GlotForSequenceClassification.from_pretrained(folder, backbone_kwargs=trust)
-        return TrainedHead(model, AutoTokenizer.from_pretrained(folder), record)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code="trust_remote_code" in trust)
+        return TrainedHead(model, tokenizer, record)

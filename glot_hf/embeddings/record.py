@@ -2,14 +2,19 @@
 """What a file of vectors is of: a JSON file beside it, written before the first vector, completed after the last."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..atomic_files import write_atomically
+from ..configuration_glot import require_recordable
 from ..errors import InputError
 from .text_files import TextFiles, TextRow
 from .text_hash import TextHash
+
+
+# What a record says of the model: whoever wrote the file, nothing else of it is passed on to what loads a model.
+_ENCODER = ("model", "backbone", "backbone_revision", "backbone_load_kwargs", "pooling", "max_length")
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class EmbeddingRecord:
     """
     Args:
         key (`dict`): everything that changes the vectors; a run that goes on has to have the same.
-        encoder (`dict`): how the model was asked for, so that a query is encoded alike.
+        encoder (`dict`): how the model was asked for, so that a query is encoded alike. Its `backbone_load_kwargs`,
+            which are JSON, hold [`RECORDED_BACKBONE_KWARGS`] alone.
         files (`dict`): of [`TextFiles`], by absolute paths.
         file_sizes (`list[int]`): of these files, in bytes.
         vectors (`str`, *optional*): hash of the file of vectors, once it is there; records before version 3 have none.
@@ -38,17 +44,25 @@ class EmbeddingRecord:
     def read(cls, vectors: Path) -> "EmbeddingRecord":
         """
         Raises:
-            InputError: there is none beside these vectors, or it is damaged.
+            InputError: there is none beside these vectors, it is damaged, or names more than a record may: says what.
         """
         path = cls.path_of(vectors)
         if not path.is_file():
             raise InputError(f"{str(vectors)!r} is not of `glot-hf embed`: there is no {path.name} beside it")
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
+            record = cls(**json.loads(path.read_text(encoding="utf-8")))
+            record._require_safe()
+            return record
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
                 f"{str(path)!r} is damaged ({error}): delete it and the vectors, and embed again"
             ) from error
+
+    def _require_safe(self) -> None:
+        for part, known in ((self.encoder, _ENCODER), (self.files, [each.name for each in fields(TextFiles)])):
+            if unknown := sorted(set(part) - set(known)):
+                raise ValueError(f"it names {unknown}, which no record does")
+        require_recordable(json.loads(self.encoder.get("backbone_load_kwargs", "{}")))
 
     def write(self, vectors: Path) -> None:
         stored = json.dumps(asdict(self), indent=2) + "\n"

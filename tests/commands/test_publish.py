@@ -4,7 +4,7 @@ import json
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotForSequenceClassification
 from glot_hf.commands.main import main
@@ -22,14 +22,12 @@ def published_backbone(hub_here, minilm_path):
     return "tester/minilm"
 
 
-def test_a_trained_folder(files, train, published_backbone, hub_here, minilm_path, capsys):
+def test_a_trained_folder(files, train, published_backbone, hub_here, capsys):
     assert train(*FILMS) == 0
     assert main(["publish", "head", "tester/films", "--backbone_id", published_backbone]) == 0
     assert hub_here.commits("tester/films")[-1] in capsys.readouterr().out
     uploaded = hub_here.files("tester/films")
     assert not [name for name in uploaded if "checkpoint" in name or name.endswith((".bin", ".pt", ".pth"))]
-    for name, content in uploaded.items():
-        assert minilm_path.encode() not in content and str(files).encode() not in content, name
     card = ModelCard(uploaded["README.md"].decode())
     results = json.loads((files / "head" / "all_results.json").read_text())
     assert {r.metric_type: r.metric_value for r in card.data.eval_results}["accuracy"] == pytest.approx(
@@ -38,6 +36,64 @@ def test_a_trained_folder(files, train, published_backbone, hub_here, minilm_pat
     assert "glot-hf train --backbone tester/minilm" in card.text and "films.csv" in card.text
     loaded = GlotForSequenceClassification.from_pretrained("tester/films")
     assert loaded.config.id2label == {0: "bad", 1: "good"}
+
+
+PAIRS = ["--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--label_column", "label"]
+
+
+@pytest.mark.parametrize(
+    ("trained", "published"),
+    [
+        (FILMS, ["--backbone_id", "tester/bert"]),
+        (PAIRS, ["--backbone_id", "tester/bert"]),
+        ([*FILMS, "--backbone_in_checkpoint", "True"], []),
+        ([*PAIRS, "--lora_r", "2", "--lora_merge"], []),
+        ([*FILMS, "--full_finetuning", "--push_to_hub", "--hub_model_id", "tester/films"], None),
+        (["--task", "embedding", *PAIRS[:6]], ["--backbone_id", "tester/bert"]),
+        (["--task", "embedding", *PAIRS[:6], "--backbone_in_checkpoint", "True"], []),
+    ],
+    ids=["head", "pairs", "backbone in it", "merged pairs", "pushed by train", "vectors", "vectors, backbone in it"],
+)
+def test_no_path_of_this_machine_is_uploaded(
+    files, train, hub_here, minilm_tokenizer, monkeypatch, trained, published
+):
+    """Nor is the folder itself changed, whose paths its owner needs."""
+    home = files / "home_of_maria"
+    monkeypatch.setenv("HOME", str(home))
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    backbone = BertModel(BertConfig(vocab_size=len(minilm_tokenizer), **sizes))
+    backbone.save_pretrained(home / "bert")
+    minilm_tokenizer.save_pretrained(home / "bert")
+    if published:
+        backbone.push_to_hub("tester/bert")
+    noted = home / "bert/tokenizer_config.json"  # as older versions of transformers did
+    noted.write_text(json.dumps(json.loads(noted.read_text()) | {"special_tokens_map_file": str(home / "cache/map")}))
+    where = ["--backbone", str(home / "bert"), "--run_name", f"of maria, in {home}/runs"]
+    assert train(*trained, *where, "--output_dir", str(home / "head")) == 0
+    if published is not None:
+        before = {path: path.read_bytes() for path in (home / "head").rglob("*") if path.is_file()}
+        assert main(["publish", str(home / "head"), "tester/films", *published]) == 0
+        assert before == {path: path.read_bytes() for path in (home / "head").rglob("*") if path.is_file()}
+    uploaded = hub_here.files("tester/films")
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer_config.json"} <= set(uploaded)
+    for name, content in uploaded.items():
+        assert b"home_of_maria" not in content and str(files).encode() not in content, name
+    assert (
+        main(
+            [
+                "embed",
+                "--model",
+                "tester/films",
+                "--input",
+                "films.csv",
+                "--text_column",
+                "review",
+                "--output",
+                "vectors.npy",
+            ]
+        )
+        == 0
+    )
 
 
 def test_a_local_backbone_needs_its_name(files, train, hub_here, error_line):
@@ -124,3 +180,20 @@ def test_a_shareable_command_has_no_path(tmp_path):
     ]
     expected = ["glot-hf", "train", "--backbone", "owner/bert", "--train_file", "films.csv", "--output_dir=b"]
     assert shareable_command(command, "owner/bert") == expected
+    assert shareable_command(command, "/secret/bert")[3] == "bert"  # the backbone is in the checkpoint
+    options = [
+        "--backbone_load_kwargs",
+        '{"a": "/secret folder/b"}',
+        "--run_name",
+        "of /secret/c",
+        "--x",
+        "https://a/b",
+    ]
+    assert shareable_command(options, None) == [
+        "--backbone_load_kwargs",
+        '{"a": "b"}',
+        "--run_name",
+        "of c",
+        "--x",
+        "https://a/b",
+    ]

@@ -80,7 +80,3 @@ def test_a_record_of_vectors_gives_no_trust(backbone_path, tmp_path, capsys):
     assert trust not in record.read_text() and "trust_remote_code" not in stored["encoder"]
     assert main(search) == 2
     assert main([*search, trust]) == 0
-    for forged in ({"trust_remote_code": True}, {"backbone_load_kwargs": '{"trust_remote_code": true}'}):
-        record.write_text(json.dumps(stored | {"encoder": stored["encoder"] | forged}))
-        capsys.readouterr()
-        assert main(search) == 2 and trust in capsys.readouterr().err
