@@ -91,6 +91,7 @@ def _refuse_by_configuration(name_or_path: str, revision: str | None, kwargs: di
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """A backbone with random weights, ready for those of a checkpoint. Never runs code from a repository."""
+    config.name_or_path = ""  # where its weights were once from, which may have been trained since
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
     optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))

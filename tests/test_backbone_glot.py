@@ -186,7 +186,7 @@ def test_records_a_graph_only_where_something_trains(tiny_bert):
 
 @pytest.mark.parametrize("how", ["inputs_embeds", "embedding layer"])
 def test_attribution_reaches_the_inputs_of_a_frozen_backbone(tiny_bert, how):
-    """Methods such as integrated gradients ask for the gradient of what goes in, and give it themselves or by a hook."""
+    """Methods such as integrated gradients ask for it, of what they pass themselves or put in by a hook."""
     model = GlotModel.from_backbone(tiny_bert, gnn_hidden_size=8)
     ids, mask = token_ids(MASKS["left"]), MASKS["left"]
     embeddings = tiny_bert.embeddings.word_embeddings(ids).requires_grad_()
