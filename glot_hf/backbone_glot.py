@@ -93,6 +93,7 @@ def _refuse_by_configuration(name_or_path: str, revision: str | None, trusted: b
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """A backbone with random weights, ready for those of a checkpoint. Never runs code from a repository."""
+    config.name_or_path = ""  # where its weights were once from, which may have been trained since
     # BERT's own pooler would never get a gradient, which DistributedDataParallel does not forgive.
     optional = {"add_pooling_layer": False} if has_optional_pooler(AutoModel._model_mapping[type(config)]) else {}
     return text_encoder(AutoModel.from_config(config, trust_remote_code=False, **optional))
@@ -157,8 +158,8 @@ def run_backbone(
     A text's states are those that it has alone. Where no `position_ids` are given, left-padded rows are shifted to
     right padding on the way in and back on the way out: absolute positions then start at a row's first token, as they
     do without padding. A backbone that takes no attention mask, or does not keep to it, is run on rows of equal
-    length, one length after the other and without padding, where its states are zeros. A backbone that is frozen as a
-    whole is run without recording gradients.
+    length, one length after the other and without padding, where its states are zeros. Gradients are recorded where
+    something asks for them: of a frozen backbone only inputs can, such as `inputs_embeds` of an attribution method.
 
     Args:
         inputs: `input_ids` or `inputs_embeds`, `attention_mask`, `token_type_ids`, `position_ids`; None is left out.
@@ -167,11 +168,10 @@ def run_backbone(
         ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
     """
     inputs = {name: tensor for name, tensor in inputs.items() if tensor is not None}
-    with torch.set_grad_enabled(torch.is_grad_enabled() and is_trainable(backbone)):
-        if "attention_mask" not in inputs:
-            return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
-        run = _run_without_padding if sees_padding(backbone) else _run_padded_on_the_right
-        return run(backbone, inputs, layers, output_hidden_states, output_attentions)
+    if "attention_mask" not in inputs:
+        return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
+    run = _run_without_padding if sees_padding(backbone) else _run_padded_on_the_right
+    return run(backbone, inputs, layers, output_hidden_states, output_attentions)
 
 
 def sees_padding(backbone: nn.Module) -> bool:

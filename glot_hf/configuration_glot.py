@@ -35,7 +35,7 @@ _NEVER_FROM_A_FILE = {
     for suffix in ("", "_internal")
 }
 
-# Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and glot_hf's version.
+# Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
     "_commit_hash",
@@ -43,6 +43,7 @@ _PRETRAINED_CONFIG_KEYS = {
     "_output_attentions",
     "attn_implementation",
     "auto_map",
+    "backbone_fingerprint",
     "custom_pipelines",
     "experts_implementation",
     "glot_hf_version",
@@ -138,6 +139,7 @@ class GlotConfig(PreTrainedConfig):
     attribute_map = {"tau": "similarity_threshold"}
     sub_configs = {"backbone_config": AutoConfig}
     keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
+    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see origin_glot.fingerprint
 
     backbone_name_or_path: str | None = _option(None, "Repository or folder of the frozen backbone.")
     backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")

@@ -12,12 +12,13 @@ from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
-from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import find_adapter_config_file
 
 from .backbone_glot import pin_revision, require_fit
 from .card_glot import Training, make_card
 from .configuration_glot import GlotConfig
+from .origin_glot import read_config
 
 
 def upload(
@@ -186,7 +187,5 @@ def _require_same_kind(config: GlotConfig, backbone_id: str, api: HfApi) -> None
     if (adapter_file := find_adapter_config_file(backbone_id, token=api.token)) is not None:
         with open(adapter_file, encoding="utf-8") as file:
             backbone_id = json.load(file)["base_model_name_or_path"]
-    described, _ = PreTrainedConfig.get_config_dict(backbone_id, token=api.token, **place)
-    # As a dict, which runs no code of that repository.
-    other = GlotConfig(backbone_config=described).backbone_config
+    other = read_config(backbone_id, token=api.token, **place)
     require_fit(config, other, f"backbone_id={backbone_id!r} is another one; name the backbone that it was trained on")

@@ -3,6 +3,8 @@
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,16 +18,16 @@ from transformers.utils import SAFE_WEIGHTS_NAME, logging
 from .backbone_glot import (
     batches_by_length,
     device_of,
-    has_adapters,
-    has_optional_pooler,
     is_trainable,
     load_backbone,
     pin_revision,
-    require_fit,
 )
 from .card_glot import Training
-from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
+from .checkpoint_glot import require_all_adapter_weights, require_all_weights
+from .configuration_glot import GlotConfig
+from .holder_glot import BackboneHolder
 from .hub_glot import upload
+from .origin_glot import origin, origin_of
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .text_encoder_glot import text_encoder
@@ -69,7 +71,7 @@ NO_BACKBONE = (
 )
 
 
-class GlotPreTrainedModel(PreTrainedModel):
+class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
     """Loading and saving: the head in its own small checkpoint, the backbone from where it is published."""
 
     config_class = GlotConfig
@@ -81,6 +83,9 @@ class GlotPreTrainedModel(PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
+    # The head is float32 in a checkpoint of half precision, and no quantization of the whole model touches it.
+    _keep_in_fp32_modules = ["^(?:glot[.])?head", "^classifier", "^similarity_projection"]
+    _keep_in_fp32_modules_strict = _keep_in_fp32_modules
 
     @classmethod
     def from_backbone(
@@ -123,28 +128,19 @@ class GlotPreTrainedModel(PreTrainedModel):
             where = (*_HUB_OPTIONS, "gguf_file", "subfolder")
             revision = pin_revision(name, revision, **{key: kwargs[key] for key in where if key in kwargs})
             backbone = load_backbone(name, revision, **kwargs)
+            where_from = origin(name, revision, kwargs)
         else:
             backbone = text_encoder(name_or_model)
-            # A live model does not know where its adapters are from: its name is that of the base without them. And a
-            # part of a model has no name of its own.
-            name = None if has_adapters(backbone) else getattr(name_or_model, "name_or_path", None) or None
-            kwargs["dtype"] = backbone.dtype
-            quantizer = getattr(name_or_model, "hf_quantizer", None)
-            if quantizer is not None and not quantizer.pre_quantized:  # else its folder says so
-                kwargs["quantization_config"] = quantizer.quantization_config
+            where_from = origin_of(name_or_model, revision, kwargs)
         # A copy: a shared one would have this model's attention implementation written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
         backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
         if hasattr(backbone_config, "quantization_config"):
             # Of the backbone's weights, which are loaded by their own: here it would make the head a quantized model.
             del backbone_config.quantization_config
-        config = cls.config_class(
-            **_where_from(name, revision, kwargs),
-            backbone_config=backbone_config,
-            **config_options,
-        )
+        config = cls.config_class(**where_from, backbone_config=backbone_config, **config_options)
         model = cls(config)
-        model.attach_backbone(backbone)
+        model._attach(backbone, where_from)
         config.backbone_in_checkpoint = in_checkpoint  # only now: the model would have built a second backbone
         return model.eval()
 
@@ -170,65 +166,71 @@ class GlotPreTrainedModel(PreTrainedModel):
                 of the head is never passed on to the backbone: give it here, for a backbone that you trust.
             kwargs: as for any model. `dtype`, `device_map`, `attn_implementation`, `quantization_config`, `max_memory`
                 and `offload_folder` are the backbone's; the head stays in float32 and follows the backbone's device.
-                Where the checkpoint holds the backbone, they are the whole model's.
+                Where the checkpoint holds the backbone, `device_map`, `max_memory` and `offload_folder` are the whole
+                model's.
 
         Raises:
             OSError: head or backbone cannot be found.
-            ValueError: the head does not fit the backbone.
+            ValueError: the head does not fit the backbone, or weights of the head are not in its file, or others are.
         """
         kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
         config = kwargs.get("config")
+        hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
         if not isinstance(config, PreTrainedConfig):
-            hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
         else:
             recorded = config
         # AutoModel was given an adapter: the head is its base, and its layers are in the backbone, which comes last.
         adapter_kwargs = kwargs.pop("adapter_kwargs", None) or {}
         adapter = adapter_kwargs.pop("_adapter_model_path", None)
+        wants_information = kwargs.pop("output_loading_info", False)
         if recorded.backbone_in_checkpoint:
             if backbone is not None or not load_backbone:
                 raise ValueError(
                     "This checkpoint holds its backbone: `backbone` and load_backbone=False are for others"
                 )
-            saved_dtype = recorded.backbone_config.dtype
-            loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-            model = loaded[0] if isinstance(loaded, tuple) else loaded
+            if recorded.backbone_config.dtype is not None:  # not the head's, which is the whole model's
+                kwargs.setdefault("dtype", recorded.backbone_config.dtype)
+        else:
+            options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
+            if isinstance(config, PreTrainedConfig) and config._attn_implementation is not None:
+                # AutoModel's own handling has put it into the configuration.
+                options.setdefault("attn_implementation", config._attn_implementation)
+            options |= {key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs}
+            kwargs["dtype"] = torch.float32
+        model, information = super().from_pretrained(
+            pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
+        )
+        if kwargs.get("state_dict") is None:  # else what is loaded is the caller's own affair
+            saved_from = recorded.architectures or cls.config_class.get_config_dict(
+                pretrained_model_name_or_path, **hub_kwargs
+            )[0].get("architectures")
+            require_all_weights(model, information, saved_from, pretrained_model_name_or_path)
+        if recorded.backbone_in_checkpoint:
             model.base_model.backbone.requires_grad_(False)
-            if kwargs.get("dtype") is None and saved_dtype is not None:
-                # The checkpoint was read in the head's dtype. Parameters alone: rotary frequencies stay in float32.
-                for parameter in model.base_model.backbone.parameters():
-                    parameter.data = parameter.data.to(saved_dtype)
             model.config.backbone_config.dtype = model.base_model.backbone.dtype
-            if adapter is not None:
-                model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
-            return loaded
-
-        options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
-        if isinstance(config, PreTrainedConfig) and config._attn_implementation is not None:
-            # AutoModel's own handling has put it into the configuration.
-            options.setdefault("attn_implementation", config._attn_implementation)
-        options |= {key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs}
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, dtype=torch.float32, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        if load_backbone:
+            if hasattr(model.config, "quantization_config"):  # of the backbone alone
+                model.config.backbone_config.quantization_config = model.config.quantization_config
+                del model.config.quantization_config
+        elif load_backbone:
             model._find_backbone(backbone, {**options, **backbone_kwargs})
         if adapter is not None:
             model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
-        return loaded
+        return (model, information) if wants_information else model
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs):
         """
         As usual, with the code of the head, so that `trust_remote_code=True` loads it where glot_hf is not installed.
-        Without `config.backbone_in_checkpoint`, the backbone is left out: said, if it was trained. `push_to_hub=True`
-        then calls [`~GlotPreTrainedModel.push_to_hub`] with its options.
+        Without `config.backbone_in_checkpoint`, the backbone is left out. `push_to_hub=True` then calls
+        [`~GlotPreTrainedModel.push_to_hub`] with its options.
 
         Raises:
-            ValueError: the backbone has adapters that would be lost.
+            ValueError: the backbone has adapters, changed weights or a resized vocabulary that would be lost.
         """
         backbone = self.base_model.backbone
         if not self._hf_peft_config_loaded:  # else it is the adapter that is saved, and no head
             self._require_adapters_saved()
+            self._require_backbone_saved()
         if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
             logger.warning_once(
                 "The backbone is not frozen, but its weights are not saved with the head: set "
@@ -241,7 +243,10 @@ class GlotPreTrainedModel(PreTrainedModel):
         if self.config.pair_mode is not None:
             self.config.custom_pipelines = copy.deepcopy(_PAIR_PIPELINES)
         of_hub = {name: kwargs.pop(name) for name in _PUSH_OPTIONS if push_to_hub and name in kwargs}
-        super().save_pretrained(save_directory, *args, **kwargs)
+        if getattr(self, "hf_quantizer", None) is not None:  # what it made of the weights of a file is not undone
+            kwargs.setdefault("save_original_format", False)
+        with self._quantizer_of_backbone():
+            super().save_pretrained(save_directory, *args, **kwargs)
         if not kwargs.get("is_main_process", True):
             return
         custom_object_save(self, save_directory)
@@ -303,125 +308,54 @@ class GlotPreTrainedModel(PreTrainedModel):
         config = self.config
         if backbone is None and config.backbone_name_or_path is None:
             return  # a head made from `input_size` alone, for cached hidden states
-        where_from = {}
-        if backbone is None or isinstance(backbone, (str, os.PathLike)):
-            recorded = config.backbone_load_kwargs or {}
-            name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
-            revision = config.backbone_revision if name == config.backbone_name_or_path else None
-            if backbone is not None:  # which file it is in is said of the recorded one alone
-                recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
-            kwargs = {**recorded, **kwargs}
-            if "revision" in kwargs:
-                where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
-                asked = kwargs.pop("revision")
-                revision = pin_revision(name, asked, **where) or asked
-            backbone = load_backbone(name, revision, **kwargs)
-            self._warn_of_another(name, revision)
-            where_from = _where_from(name, revision, kwargs)
-        elif has_adapters(text_encoder(backbone)):
-            where_from = {"backbone_name_or_path": None, "backbone_revision": None}  # the recorded may be without them
-        else:
-            commit = getattr(backbone.config, "_commit_hash", None)  # transformers 5.23 no longer keeps it
-            self._warn_of_another(getattr(backbone, "name_or_path", None), commit)
-        self.attach_backbone(text_encoder(backbone))  # one that does not fit is refused by the recorded name
-        for option, value in where_from.items():
-            setattr(config, option, value)
-        self.eval()
-
-    def _warn_of_another(self, name: str | None, commit: str | None) -> None:
-        """Of a backbone that fits, but whose weights are not those that the head was trained on."""
-        recorded = self.config.backbone_revision
-        is_known = name == self.config.backbone_name_or_path and None not in (commit, recorded)
-        if is_known and commit != recorded:
-            logger.warning(
-                f"This head was trained on commit {recorded} of {name!r}, and runs on commit {commit}: its answers "
-                "may differ from what its author reports"
-            )
+        if isinstance(backbone, nn.Module):
+            self.attach_backbone(backbone)
+            return
+        recorded = config.backbone_load_kwargs or {}
+        name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
+        revision = config.backbone_revision if name == config.backbone_name_or_path else None
+        if backbone is not None:  # which file it is in is said of the recorded one alone
+            recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
+        kwargs = {**recorded, **kwargs}
+        if "revision" in kwargs:
+            where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
+            asked = kwargs.pop("revision")
+            revision = pin_revision(name, asked, **where) or asked
+        self._attach(load_backbone(name, revision, **kwargs), origin(name, revision, kwargs))
 
     def load_adapter(self, *args, **kwargs):
         """
         As usual: peft adapters of the backbone, and the head that they were trained with.
 
         Raises:
-            ValueError: there is no backbone, or not yet.
+            ValueError: there is no backbone, or not yet, or weights of the adapter are not in its file.
         """
         if self.base_model.backbone is None:
             raise ValueError(
                 "An adapter has layers in the backbone, and this model has none: load it with its backbone, from a "
                 "folder that does not hold both the head's config.json and the adapter's adapter_config.json"
             )
-        return super().load_adapter(*args, **kwargs)
+        information = super().load_adapter(*args, **kwargs)
+        require_all_adapter_weights(information.missing_keys)
+        return information
 
-    def _require_adapters_saved(self) -> None:
-        if hasattr(self, "peft_config"):
-            raise ValueError(
-                "This model is inside a PeftModel: save that, which writes head and adapters, or call its "
-                "merge_and_unload() and set config.backbone_in_checkpoint = True to save one whole model"
-            )
-        if not has_adapters(self.base_model.backbone):
+    @contextmanager
+    def _quantizer_of_backbone(self) -> Iterator[None]:
+        """While a whole model is saved, it is the backbone's quantizer that knows how its weights are written."""
+        quantizer = getattr(self.base_model.backbone, "hf_quantizer", None)
+        if not self.config.backbone_in_checkpoint or quantizer is None or hasattr(self, "hf_quantizer"):
+            yield
             return
-        if self.config.backbone_in_checkpoint:
-            raise ValueError(
-                "The backbone has adapters, which backbone_in_checkpoint=True cannot hold: merge them into it "
-                "(merge_and_unload) before the head is made"
-            )
-        if self.config.backbone_name_or_path is None:
-            raise ValueError(
-                "The backbone has adapters, which are not saved with the head and would not be found again: save them "
-                "by the PeftModel's save_pretrained and set model.config.backbone_name_or_path to their folder or "
-                "repository, or merge them (merge_and_unload) and set config.backbone_in_checkpoint = True"
-            )
-
-    def attach_backbone(self, backbone: nn.Module) -> None:
-        """
-        Freezes a backbone and runs this head on it. The head moves to the backbone's device: where it is spread over
-        several, to the first.
-
-        Raises:
-            ValueError: its architecture, depth or hidden size is not what the head was made for.
-        """
-        name = self.config.backbone_name_or_path
-        require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
-        self.base_model.backbone = None  # one that was there before stays where it is
-        self.to(device_of(backbone))
-        self.base_model.backbone = backbone.requires_grad_(False).eval()
-        self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
-        device_map = getattr(backbone, "hf_device_map", None) or {}
-        if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
-            self.hf_device_map = accelerators  # Trainer and accelerate then leave it where it is
+        self.hf_quantizer = quantizer
+        try:
+            yield
+        finally:
+            del self.hf_quantizer
 
     @property
     def dtype(self) -> torch.dtype:
         """The head's: float32 unless it was cast, whatever the backbone's is."""
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
-
-    @property
-    def _backbone_prefix(self) -> str:
-        return "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
-
-    @property
-    def _keys_to_ignore_on_save(self) -> set[str]:
-        # Exact names: transformers and Trainer compare sets, not patterns.
-        base = self.base_model
-        if base.backbone is None:
-            return set()
-        names = base.backbone.state_dict()
-        if self.config.backbone_in_checkpoint:  # `build_backbone` leaves out the pooler that nothing reads
-            is_optional = has_optional_pooler(type(base.backbone))
-            names = [name for name in names if is_optional and name.startswith("pooler.")]
-        return {self._backbone_prefix + name for name in names}
-
-    @_keys_to_ignore_on_save.setter
-    def _keys_to_ignore_on_save(self, value):
-        pass  # post_init assigns what it gathered; the names follow from the backbone instead
-
-    @property
-    def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
-        # DistributedDataParallel asks for them. A frozen backbone is the same in every process, or sharded (FSDP).
-        backbone = self.base_model.backbone
-        if backbone is None or is_trainable(backbone):
-            return []
-        return [self._backbone_prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]
 
     def _init_weights(self, module: nn.Module) -> None:
         # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.
@@ -517,16 +451,6 @@ class GlotPreTrainedModel(PreTrainedModel):
         return vectors
 
 
-def _where_from(name: str | None, revision: str | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the configuration records of how a backbone was loaded."""
-    recorded = {key: _to_json(kwargs[key]) for key in RECORDED_BACKBONE_KWARGS if kwargs.get(key) is not None}
-    return {
-        "backbone_name_or_path": os.path.abspath(name) if name and os.path.isdir(name) else name,
-        "backbone_revision": revision,
-        "backbone_load_kwargs": recorded or None,
-    }
-
-
 def _with_one_dtype(kwargs: dict[str, Any]) -> dict[str, Any]:
     """`torch_dtype` is the old name of `dtype`; "auto" is what is loaded without either."""
     kwargs = dict(kwargs)
@@ -535,13 +459,6 @@ def _with_one_dtype(kwargs: dict[str, Any]) -> dict[str, Any]:
     if kwargs.get("dtype") == "auto":
         del kwargs["dtype"]
     return kwargs
-
-
-def _to_json(value: Any) -> Any:
-    """Options as config.json can hold them: a torch dtype by its name, a quantization config as a dict."""
-    if isinstance(value, torch.dtype):
-        return str(value).removeprefix("torch.")
-    return value.to_dict() if hasattr(value, "to_dict") else value
 
 
 __all__ = ["GlotPreTrainedModel"]

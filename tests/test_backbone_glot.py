@@ -13,6 +13,7 @@ from transformers import (
     T5Model,
 )
 
+from glot_hf import GlotModel
 from glot_hf.backbone_glot import (
     build_backbone,
     is_trainable,
@@ -175,14 +176,28 @@ def test_records_a_graph_only_where_something_trains(tiny_bert):
     tiny_bert.requires_grad_(False)
     assert not is_trainable(tiny_bert) and not is_trainable(None)
     assert not run_backbone(tiny_bert, inputs).states.requires_grad
-    embeddings = torch.randn(1, 3, 32, requires_grad=True)
-    assert not run_backbone(tiny_bert, {"inputs_embeds": embeddings}).states.requires_grad
 
     tiny_bert.encoder.layer[1].requires_grad_(True)
     assert is_trainable(tiny_bert)
     assert run_backbone(tiny_bert, inputs).states.requires_grad
     with torch.no_grad():
         assert not run_backbone(tiny_bert, inputs).states.requires_grad
+
+
+@pytest.mark.parametrize("how", ["inputs_embeds", "embedding layer"])
+def test_attribution_reaches_the_inputs_of_a_frozen_backbone(tiny_bert, how):
+    """Methods such as integrated gradients ask for it, of what they pass themselves or put in by a hook."""
+    model = GlotModel.from_backbone(tiny_bert, gnn_hidden_size=8)
+    ids, mask = token_ids(MASKS["left"]), MASKS["left"]
+    embeddings = tiny_bert.embeddings.word_embeddings(ids).requires_grad_()
+    if how == "inputs_embeds":
+        output = model(inputs_embeds=embeddings, attention_mask=mask)
+    else:
+        tiny_bert.embeddings.word_embeddings.register_forward_hook(lambda *_: embeddings)
+        output = model(ids)
+    output.pooler_output.square().sum().backward()
+    assert embeddings.grad.isfinite().all() and embeddings.grad.any()
+    assert all(parameter.grad is None for parameter in tiny_bert.parameters())
 
 
 class TestFinding:

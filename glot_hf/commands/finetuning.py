@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -126,11 +127,12 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
 
 def load_adapter(folder: str, trust: dict[str, bool] | None = None) -> GlotForSequenceClassification:
     """
-    A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now.
+    Load a model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now.
 
     Raises:
         InputError: adapter_config.json is damaged, or names what no run of ours writes: peft has kinds of adapters
-            that load another model, and asks on standard input whether its code may run.
+            that load another model, and asks on standard input whether its code may run. Or weights of the adapters,
+            or of the head that was trained with them, are missing.
     """
     path = Path(folder, ADAPTER_CONFIG)
     try:
@@ -142,5 +144,10 @@ def load_adapter(folder: str, trust: dict[str, bool] | None = None) -> GlotForSe
         if named[key] != loaded:
             raise InputError(f"{str(path)!r} names {key} {named[key]!r}, but only plain LoRA adapters are loaded")
     base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER), backbone_kwargs=trust)
-    # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
-    return PeftModel.from_pretrained(base, folder).get_base_model().eval()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*Found missing adapter keys")  # peft would leave them random
+            # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
+            return PeftModel.from_pretrained(base, folder).get_base_model().eval()
+    except (KeyError, UserWarning) as error:  # of the head's weights, of the adapters'
+        raise InputError(f"{folder!r} lacks weights ({str(error)[:300]}): get the whole folder again") from error

@@ -12,7 +12,8 @@ from ..pretrained_glot import GlotPreTrainedModel
 
 # Of a head's configuration, what does not change its vectors, or is said by other fields of the key.
 _NOT_OF_VECTORS = {"_name_or_path", "architectures", "auto_map", "custom_pipelines", "dtype", "transformers_version"}
-_NOT_OF_VECTORS |= {"backbone_name_or_path", "backbone_revision", "backbone_config", "id2label", "label2id"}
+_NOT_OF_VECTORS |= {"backbone_name_or_path", "backbone_revision", "backbone_config", "backbone_fingerprint"}
+_NOT_OF_VECTORS |= {"id2label", "label2id"}
 
 
 def model_key(model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

@@ -133,6 +133,8 @@ class TestLoraBesideTheHead:
         expected = logits(tuned)
         merged = tuned.merge_and_unload()
         torch.testing.assert_close(logits(merged), expected, atol=1e-5, rtol=1e-5)
+        with pytest.raises(ValueError, match="weights have changed"):  # what LoRA has learned
+            merged.save_pretrained(tmp_path / "lost")
         merged.config.backbone_in_checkpoint = True
         merged.save_pretrained(tmp_path / "whole")
         loaded, information = AutoModelForSequenceClassification.from_pretrained(

@@ -1,5 +1,7 @@
 """Heads on backbones of 8 and 4 bits: they come back, on a backbone of as many bits, and they train."""
 
+import shutil
+
 import pytest
 import torch
 from transformers import (
@@ -12,7 +14,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from glot_hf import GlotForSequenceClassification
+from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.data.cache_key import hash_weights
 
 
@@ -54,7 +56,7 @@ def logits(model):
 
 
 def kind_of_weights(model):
-    return type(model.glot.backbone.layers[0].mlp.up_proj.weight)
+    return type(model.base_model.backbone.layers[0].mlp.up_proj.weight)
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["folder", "model"])
@@ -70,6 +72,38 @@ def test_a_head_comes_back(backbone_path, quantization, is_loaded, tmp_path):
     reloaded = GlotForSequenceClassification.from_pretrained(tmp_path / "head")
     assert kind_of_weights(reloaded) is kind_of_weights(model)
     torch.testing.assert_close(logits(reloaded), logits(model), rtol=0, atol=1e-6)  # the last bits are the kernels'
+
+
+@pytest.mark.parametrize("model_class", [GlotModel, GlotForSequenceClassification])
+def test_a_whole_model_comes_back(backbone_path, quantization, model_class, tmp_path):
+    """Its packed weights as they are, and the head in float32; saved again, too."""
+    options = {"backbone_kwargs": {"quantization_config": quantization, "dtype": torch.bfloat16}}
+    model = model_class.from_backbone(backbone_path, gnn_hidden_size=8, backbone_in_checkpoint=True, **options)
+    model.save_pretrained(tmp_path / "first")
+    reloaded = model_class.from_pretrained(tmp_path / "first")
+    reloaded.save_pretrained(tmp_path / "second")
+    again = model_class.from_pretrained(tmp_path / "second")
+    shutil.rmtree(backbone_path)
+    with torch.no_grad():
+        expected = model(IDS, MASK)[0]
+        for loaded in (reloaded, again):
+            assert kind_of_weights(loaded) is kind_of_weights(model)
+            assert {type(p) for p in loaded.base_model.head.parameters()} == {torch.nn.Parameter}
+            assert loaded.dtype == torch.float32 and loaded.base_model.backbone.norm.weight.dtype == torch.bfloat16
+            torch.testing.assert_close(loaded(IDS, MASK)[0], expected, rtol=0, atol=1e-6)
+
+
+def test_a_whole_model_is_quantized_when_it_is_loaded(backbone_path, quantization, tmp_path):
+    """Its backbone alone: it says what the same head says on the backbone, quantized by itself."""
+    model = GlotForSequenceClassification.from_backbone(backbone_path, gnn_hidden_size=8)
+    model.save_pretrained(tmp_path / "head")
+    expected = GlotForSequenceClassification.from_pretrained(tmp_path / "head", quantization_config=quantization)
+    model.config.backbone_in_checkpoint = True
+    model.save_pretrained(tmp_path / "whole")
+    loaded = GlotForSequenceClassification.from_pretrained(tmp_path / "whole", quantization_config=quantization)
+    assert kind_of_weights(loaded) is kind_of_weights(expected)
+    torch.testing.assert_close(logits(loaded), logits(expected), rtol=0, atol=1e-6)
+    assert not torch.allclose(logits(loaded), logits(model), rtol=0, atol=1e-6)
 
 
 def test_its_states_are_cached_by_all_of_its_weights(backbone_path, quantization):

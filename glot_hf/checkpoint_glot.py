@@ -1,0 +1,73 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""What the file of a head must hold: transformers would make up for a missing weight at random, and go on."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from transformers import PreTrainedModel
+
+
+_TASK_PARTS = ("classifier.", "similarity_projection.")  # what a classifier has beside its `GlotModel`
+
+
+def require_all_weights(
+    model: PreTrainedModel,
+    information: dict[str, Any],
+    architectures: list[str] | None,
+    name_or_path: str | os.PathLike | None,
+) -> None:
+    """
+    Refuse a head some of whose weights were not in its file, and one whose file holds others.
+
+    A classifier may be loaded from a `GlotModel`, and gets a new classifying layer; a `GlotModel` from a classifier.
+
+    Args:
+        information (`dict`): as `from_pretrained(output_loading_info=True)` returns it.
+        architectures (`list[str]`, *optional*): of the saved configuration: what the file was saved from.
+        name_or_path: of the head, for the message.
+
+    Raises:
+        ValueError: names the weights.
+    """
+    missing, unexpected = set(information["missing_keys"]), set(information["unexpected_keys"])
+    base = model.base_model
+    if model is base:
+        unexpected = {name for name in unexpected if not name.startswith(_TASK_PARTS)}
+        own = ("head.", "backbone.")
+    else:
+        prefix = f"{model.base_model_prefix}."
+        own = (f"{prefix}head.", f"{prefix}backbone.")
+        if "GlotModel" not in (architectures or ()):
+            own += _TASK_PARTS
+    missing = {name for name in missing if name.startswith(own)}  # others are of a class of the user's, with more
+    if missing or unexpected:
+        raise ValueError(
+            " and ".join(
+                [
+                    *([f"{str(name_or_path)!r} lacks weights of this head ({_listed(missing)})"] * bool(missing)),
+                    *([f"holds weights that it has no place for ({_listed(unexpected)})"] * bool(unexpected)),
+                ]
+            )
+            + ": its answers would be random; get the whole file again, and load it with the options that it was "
+            "saved with and a glot_hf that is not older"
+        )
+
+
+def require_all_adapter_weights(missing: Iterable[str]) -> None:
+    """
+    Refuse an adapter some of whose weights, or of the head that was trained with it, were not in its file.
+
+    Raises:
+        ValueError: names the weights.
+    """
+    if missing := set(missing):
+        raise ValueError(
+            f"The adapter's file lacks weights ({_listed(missing)}): its answers would be random; get the whole file "
+            "again"
+        )
+
+
+def _listed(names: set[str]) -> str:
+    first = sorted(names)[:4]
+    return ", ".join(first) + (f" and {len(names) - len(first)} more" if len(names) > len(first) else "")

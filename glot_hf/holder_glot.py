@@ -1,0 +1,158 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""A head and the backbone that it runs on: attached, told from others, and found again or refused to be saved."""
+
+from typing import Any
+
+from torch import nn
+from transformers.utils import logging
+
+from .backbone_glot import device_of, has_adapters, has_optional_pooler, is_trainable, require_fit
+from .origin_glot import are_comparable, fingerprint, origin_of, vocabulary_at, vocabulary_of
+from .text_encoder_glot import text_encoder
+
+
+logger = logging.get_logger(__name__)
+
+_PLACE = ("gguf_file", "subfolder", "variant")  # in the folder or repository of a backbone
+
+
+class BackboneHolder:
+    """The part of a GLOT model that is about its backbone, which is `base_model.backbone` and may be None."""
+
+    def attach_backbone(self, backbone: nn.Module) -> None:
+        """
+        Freeze a backbone and run this head on it, from now on the recorded one. The head moves to the backbone's
+        device: where it is spread over several, to the first.
+
+        Args:
+            backbone (`nn.Module`): a model as [`~GlotPreTrainedModel.from_backbone`] takes it.
+
+        Raises:
+            ValueError: its architecture, depth or hidden size is not what the head was made for.
+        """
+        config, where_from = self.config, origin_of(backbone)
+        backbone = text_encoder(backbone)
+        found = fingerprint(backbone)
+        is_recorded = found is not None and found == config.backbone_fingerprint
+        if where_from["backbone_name_or_path"] is None and is_recorded and not has_adapters(backbone):
+            where_from["backbone_name_or_path"] = config.backbone_name_or_path
+        if where_from["backbone_name_or_path"] == config.backbone_name_or_path:
+            # What a loaded model does not know of its own place.
+            if is_recorded or not are_comparable(found, config.backbone_fingerprint):
+                where_from["backbone_revision"] = where_from["backbone_revision"] or config.backbone_revision
+            place = {key: value for key, value in (config.backbone_load_kwargs or {}).items() if key in _PLACE}
+            where_from["backbone_load_kwargs"] = place | where_from["backbone_load_kwargs"]
+        self._attach(backbone, where_from)
+
+    def _attach(self, backbone: nn.Module, where_from: dict[str, Any]) -> None:
+        name = self.config.backbone_name_or_path
+        require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
+        found = fingerprint(backbone)
+        self._warn_of_another(backbone, where_from, found)
+        self.base_model.backbone = None  # one that was there before stays where it is
+        self.to(device_of(backbone))
+        self.base_model.backbone = backbone.requires_grad_(False).eval()
+        self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
+        device_map = getattr(backbone, "hf_device_map", None) or {}
+        if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
+            self.hf_device_map = accelerators  # Trainer and accelerate then leave it where it is
+        for option, value in where_from.items():
+            setattr(self.config, option, value)
+        self.config.backbone_fingerprint = found
+        self.eval()
+
+    def _warn_of_another(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
+        """Of a backbone that fits, but whose weights are not those that the head was trained on."""
+        name, commit = where_from["backbone_name_or_path"], where_from["backbone_revision"]
+        recorded = self.config.backbone_revision
+        if name == self.config.backbone_name_or_path and None not in (commit, recorded) and commit != recorded:
+            logger.warning(
+                f"This head was trained on commit {recorded} of {name!r}, and runs on commit {commit}: its answers "
+                "may differ from what its author reports"
+            )
+        elif are_comparable(found, self.config.backbone_fingerprint) and found != self.config.backbone_fingerprint:
+            logger.warning(
+                f"This head was made on a backbone with other weights than {name or 'the one it is given'!r} has: its "
+                "answers differ from what its author reports. Pass the backbone that it was made on as `backbone`"
+            )
+        sizes = [vocabulary_of(config) for config in (self.config.backbone_config, backbone.config) if config]
+        if len(sizes) == 2 and None not in sizes and sizes[0] != sizes[1]:
+            logger.warning(
+                f"This head was made on a backbone with a vocabulary of {sizes[0]} tokens, and runs on one of "
+                f"{sizes[1]}: pass the tokenizer and the backbone that belong together"
+            )
+
+    def _require_adapters_saved(self) -> None:
+        if hasattr(self, "peft_config"):
+            raise ValueError(
+                "This model is inside a PeftModel: save that, which writes head and adapters, or call its "
+                "merge_and_unload() and set config.backbone_in_checkpoint = True to save one whole model"
+            )
+        if not has_adapters(self.base_model.backbone):
+            return
+        if self.config.backbone_in_checkpoint:
+            raise ValueError(
+                "The backbone has adapters, which backbone_in_checkpoint=True cannot hold: merge them into it "
+                "(merge_and_unload) before the head is made"
+            )
+        if self.config.backbone_name_or_path is None:
+            raise ValueError(
+                "The backbone has adapters, which are not saved with the head and would not be found again: save them "
+                "by the PeftModel's save_pretrained and set model.config.backbone_name_or_path to their folder or "
+                "repository, or merge them (merge_and_unload) and set config.backbone_in_checkpoint = True"
+            )
+
+    def _require_backbone_saved(self) -> None:
+        config, backbone = self.config, self.base_model.backbone
+        if backbone is None or config.backbone_in_checkpoint:
+            return
+        mend = (
+            "set model.config.backbone_in_checkpoint = True to save both in one checkpoint, or save the backbone in a "
+            "folder of its own (model.base_model.backbone.save_pretrained) and make the head on that folder"
+        )
+        size, published = vocabulary_of(backbone.config), vocabulary_at(config)
+        if None not in (size, published) and size != published:
+            raise ValueError(
+                f"The backbone has a vocabulary of {size} tokens, and {config.backbone_name_or_path!r} one of "
+                f"{published}: what was added is not saved with the head; {mend}"
+            )
+        found = fingerprint(backbone)
+        if are_comparable(found, config.backbone_fingerprint) and found != config.backbone_fingerprint:
+            raise ValueError(
+                "The backbone's weights have changed since it was given to this head, and are not saved with it; "
+                + mend
+            )
+
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Module:
+        """As for any model, of the backbone."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        self.base_model.backbone.config.get_text_config().vocab_size = self.config.vocab_size
+        return embeddings
+
+    @property
+    def _backbone_prefix(self) -> str:
+        return "backbone." if self.base_model is self else f"{self.base_model_prefix}.backbone."
+
+    @property
+    def _keys_to_ignore_on_save(self) -> set[str]:
+        # Exact names: transformers and Trainer compare sets, not patterns.
+        base = self.base_model
+        if base.backbone is None:
+            return set()
+        names = base.backbone.state_dict()
+        if self.config.backbone_in_checkpoint:  # `build_backbone` leaves out the pooler that nothing reads
+            is_optional = has_optional_pooler(type(base.backbone))
+            names = [name for name in names if is_optional and name.startswith("pooler.")]
+        return {self._backbone_prefix + name for name in names}
+
+    @_keys_to_ignore_on_save.setter
+    def _keys_to_ignore_on_save(self, value):
+        pass  # post_init assigns what it gathered; the names follow from the backbone instead
+
+    @property
+    def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
+        # DistributedDataParallel asks for them. A frozen backbone is the same in every process, or sharded (FSDP).
+        backbone = self.base_model.backbone
+        if backbone is None or is_trainable(backbone):
+            return []
+        return [self._backbone_prefix + name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())]

@@ -1,0 +1,101 @@
+"""A head is loaded with all of its weights, or refused: never with some that are random."""
+
+import pytest
+import torch
+from peft import get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoModelForSequenceClassification
+
+from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf.commands.finetuning import load_adapter, save_base
+from glot_hf.errors import InputError
+from glot_hf.finetuning import lora_config
+
+
+SMALL = {"input_size": 6, "gnn_hidden_size": 4, "readout_hidden_size": 4}
+LOSSES = {  # what happens to the weights of a file, and which weight the message names
+    "removed": (lambda w: w.pop("classifier.weight"), r"lacks weights of this head \(classifier.weight\)"),
+    "renamed": (
+        lambda w: w.update({"classifier.wight": w.pop("classifier.weight")}),
+        r"lacks .*\(classifier.weight\) and holds weights that it has no place for \(classifier.wight\)",
+    ),
+    "of the head": (lambda w: w.pop("glot.head.pooling.layers.0.bias"), "glot.head.pooling.layers.0.bias"),
+    "statistics": (lambda w: w.pop("glot.head.input_norm.mean"), "glot.head.input_norm.mean"),
+    "all": (lambda w: w.clear(), "classifier.bias, classifier.weight, glot.head.* and 1. more"),
+    "too many": (lambda w: w.update({"glot.head.more": torch.ones(2)}), r"no place for \(glot.head.more\)"),
+    "a backbone": (lambda w: w.update({"glot.backbone.a": torch.ones(2)}), r"no place for \(glot.backbone.a\)"),
+}
+
+
+def rewrite(file, change):
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(("change", "message"), LOSSES.values(), ids=LOSSES)
+def test_a_file_that_is_not_whole_is_refused(change, message, tmp_path):
+    GlotForSequenceClassification(GlotConfig(input_norm="standard", **SMALL)).save_pretrained(tmp_path)
+    rewrite(tmp_path / "model.safetensors", change)
+    for loader in (GlotForSequenceClassification, AutoModelForSequenceClassification):
+        with pytest.raises(ValueError, match=message):
+            loader.from_pretrained(tmp_path, ignore_mismatched_sizes=True)
+    if "classifier" not in message:  # nor as vectors
+        with pytest.raises(ValueError, match=message.replace("glot.", "(glot.)?")):
+            AutoModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"pooling": "mean"}, {"pooling": "mean", "pair_mode": "cosine"}])
+def test_a_pooling_without_parameters(options, tmp_path):
+    """Its task's layer is all that there is to miss."""
+    GlotForSequenceClassification(GlotConfig(**SMALL, **options)).save_pretrained(tmp_path)
+    GlotModel.from_pretrained(tmp_path)
+    rewrite(tmp_path / "model.safetensors", dict.clear)
+    with pytest.raises(ValueError, match=r"lacks weights of this head \((classifier|similarity_projection).bias"):
+        GlotForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_options_that_ask_for_weights_which_the_file_does_not_have(tmp_path):
+    GlotForSequenceClassification(GlotConfig(**SMALL)).save_pretrained(tmp_path)
+    for options in ({"backbone_layers": [0, -1]}, {"input_norm": "standard"}):
+        with pytest.raises(ValueError, match="lacks weights of this head"):
+            GlotForSequenceClassification.from_pretrained(tmp_path, **options)
+    with pytest.raises(ValueError, match="similarity_projection.*no place for .classifier"):
+        GlotForSequenceClassification.from_pretrained(tmp_path, pair_mode="cosine")
+    other = GlotForSequenceClassification.from_pretrained(tmp_path, num_labels=5, ignore_mismatched_sizes=True)
+    assert other.classifier.weight.shape[0] == 5  # as for any model, where it is asked for
+
+
+def test_a_new_classifier_on_saved_vectors(tmp_path):
+    """As transformers does with a base model; the head itself must be whole all the same."""
+    GlotModel(GlotConfig(**SMALL)).save_pretrained(tmp_path)
+    model, information = AutoModelForSequenceClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert information["missing_keys"] == {"classifier.weight", "classifier.bias"}
+    GlotForSequenceClassification.from_pretrained(tmp_path, config=GlotConfig(**SMALL))
+    rewrite(tmp_path / "model.safetensors", lambda weights: weights.pop("head.pooling.layers.0.bias"))
+    with pytest.raises(ValueError, match=r"lacks weights of this head \(glot.head.pooling.layers.0.bias\)"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_weights_that_the_caller_passes_are_his_affair():
+    model = GlotForSequenceClassification.from_pretrained(None, config=GlotConfig(**SMALL), state_dict={})
+    assert model.classifier.weight.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["classifier.weight", "glot.head.pooling.layers.0.bias", "lora_A"])
+def test_an_adapters_file_that_is_not_whole_is_refused(name, tiny_bert, tmp_path):
+    """The head and its classifier are in it too."""
+    tiny_bert.save_pretrained(tmp_path / "backbone")
+    model = GlotForSequenceClassification.from_backbone(tmp_path / "backbone", gnn_hidden_size=8)
+    tuned = get_peft_model(model, lora_config(2))
+    save_base(tuned, tmp_path)
+    tuned.save_pretrained(tmp_path)
+    load_adapter(tmp_path)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    kept = {each: weight for each, weight in weights.items() if name not in each}
+    assert len(kept) < len(weights)
+    save_file(kept, tmp_path / "adapter_model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"lacks weights .*{name.split('.')[-1]}"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"(?s)lacks weights .*{name}"):
+        load_adapter(tmp_path)
