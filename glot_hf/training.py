@@ -5,6 +5,8 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +16,12 @@ import torch
 from datasets import Dataset
 from huggingface_hub import CommitInfo
 from peft import PeftModel
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, SchedulerType
 from transformers.utils import logging
 
 from .data.examples import PairCollator
@@ -26,7 +30,7 @@ from .data.hidden_states import HiddenStateCollator
 from .data.labels import ProblemType
 from .data.text_groups import GroupDataset
 from .errors import InputError
-from .metrics import metrics_for
+from .metrics import greater_is_better, metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .pretrained_glot import GlotPreTrainedModel
 
@@ -73,6 +77,10 @@ class GlotTrainingArguments(TrainingArguments):
             raise InputError(
                 f"--learning_rate {self.learning_rate} and --num_train_epochs {self.num_train_epochs} must be positive"
             )
+        if not 0 <= self.label_smoothing_factor < 1:
+            raise InputError(f"--label_smoothing_factor {self.label_smoothing_factor} is not in [0, 1)")
+        if self.greater_is_better is None and self.metric_for_best_model is not None:
+            self.greater_is_better = greater_is_better(self.metric_for_best_model)
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
             self.use_cpu = True  # else several processes on CPUs would each train alone
@@ -156,6 +164,20 @@ class DeadHeadCallback(TrainerCallback):
     on_predict = on_evaluate
 
 
+@contextmanager
+def keep_weights(model: nn.Module) -> Iterator[None]:
+    """Put the weights back as they were: for an evaluation in half precision, Trainer casts them in place."""
+    weights = [(parameter, parameter.data) for parameter in model.parameters()]
+    buffers = [(part, name, buffer) for part in model.modules() for name, buffer in part.named_buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        for parameter, data in weights:
+            parameter.data = data
+        for part, name, buffer in buffers:
+            part._buffers[name] = buffer
+
+
 class HeadTrainer(Trainer):
     """
     A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], which evaluates all rows
@@ -168,6 +190,29 @@ class HeadTrainer(Trainer):
                 parameter.requires_grad and "backbone." in name for name, parameter in self.model.named_parameters()
             )
         super().create_accelerator_and_postprocess()
+
+    def create_scheduler(self, *args, **kwargs) -> LRScheduler:
+        if self.args.lr_scheduler_type in (SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY):
+            mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
+            self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
+        return super().create_scheduler(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """
+        The same as of any Trainer, but a metric that chooses the best head and is undefined at this evaluation (such
+        as a correlation where all scores are equal) is NaN while training: it is better than none.
+        """
+        metrics = super().evaluate(*args, **kwargs)
+        name = f"eval_{(self.args.metric_for_best_model or '').removeprefix('eval_')}"
+        if self.is_in_train and name in ("eval_pearson", "eval_spearman") and name not in metrics:
+            logger.warning(f"{name} is undefined, as all scores of this evaluation are equal: it finds no best head")
+            metrics[name] = math.nan
+        return metrics
+
+    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        is_cast = (self.args.bf16_full_eval or self.args.fp16_full_eval) and not self.is_in_train
+        with keep_weights(self.model) if is_cast else nullcontext():
+            return super().evaluation_loop(*args, **kwargs)
 
     def _get_dataloader(self, *args, is_training: bool = False, **kwargs) -> DataLoader:
         drop_last = self.args.dataloader_drop_last

@@ -14,6 +14,7 @@ from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..errors import InputError
+from ..metrics import embedding_metric_names, greater_is_better
 from ..modeling_glot import GlotModel
 from ..training import GlotTrainingArguments, count_parameters, discard_checkpoints
 from ..training_record import TrainingRecord
@@ -33,6 +34,7 @@ from .head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import COLUMNS, MAX_LENGTH
 from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results, size_of_head
+from .training_options import require_effective, require_metric
 
 
 def train_embedding(
@@ -56,9 +58,14 @@ def train_embedding(
     checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train, validation = training_groups(data, contrastive, arguments.seed)
     validation = validation.longest_first()
-    metric = main_metric(validation)
-    if "metric_for_best_model" not in typed_options(command):
-        arguments.metric_for_best_model, arguments.greater_is_better = metric, True
+    metric, typed = main_metric(validation), typed_options(command)
+    if "metric_for_best_model" not in typed:
+        arguments.metric_for_best_model = metric
+        if "greater_is_better" not in typed:
+            arguments.greater_is_better = greater_is_better(metric)
+    names = embedding_metric_names(validation.scores is not None, contrastive.loss.matryoshka_sizes)
+    require_effective(arguments, trains_backbone=False, problem_type=None)
+    require_metric(arguments, names if validation.scores is not None else ["loss", *names])
     max_length = MAX_LENGTH if data.max_length is None else data.max_length
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
