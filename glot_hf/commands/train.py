@@ -24,6 +24,10 @@ from .backbone import require_backbone, set_max_length
 from .head import new_head
 
 
+# Of a user's own pairs: concat sees each text by itself, and so cannot compare them.
+PAIR_MODE = "interaction"
+
+
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy")
     from ..training import GlotTrainingArguments
@@ -96,12 +100,13 @@ def train(
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
     from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results
+    from .training_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
-    if arguments.metric_for_best_model is not None:
-        _require_metric(arguments.metric_for_best_model, ["loss", *metric_names(labels)])
+    require_effective(arguments, finetuning.trains_backbone, labels.problem_type)
+    require_metric(arguments, ["loss", *metric_names(labels)])
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
@@ -111,7 +116,9 @@ def train(
             "second with --text_pair_column"
         )
     if options["pair_mode"] is None and is_pair:
-        options["pair_mode"] = task.pair_mode if task is not None else "concat"
+        options["pair_mode"] = task.pair_mode if task is not None else PAIR_MODE
+    if is_pair:
+        print(f"pair mode: {options['pair_mode']} (--pair_mode names another)")
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():
@@ -185,11 +192,6 @@ def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningAr
         raise InputError("--pair_mode is for heads that compare two texts: --task embedding gives a vector of each")
     if finetuning.trains_backbone:
         raise InputError("--task embedding trains a head on a frozen backbone: leave out what is to train it")
-
-
-def _require_metric(name: str, names: list[str]) -> None:
-    if name.removeprefix("eval_") not in names:
-        raise InputError(f"--metric_for_best_model {name} is no metric of these labels: valid are {', '.join(names)}")
 
 
 def _require_cosines(labels: Any, scores: list[float]) -> None:

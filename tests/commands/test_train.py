@@ -119,7 +119,7 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
     assert set(predictions(capsys, "--text", "number 3")[0]["scores"]) == {"a", "b"}
     pairs = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--overwrite_output_dir")
     assert train(*pairs) == 0
-    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert GlotConfig.from_pretrained("head").pair_mode == "interaction"
     assert len(predictions(capsys, "--test_file", "pairs.csv")) == 20
     assert main(["evaluate", "head", "--validation_file", "pairs.csv"]) == 0
 
@@ -127,10 +127,33 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
 def test_pairs_are_found_by_the_names_of_their_columns(files, train, capsys):
     (files / "usual.csv").write_text((files / "pairs.csv").read_text().replace("a,b,", "sentence1,sentence2,", 1))
     assert train("--train_file", "usual.csv", "--validation_file", "usual.csv") == 0
-    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert GlotConfig.from_pretrained("head").pair_mode == "interaction"
+    assert "pair mode: interaction (--pair_mode" in capsys.readouterr().out
     assert {"text", "text_pair"} < set(predictions(capsys, "--test_file", "usual.csv")[0])
     assert train("--train_file", "usual.csv", "--text_column", "sentence1", "--overwrite_output_dir") == 0
     assert GlotConfig.from_pretrained("head").pair_mode is None
+
+
+STEPS = ("--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "steps", "--eval_steps", "1")
+BEST = (*STEPS, "--load_best_model_at_end", "--save_total_limit", "9", "--metric_for_best_model")
+
+
+def test_the_best_head_by_an_error_has_the_smallest(files, train):
+    assert train("--train_file", "scores.tsv", "--max_steps", "5", "--learning_rate", "0.1", *BEST, "mse") == 0
+    history = json.loads((files / "head" / "checkpoint-5" / "trainer_state.json").read_text())["log_history"]
+    errors = [entry["eval_mse"] for entry in history if "eval_mse" in entry]
+    assert len(errors) == 5 and min(errors) < max(errors)
+    found = json.loads((files / "head" / "all_results.json").read_text())["eval_mse"]
+    assert found == pytest.approx(min(errors), rel=1e-3)
+
+
+def test_a_best_metric_that_is_undefined_loses_no_head(files, train, caplog):
+    """All scores of the evaluation are equal. A scheduler that looks at the metric goes on too."""
+    (files / "same.tsv").write_text("text\tscore\n" + "".join(f"number 1\t{i / 7:.3f}\n" for i in range(5)))
+    plateau = ("--lr_scheduler_type", "reduce_lr_on_plateau", "--validation_file", "same.tsv")
+    assert train("--train_file", "scores.tsv", *plateau, *BEST, "spearman") == 0
+    assert (files / "head" / "model.safetensors").exists()
+    assert "eval_spearman" not in (files / "head" / "all_results.json").read_text()
 
 
 def test_a_glue_task(files, train, capsys):
