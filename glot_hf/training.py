@@ -4,7 +4,6 @@
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,9 +29,11 @@ from .data.hidden_states import HiddenStateCollator
 from .data.labels import ProblemType
 from .data.text_groups import GroupDataset
 from .errors import InputError
+from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .pretrained_glot import GlotPreTrainedModel
+from .training_record import TrainingRecord
 
 
 logger = logging.get_logger(__name__)
@@ -133,20 +134,14 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
 
 
 def last_checkpoint(folder: str) -> str | None:
-    """The last whole one."""
+    """Return the last whole one."""
     # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in _checkpoints(folder) if (path / "trainer_state.json").is_file()]
+    whole = [path for path in checkpoints_in(folder) if (path / "trainer_state.json").is_file()]
     return str(whole[-1]) if whole else None
 
 
-def discard_checkpoints(folder: str) -> None:
-    """Deletes the checkpoints of an earlier run, which a later `--resume_from_checkpoint` would take for its own."""
-    for path in _checkpoints(folder):
-        shutil.rmtree(path)
-
-
-def _checkpoints(folder: str) -> list[Path]:
-    """In the order of their steps."""
+def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
+    """Return the checkpoints in the order of their steps, whole or not."""
     paths = [path for path in Path(folder).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
     return sorted(paths, key=lambda path: int(path.name.removeprefix("checkpoint-")))
 
@@ -182,7 +177,12 @@ class HeadTrainer(Trainer):
     """
     A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], which evaluates all rows
     whatever `dataloader_drop_last` is, and which publishes a head without what lies beside it.
+
+    Attributes:
+        record ([`TrainingRecord`], *optional*): of the run; every checkpoint then has it, and adapters their base.
     """
+
+    record: TrainingRecord | None = None
 
     def create_accelerator_and_postprocess(self) -> None:
         if self.args.ddp_find_unused_parameters is None:  # a step uses all of a head, but not of every backbone
@@ -196,6 +196,12 @@ class HeadTrainer(Trainer):
             mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
             self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
         return super().create_scheduler(*args, **kwargs)
+
+    def _run_epoch(self, *args, **kwargs) -> None:
+        if self.state.global_step >= self.state.max_steps:  # a run that is resumed after its last step makes no more
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
 
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
         """
@@ -232,6 +238,14 @@ class HeadTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # group_by_length would shuffle them, but predictions are read and compared by their row.
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        is_recorded = self.record is not None and self.args.should_save
+        if is_recorded and isinstance(self.model, PeftModel):
+            save_base(self.model, output_dir)
+        super()._save(output_dir, state_dict)
+        if is_recorded:
+            self.record.save(output_dir)
 
     def push_to_hub(
         self,

@@ -87,19 +87,20 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
+    from ..machine import name_of_hardware
     from ..metrics import metric_names
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
         count_parameters,
-        discard_checkpoints,
         last_evaluation,
         make_trainer,
     )
-    from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
+    from ..training_record import TrainingRecord
+    from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
-    from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results
+    from .training_folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
     from .training_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
@@ -126,8 +127,16 @@ def train(
         model, tokenizer = new_head(GlotForSequenceClassification, backbone, **options, **labels.config_options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     network = unfreeze(model, finetuning)
+    record = TrainingRecord(
+        command=command,
+        seed=arguments.seed,
+        max_length=max_length,
+        task=data.task,
+        hardware=name_of_hardware(arguments.device),
+        **columns,
+    )
     if checkpoint is not None:
-        require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
+        require_same_run(model, checkpoint, find_head_config(network, checkpoint), record)
     count = count_parameters(model)
     is_main = arguments.process_index == 0
     print(describe_training(count, finetuning))
@@ -146,11 +155,8 @@ def train(
         else:
             rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
         trainer = make_trainer(network, tokenizer, arguments, rows["train"], rows["eval"])
-    if checkpoint is None and is_main:
-        discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
-    if finetuning.lora_r is not None and is_main:
-        save_base(network, arguments.output_dir)
-    with resumable(arguments.output_dir):
+    trainer.record = record
+    with resumable(arguments, checkpoint):
         results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
@@ -173,8 +179,9 @@ def train(
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
         # What it trained inside a PeftModel may be merged now, and is pushed so.
-        trainer.model = save_trained(network, finetuning, arguments.output_dir)
-        save_results(trainer, results, command=command, max_length=max_length, task=data.task, **columns)
+        with replaced_head(arguments.output_dir) as folder:
+            trainer.model = save_trained(network, finetuning, folder, arguments.output_dir)
+            save_results(trainer, results, folder)
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:

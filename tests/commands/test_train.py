@@ -16,6 +16,7 @@ from glot_hf.training import HeadTrainer
 
 
 FILMS = ("--train_file", "films.csv", "--label_column", "mood")
+STEPS = ("--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "steps", "--eval_steps", "1")
 
 
 def predictions(capsys, *options):
@@ -71,6 +72,51 @@ def test_a_mistake_deletes_nothing_of_an_earlier_run(files, train):
     assert train("--train_file", "missing.csv", "--overwrite_output_dir") == 2
     assert train(*FILMS, "--overwrite_output_dir", "--max_length", "5000") == 2
     assert sorted((files / "head").rglob("*")) == before
+
+
+def heads_and_checkpoints(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix in (".safetensors", ".json")
+    }
+
+
+def fail_to_save(monkeypatch, when):
+    """Lets the disk be full for heads in folders of which `when` holds."""
+    save = GlotForSequenceClassification.save_pretrained
+
+    def write(model, folder, **options):
+        if when(str(folder)):
+            raise OSError(28, "No space left on device")
+        save(model, folder, **options)
+
+    monkeypatch.setattr(GlotForSequenceClassification, "save_pretrained", write)
+
+
+def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(files, train, monkeypatch, error_line):
+    assert train(*FILMS, "--save_strategy", "steps", "--save_steps", "2") == 0
+    before = heads_and_checkpoints(files / "head")
+    anew = (*FILMS, "--overwrite_output_dir", "--learning_rate", "1e-2", "--disable_tqdm", "true", *STEPS)
+    with monkeypatch.context() as patch:
+        fail_to_save(patch, lambda folder: "checkpoint-1" in folder)
+        assert "No space left on device; there is no checkpoint yet" in error_line(train(*anew))
+    assert heads_and_checkpoints(files / "head") == before
+    with monkeypatch.context() as patch:
+        fail_to_save(patch, lambda folder: "checkpoint-" not in folder)
+        line = error_line(train(*anew))
+    assert (
+        "No space left on device), which is as it was: make room" in line and "goes on from head/checkpoint-2" in line
+    )
+    after = heads_and_checkpoints(files / "head")
+    for name, content in before.items():
+        assert after[name.replace("checkpoint-2", "previous_checkpoints-1/checkpoint-2")] == content
+    assert train(*anew, "--resume_from_checkpoint") == 0  # makes no step more
+    assert {path.name for path in files.joinpath("head").iterdir() if path.is_dir()} == {
+        "checkpoint-1",
+        "checkpoint-2",
+    }
+    assert heads_and_checkpoints(files / "head")["model.safetensors"] != before["model.safetensors"]
 
 
 def test_it_says_what_it_does(files, train, capsys):
@@ -134,7 +180,6 @@ def test_pairs_are_found_by_the_names_of_their_columns(files, train, capsys):
     assert GlotConfig.from_pretrained("head").pair_mode is None
 
 
-STEPS = ("--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "steps", "--eval_steps", "1")
 BEST = (*STEPS, "--load_best_model_at_end", "--save_total_limit", "9", "--metric_for_best_model")
 
 
