@@ -88,8 +88,8 @@ def resumable(arguments: Any, checkpoint: str | None) -> Iterator[None]:
             how = f"the same command with --resume_from_checkpoint goes on from {last}"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(how) from error
-        if isinstance(error, (OSError, SafetensorError)):
-            raise InputError(f"{error}; {how}") from error
+        if _is_of_the_disk(error):
+            raise InputError(f"the training stopped, as a file cannot be used ({error}): {how}") from error
         raise
 
 
@@ -143,7 +143,9 @@ def replaced_head(folder: str) -> Iterator[str]:
     try:
         with replacing_files(Path(folder), stale=WEIGHTS) as part:
             yield str(part)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
         last = last_checkpoint(folder)
         how = "make room and run the same command again"
         if last is not None:
@@ -195,6 +197,12 @@ def _require_unused(folder: str, checkpoint: str | None) -> None:
         f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
         "--overwrite_output_dir, or name another --output_dir"
     )
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Return whether a file could not be written, which tokenizers and torch tell by their message alone."""
+    told = any(part in str(error) for part in ("(os error ", "inline_container"))
+    return isinstance(error, (OSError, SafetensorError)) or told
 
 
 def _is_in(checkpoint: str | None, folder: str) -> bool:
