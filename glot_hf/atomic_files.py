@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Processes that write the same file at once each write their own; the last one stays.
     """
     # A folder: safetensors writes temporary files of its own, whose names nobody knows, beside what it is to write.
-    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+    part = _part_beside(path)
     try:
         part.mkdir(exist_ok=True)
         write(part / path.name)
@@ -29,8 +30,38 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         (part / path.name).replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    if os.name == "posix":  # elsewhere folders cannot be opened
-        _flush(path.parent)
+    _flush(path.parent)
+
+
+@contextmanager
+def replacing_files(folder: Path, stale: tuple[str, ...] = ()) -> Iterator[Path]:
+    """
+    Give a folder to write new files to. When all are written and on the disk, they are moved into `folder`, and files
+    there are deleted that match a pattern of `stale` and are not among the new ones. If the writing fails, `folder`
+    stays as it was.
+    """
+    discard_leftovers(folder)
+    part = _part_beside(folder / "new")
+    try:
+        part.mkdir(exist_ok=True)
+        yield part
+        new = list(part.iterdir())
+        for path in part.rglob("*"):
+            _flush(path)
+        names = {path.name for path in new}
+        old = [path for pattern in stale for path in folder.glob(pattern) if path.name not in names]
+        for path in new:
+            if path.is_dir() and (folder / path.name).is_dir():  # which nothing can be moved onto
+                (folder / path.name).rename(part / f"{path.name}.old")
+            path.replace(folder / path.name)
+        for path in old:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    _flush(folder)
 
 
 def discard_leftovers(folder: Path) -> None:
@@ -41,7 +72,13 @@ def discard_leftovers(folder: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def _part_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+
+
 def _flush(path: Path) -> None:
+    if path.is_dir() and os.name != "posix":
+        return  # elsewhere folders cannot be opened
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,17 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A backbone that trains together with its head: all of it, or LoRA adapters on its linear layers."""
 
-from peft import LoraConfig
+import copy
+import os
 
+import torch
+from peft import LoraConfig, PeftModel
+
+from .modeling_glot import GlotForSequenceClassification
 from .pretrained_glot import GlotPreTrainedModel
+
+
+BASE_FOLDER = "base"  # of adapters, in their folder: the head's configuration, and weights that the adapters replace
 
 
 def lora_config(
@@ -38,3 +46,13 @@ def unfreeze_backbone(model: GlotPreTrainedModel) -> None:
     model.base_model.backbone.requires_grad_(True)
     model.config.backbone_in_checkpoint = True
     model.train()
+
+
+def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
+    """Write the model that the adapters in `folder` are of, without its backbone; their configuration names it."""
+    base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
+    config = network.get_base_model().config
+    with torch.random.fork_rng(devices=[]):  # training goes on as if nothing had been saved
+        GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
+    network.peft_config["default"].base_model_name_or_path = base
+    config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card

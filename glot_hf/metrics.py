@@ -2,6 +2,7 @@
 """What a head is judged by: scikit-learn's and scipy's metrics for each problem type."""
 
 import math
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,6 +13,37 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_sq
 from transformers import EvalPrediction
 
 from .data.labels import Labels, ProblemType
+
+
+# Of every metric here, and of the loss that Trainer adds: whether a larger value is better.
+GREATER_IS_BETTER = {
+    "loss": False,
+    "mse": False,
+    "accuracy": True,
+    "f1": True,
+    "f1_macro": True,
+    "f1_micro": True,
+    "matthews_correlation": True,
+    "pearson": True,
+    "spearman": True,
+    "mrr": True,
+    "recall_at_1": True,
+    "recall_at_10": True,
+    "distinct_predictions": True,
+}
+
+
+def greater_is_better(name: str) -> bool:
+    """
+    Return whether a larger value of a metric is better; of a user's own metric, as Trainer takes it: unless its name
+    ends with "loss".
+
+    Args:
+        name (`str`): with or without "eval_" before it, and the size of a vector that is cut off after it.
+    """
+    name = name.removeprefix("eval_")
+    known = name if name in GREATER_IS_BETTER else re.sub(r"_\d+$", "", name)
+    return GREATER_IS_BETTER.get(known, not name.endswith("loss"))
 
 
 def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[str, float]]:
@@ -69,9 +101,8 @@ def _regression(prediction: EvalPrediction) -> dict[str, float]:
     if not np.isfinite(predicted).all():
         return {"mse": math.nan} | _distinct(predicted)  # training diverged; scikit-learn would raise
     metrics = {"mse": float(mean_squared_error(labels, predicted))}
-    if np.ptp(labels) > 0 and np.ptp(predicted) > 0:
-        metrics["pearson"] = float(pearsonr(predicted, labels).statistic)
-        metrics["spearman"] = float(spearmanr(predicted, labels).statistic)
+    if _differ(labels) and _differ(predicted):
+        metrics |= _correlations(predicted, labels)
     return metrics | _distinct(predicted.round(6))  # a batch's shape may change the last bits
 
 
@@ -93,18 +124,33 @@ def embedding_metrics(prediction: EvalPrediction, sizes: tuple[int, ...] = ()) -
         vectors = whole[..., :size]
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
         cosines = (vectors[:, 0] * vectors[:, 1]).sum(axis=-1)
-        found = _correlations(cosines, labels) if labels.ndim == 1 else _retrieval(vectors, labels)
+        if labels.ndim > 1:
+            found = _retrieval(vectors, labels)
+        elif _differ(cosines) and _differ(labels):
+            found = _correlations(cosines, labels)
+        else:
+            found = {"pearson": 0.0, "spearman": 0.0}
         metrics |= {name + suffix: value for name, value in (found | _distinct(cosines.round(6))).items()}
     return metrics
 
 
+def embedding_metric_names(has_scores: bool, sizes: tuple[int, ...] = ()) -> list[str]:
+    """Return what [`embedding_metrics`] names, for pairs with scores or for rows of a query and its positive."""
+    labels = np.arange(2.0) if has_scores else np.arange(4).reshape(2, 2)
+    return list(embedding_metrics(EvalPrediction(np.ones((2, 2, 1)), labels), sizes))
+
+
 def _correlations(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    if np.ptp(predicted) == 0 or np.ptp(labels) == 0:
-        return {"pearson": 0.0, "spearman": 0.0}
+    predicted, labels = predicted.astype(float), labels.astype(float)
     return {
         "pearson": float(pearsonr(predicted, labels).statistic),
         "spearman": float(spearmanr(predicted, labels).statistic),
     }
+
+
+def _differ(values: np.ndarray) -> bool:
+    """Return whether values are not all equal, but for their last bits, which a batch's shape may change."""
+    return bool(np.ptp(values) > 1e-6 * np.abs(values).max())
 
 
 def _retrieval(vectors: np.ndarray, text_ids: np.ndarray) -> dict[str, float]:

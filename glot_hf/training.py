@@ -4,7 +4,8 @@
 import math
 import os
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,12 @@ import torch
 from datasets import Dataset
 from huggingface_hub import CommitInfo
 from peft import PeftModel
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, SchedulerType
 from transformers.utils import logging
 
 from .data.examples import PairCollator
@@ -26,9 +29,11 @@ from .data.hidden_states import HiddenStateCollator
 from .data.labels import ProblemType
 from .data.text_groups import GroupDataset
 from .errors import InputError
-from .metrics import metrics_for
+from .finetuning import save_base
+from .metrics import greater_is_better, metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .pretrained_glot import GlotPreTrainedModel
+from .training_record import TrainingRecord
 
 
 logger = logging.get_logger(__name__)
@@ -73,6 +78,10 @@ class GlotTrainingArguments(TrainingArguments):
             raise InputError(
                 f"--learning_rate {self.learning_rate} and --num_train_epochs {self.num_train_epochs} must be positive"
             )
+        if not 0 <= self.label_smoothing_factor < 1:
+            raise InputError(f"--label_smoothing_factor {self.label_smoothing_factor} is not in [0, 1)")
+        if self.greater_is_better is None and self.metric_for_best_model is not None:
+            self.greater_is_better = greater_is_better(self.metric_for_best_model)
         if not torch.accelerator.is_available():
             self.dataloader_pin_memory = False  # on a CPU it only brings a warning
             self.use_cpu = True  # else several processes on CPUs would each train alone
@@ -125,20 +134,14 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
 
 
 def last_checkpoint(folder: str) -> str | None:
-    """The last whole one."""
+    """Return the last whole one."""
     # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in _checkpoints(folder) if (path / "trainer_state.json").is_file()]
+    whole = [path for path in checkpoints_in(folder) if (path / "trainer_state.json").is_file()]
     return str(whole[-1]) if whole else None
 
 
-def discard_checkpoints(folder: str) -> None:
-    """Deletes the checkpoints of an earlier run, which a later `--resume_from_checkpoint` would take for its own."""
-    for path in _checkpoints(folder):
-        shutil.rmtree(path)
-
-
-def _checkpoints(folder: str) -> list[Path]:
-    """In the order of their steps."""
+def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
+    """Return the checkpoints in the order of their steps, whole or not."""
     paths = [path for path in Path(folder).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
     return sorted(paths, key=lambda path: int(path.name.removeprefix("checkpoint-")))
 
@@ -156,11 +159,30 @@ class DeadHeadCallback(TrainerCallback):
     on_predict = on_evaluate
 
 
+@contextmanager
+def keep_weights(model: nn.Module) -> Iterator[None]:
+    """Put the weights back as they were: for an evaluation in half precision, Trainer casts them in place."""
+    weights = [(parameter, parameter.data) for parameter in model.parameters()]
+    buffers = [(part, name, buffer) for part in model.modules() for name, buffer in part.named_buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        for parameter, data in weights:
+            parameter.data = data
+        for part, name, buffer in buffers:
+            part._buffers[name] = buffer
+
+
 class HeadTrainer(Trainer):
     """
     A stock Trainer, whose rows may also be those of a [`~glot_hf.data.HiddenStateCache`], which evaluates all rows
     whatever `dataloader_drop_last` is, and which publishes a head without what lies beside it.
+
+    Attributes:
+        record ([`TrainingRecord`], *optional*): of the run; every checkpoint then has it, and adapters their base.
     """
+
+    record: TrainingRecord | None = None
 
     def create_accelerator_and_postprocess(self) -> None:
         if self.args.ddp_find_unused_parameters is None:  # a step uses all of a head, but not of every backbone
@@ -168,6 +190,35 @@ class HeadTrainer(Trainer):
                 parameter.requires_grad and "backbone." in name for name, parameter in self.model.named_parameters()
             )
         super().create_accelerator_and_postprocess()
+
+    def create_scheduler(self, *args, **kwargs) -> LRScheduler:
+        if self.args.lr_scheduler_type in (SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY):
+            mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
+            self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
+        return super().create_scheduler(*args, **kwargs)
+
+    def _run_epoch(self, *args, **kwargs) -> None:
+        if self.state.global_step >= self.state.max_steps:  # a run that is resumed after its last step makes no more
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """
+        The same as of any Trainer, but a metric that chooses the best head and is undefined at this evaluation (such
+        as a correlation where all scores are equal) is NaN while training: it is better than none.
+        """
+        metrics = super().evaluate(*args, **kwargs)
+        name = f"eval_{(self.args.metric_for_best_model or '').removeprefix('eval_')}"
+        if self.is_in_train and name in ("eval_pearson", "eval_spearman") and name not in metrics:
+            logger.warning(f"{name} is undefined, as all scores of this evaluation are equal: it finds no best head")
+            metrics[name] = math.nan
+        return metrics
+
+    def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
+        is_cast = (self.args.bf16_full_eval or self.args.fp16_full_eval) and not self.is_in_train
+        with keep_weights(self.model) if is_cast else nullcontext():
+            return super().evaluation_loop(*args, **kwargs)
 
     def _get_dataloader(self, *args, is_training: bool = False, **kwargs) -> DataLoader:
         drop_last = self.args.dataloader_drop_last
@@ -187,6 +238,14 @@ class HeadTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # group_by_length would shuffle them, but predictions are read and compared by their row.
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        is_recorded = self.record is not None and self.args.should_save
+        if is_recorded and isinstance(self.model, PeftModel):
+            save_base(self.model, output_dir)
+        super()._save(output_dir, state_dict)
+        if is_recorded:
+            self.record.save(output_dir)
 
     def push_to_hub(
         self,

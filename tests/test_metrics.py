@@ -8,7 +8,14 @@ from sklearn.metrics.pairwise import cosine_similarity, paired_cosine_distances
 from transformers import EvalPrediction
 
 from glot_hf.data.labels import Labels
-from glot_hf.metrics import embedding_metrics, metric_names, metrics_for
+from glot_hf.metrics import (
+    GREATER_IS_BETTER,
+    embedding_metric_names,
+    embedding_metrics,
+    greater_is_better,
+    metric_names,
+    metrics_for,
+)
 
 
 RNG = np.random.default_rng(0)
@@ -43,6 +50,21 @@ def test_names_are_known_before_there_is_a_prediction(problem_type, classes, nam
     assert metric_names(Labels(problem_type, tuple(classes))) == [*names.split(), "distinct_predictions"]
 
 
+def test_every_metric_has_a_direction():
+    types = [("single_label_classification", "ab"), ("multi_label_classification", "abc"), ("regression", "")]
+    names = {name for problem_type, classes in types for name in metric_names(Labels(problem_type, tuple(classes)))}
+    names |= {*embedding_metric_names(has_scores=True), *embedding_metric_names(has_scores=False)}
+    assert names | {"loss"} == set(GREATER_IS_BETTER)
+
+
+def test_less_is_better_of_errors_alone():
+    for name in ("loss", "mse", "eval_mse", "eval_loss", "my_loss"):
+        assert not greater_is_better(name)
+    for name in ("accuracy", "eval_spearman", "spearman_64", "recall_at_10", "recall_at_10_64", "my_metric"):
+        assert greater_is_better(name)
+    assert "spearman_4" in embedding_metric_names(has_scores=True, sizes=(4,))
+
+
 def test_several_labels():
     logits, labels = RNG.normal(size=(50, 3)), RNG.integers(0, 2, size=(50, 3)).astype(float)
     result = metrics_for("multi_label_classification")(EvalPrediction(logits, labels))
@@ -54,6 +76,10 @@ def test_a_correlation_that_does_not_exist_is_left_out():
     """Rather than NaN, which JSON does not have."""
     metrics_of = metrics_for("regression")
     assert set(metrics_of(EvalPrediction(np.ones(5), np.arange(5.0)))) == {"mse", "distinct_predictions"}
+    equal = np.float32(1) + np.finfo(np.float32).eps * RNG.integers(0, 2, size=5).astype(
+        np.float32
+    )  # but for last bits
+    assert set(metrics_of(EvalPrediction(equal, np.arange(5.0)))) == {"mse", "distinct_predictions"}
     assert set(metrics_of(EvalPrediction(np.ones(1), np.ones(1)))) == {"mse"}
 
 

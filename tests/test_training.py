@@ -31,6 +31,7 @@ def test_the_last_whole_checkpoint_is_resumed(tmp_path):
         {"learning_rate": -1.0},
         {"learning_rate": float("nan")},
         {"num_train_epochs": 0},
+        {"label_smoothing_factor": 1.5},
     ],
 )
 def test_numbers_that_cannot_train_are_refused(tmp_path, options):
@@ -48,6 +49,35 @@ def test_batches_that_are_not_full_are_dropped_from_training_alone(tiny_bert, tm
     assert len(trainer.get_train_dataloader()) == 1
     assert len(trainer.get_eval_dataloader()) == 2
     assert len(trainer.predict(rows).predictions) == 7
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "expected"), [("mse", None, False), ("spearman", None, True), ("mse", True, True)]
+)
+def test_the_direction_of_a_metric_is_its_own_unless_one_is_given(tiny_bert, tmp_path, metric, given, expected):
+    """For the best head, and for a scheduler that waits for a better one."""
+    model = GlotForSequenceClassification.from_backbone(tiny_bert, num_labels=1, gnn_hidden_size=4)
+    model.config.problem_type = "regression"
+    options = {"metric_for_best_model": metric, "greater_is_better": given}
+    own = arguments(tmp_path, lr_scheduler_type="reduce_lr_on_plateau", **options)
+    assert own.greater_is_better is expected
+    trainer = make_trainer(model, None, own, validation=[])
+    trainer.create_optimizer()
+    assert trainer.create_scheduler(10).mode == ("max" if expected else "min")
+
+
+@pytest.mark.parametrize("option", ["bf16_full_eval", "fp16_full_eval"])
+def test_an_evaluation_in_half_precision_leaves_the_head_as_it_was(tiny_bert, tmp_path, option):
+    model = GlotForSequenceClassification.from_backbone(tiny_bert, num_labels=2, gnn_hidden_size=4, gnn_type="gin")
+    model.config.problem_type = "single_label_classification"
+    trainer = make_trainer(model, None, arguments(tmp_path, eval_strategy="no", **{option: True}))
+    trainer.data_collator = HiddenStateCollator()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    rows = [{"hidden_states": torch.randn(4, 32), "labels": n % 2} for n in range(4)]
+    answers = torch.from_numpy(trainer.predict(rows).predictions).float()
+    assert torch.equal(answers, answers.to(torch.bfloat16 if option == "bf16_full_eval" else torch.float16).float())
+    for name, tensor in model.state_dict().items():
+        assert tensor.dtype == before[name].dtype and torch.equal(tensor, before[name]), name
 
 
 @pytest.mark.parametrize("is_frozen", [True, False])

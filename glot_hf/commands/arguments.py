@@ -2,7 +2,6 @@
 """Command line options, from dataclasses: one option a field, by its name."""
 
 import dataclasses
-import difflib
 import json
 import math
 import os
@@ -19,6 +18,7 @@ from ..configuration_glot import GlotConfig
 from ..contrastive import ContrastiveLoss
 from ..data.hidden_states import TOKENS_PER_BATCH
 from ..errors import InputError
+from .suggestions import suggest_option
 
 
 # Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
@@ -380,8 +380,8 @@ class CommandParser(HfArgumentParser):
             )
         if rest:
             options = [option for action in self._actions for option in action.option_strings]
-            close = difflib.get_close_matches(rest[0].split("=")[0], options, n=1)
-            hint = f"did you mean {close[0]}?" if close else "--help lists the options"
+            meant = suggest_option(rest[0], options)
+            hint = f"did you mean {meant}?" if meant is not None else "--help lists the options"
             raise InputError(f"there is no option {rest[0]!r}: {hint}")
         for alias, name in GlotConfig.attribute_map.items():
             if {alias, name} <= typed_options(argv):

@@ -1,10 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A backbone that trains too: from options to the network that Trainer trains, and from that to files."""
 
-import copy
 import json
 import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -14,14 +12,15 @@ from transformers.pytorch_utils import Conv1D
 
 from ..backbone_glot import has_adapters
 from ..errors import InputError
-from ..finetuning import lora_config, unfreeze_backbone
+from ..finetuning import BASE_FOLDER, lora_config, save_base, unfreeze_backbone
 from ..modeling_glot import GlotForSequenceClassification
 from ..training import ParameterCount
 from .arguments import FinetuningArguments, user_errors
 
 
 ADAPTER_CONFIG = "adapter_config.json"
-BASE_FOLDER = "base"  # of an adapter, in its folder: the head's configuration, and weights that the adapter replaces
+# Of the weights in a folder, and what else says of which kind they are.
+WEIGHTS = ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors", BASE_FOLDER)
 
 
 def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArguments) -> nn.Module:
@@ -93,35 +92,31 @@ def find_head_config(network: nn.Module, checkpoint: str) -> str:
                 f"{checkpoint!r} is of adapters with another {name} ({getattr(stored, name)}, not "
                 f"{getattr(wanted, name)}): resume with the options it was trained with"
             )
-    return stored.base_model_name_or_path
+    return os.path.join(checkpoint, BASE_FOLDER)
 
 
-def save_base(network: PeftModel, folder: str) -> None:
-    """Writes the model that the adapters in `folder` are of, without its backbone; their configuration names it."""
-    base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
-    config = network.get_base_model().config
-    GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
-    network.peft_config["default"].base_model_name_or_path = base
-    config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
-
-
-def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str) -> nn.Module:
+def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str, home: str) -> nn.Module:
     """
-    Writes the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model.
+    Write the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model.
+
+    Args:
+        home (`str`): the folder that the files will be moved to.
 
     Returns:
         What was written.
     """
-    # Files of another kind, of an earlier run, would be loaded together with these.
-    for pattern in ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors"):
-        for path in Path(folder).glob(pattern):
-            path.unlink()
     if arguments.lora_merge:
         network = network.merge_and_unload()
         network.config.backbone_in_checkpoint = True
     if not isinstance(network, PeftModel):
-        shutil.rmtree(os.path.join(folder, BASE_FOLDER), ignore_errors=True)
+        network.save_pretrained(folder)
+        return network
+    save_base(network, folder)
     network.save_pretrained(folder)
+    base = network.peft_config["default"].base_model_name_or_path = os.path.abspath(os.path.join(home, BASE_FOLDER))
+    path = Path(folder, ADAPTER_CONFIG)
+    config = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     return network
 
 

@@ -3,7 +3,6 @@
 
 import math
 import shlex
-import sys
 from dataclasses import fields
 from typing import Any
 
@@ -25,21 +24,8 @@ from .backbone import require_backbone, set_max_length
 from .head import new_head
 
 
-# Options of a training in steps.
-_OF_STEPS = {
-    "gradient_accumulation_steps",
-    "learning_rate",
-    "load_best_model_at_end",
-    "lr_scheduler_type",
-    "max_grad_norm",
-    "max_steps",
-    "num_train_epochs",
-    "optim",
-    "per_device_train_batch_size",
-    "warmup_ratio",
-    "warmup_steps",
-    "weight_decay",
-}
+# Of a user's own pairs: concat sees each text by itself, and so cannot compare them.
+PAIR_MODE = "interaction"
 
 
 def run(argv: list[str]) -> None:
@@ -102,25 +88,27 @@ def train(
     from ..data.examples import tokenize
     from ..data.tasks import find_task
     from ..linear_fit import is_linear
+    from ..machine import name_of_hardware
     from ..metrics import metric_names
     from ..modeling_glot import GlotForSequenceClassification
     from ..training import (
         cache_disagreement,
         count_parameters,
-        discard_checkpoints,
         last_evaluation,
         make_trainer,
     )
-    from .finetuning import describe_training, find_head_config, save_base, save_trained, unfreeze
+    from ..training_record import TrainingRecord
+    from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
-    from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results
+    from .training_folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
+    from .training_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
     train_examples, evaluations, labels, columns = training_examples(data, arguments.seed)
-    if arguments.metric_for_best_model is not None:
-        _require_metric(arguments.metric_for_best_model, ["loss", *metric_names(labels)])
+    require_effective(arguments, finetuning.trains_backbone, labels.problem_type)
+    require_metric(arguments, ["loss", *metric_names(labels)])
     task = find_task(data.task) if data.task is not None else None
     max_length = max_length_of(data)
     is_pair = "text_pair" in train_examples.column_names
@@ -130,7 +118,9 @@ def train(
             "second with --text_pair_column"
         )
     if options["pair_mode"] is None and is_pair:
-        options["pair_mode"] = task.pair_mode if task is not None else "concat"
+        options["pair_mode"] = task.pair_mode if task is not None else PAIR_MODE
+    if is_pair:
+        print(f"pair mode: {options['pair_mode']} (--pair_mode names another)")
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
     with user_errors():
@@ -138,8 +128,16 @@ def train(
         model, tokenizer = new_head(GlotForSequenceClassification, backbone, **options, **labels.config_options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
     network = unfreeze(model, finetuning)
+    record = TrainingRecord(
+        command=command,
+        seed=arguments.seed,
+        max_length=max_length,
+        task=data.task,
+        hardware=name_of_hardware(arguments.device),
+        **columns,
+    )
     if checkpoint is not None:
-        require_same_head(model.config, checkpoint, find_head_config(network, checkpoint))
+        require_same_run(model, checkpoint, find_head_config(network, checkpoint), record)
     count = count_parameters(model)
     is_main = arguments.process_index == 0
     print(describe_training(count, finetuning))
@@ -158,14 +156,11 @@ def train(
         else:
             rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
         trainer = make_trainer(network, tokenizer, arguments, rows["train"], rows["eval"])
-    if checkpoint is None and is_main:
-        discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
-    if finetuning.lora_r is not None and is_main:
-        save_base(network, arguments.output_dir)
-    if is_linear(model.config) and not finetuning.trains_backbone:
-        results = _fit(trainer, task.metric if task is not None else None, command)
-    else:
-        with resumable(arguments.output_dir):
+    trainer.record = record
+    with resumable(arguments, checkpoint):
+        if is_linear(model.config) and not finetuning.trains_backbone:
+            results = _fit(trainer, task.metric if task is not None else None, command)
+        else:
             results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
     results |= live.metrics if cache.cache else last_evaluation(trainer)
@@ -188,8 +183,9 @@ def train(
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
         # What it trained inside a PeftModel may be merged now, and is pushed so.
-        trainer.model = save_trained(network, finetuning, arguments.output_dir)
-        save_results(trainer, results, command=command, max_length=max_length, task=data.task, **columns)
+        with replaced_head(arguments.output_dir) as folder:
+            trainer.model = save_trained(network, finetuning, folder, arguments.output_dir)
+            save_results(trainer, results, folder)
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:
@@ -210,13 +206,9 @@ def _fit(trainer: Any, metric: str | None, command: list[str]) -> dict[str, Any]
         metric (`str`, *optional*): what the penalty is chosen by; default: the loss.
     """
     from ..linear_fit import fit_linear_layer
+    from .training_options import warn_of_steps
 
-    if unused := sorted(typed_options(command) & _OF_STEPS):
-        print(
-            f"there are no steps to take, as the fit goes to convergence: {', '.join(f'--{name}' for name in unused)} "
-            "has no effect",
-            file=sys.stderr,
-        )
+    warn_of_steps(typed_options(command))
     found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric or "loss")
     chosen = f"chosen in {found.num_folds}-fold cross-validation" if found.num_folds else "as there are too few rows"
     print(
@@ -231,11 +223,6 @@ def _require_embedding_options(options: dict[str, Any], finetuning: FinetuningAr
         raise InputError("--pair_mode is for heads that compare two texts: --task embedding gives a vector of each")
     if finetuning.trains_backbone:
         raise InputError("--task embedding trains a head on a frozen backbone: leave out what is to train it")
-
-
-def _require_metric(name: str, names: list[str]) -> None:
-    if name.removeprefix("eval_") not in names:
-        raise InputError(f"--metric_for_best_model {name} is no metric of these labels: valid are {', '.join(names)}")
 
 
 def _require_cosines(labels: Any, scores: list[float]) -> None:

@@ -14,8 +14,10 @@ from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..errors import InputError
+from ..machine import name_of_hardware
+from ..metrics import embedding_metric_names, greater_is_better
 from ..modeling_glot import GlotModel
-from ..training import GlotTrainingArguments, count_parameters, discard_checkpoints
+from ..training import GlotTrainingArguments, count_parameters
 from ..training_record import TrainingRecord
 from .arguments import (
     BackboneArguments,
@@ -32,7 +34,16 @@ from .finetuning import describe_training, save_trained
 from .head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import COLUMNS, MAX_LENGTH
-from .training_folder import open_folder, push_folder, require_same_head, resumable, save_results, size_of_head
+from .training_folder import (
+    open_folder,
+    push_folder,
+    replaced_head,
+    require_same_run,
+    resumable,
+    save_results,
+    size_of_head,
+)
+from .training_options import require_effective, require_metric
 
 
 def train_embedding(
@@ -56,16 +67,29 @@ def train_embedding(
     checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train, validation = training_groups(data, contrastive, arguments.seed)
     validation = validation.longest_first()
-    metric = main_metric(validation)
-    if "metric_for_best_model" not in typed_options(command):
-        arguments.metric_for_best_model, arguments.greater_is_better = metric, True
+    metric, typed = main_metric(validation), typed_options(command)
+    if "metric_for_best_model" not in typed:
+        arguments.metric_for_best_model = metric
+        if "greater_is_better" not in typed:
+            arguments.greater_is_better = greater_is_better(metric)
+    names = embedding_metric_names(validation.scores is not None, contrastive.loss.matryoshka_sizes)
+    require_effective(arguments, trains_backbone=False, problem_type=None)
+    require_metric(arguments, names if validation.scores is not None else ["loss", *names])
     max_length = MAX_LENGTH if data.max_length is None else data.max_length
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotModel, backbone, **options)
     set_max_length(tokenizer, max_length, model.config.get_text_config())
+    record = TrainingRecord(
+        command=command,
+        seed=arguments.seed,
+        max_length=max_length,
+        task=data.task,
+        hardware=name_of_hardware(arguments.device),
+        **{name: getattr(data, name) for name in COLUMNS},
+    )
     if checkpoint is not None:
-        require_same_head(model.config, checkpoint, checkpoint)
+        require_same_run(model, checkpoint, checkpoint, record)
     count, frozen = count_parameters(model), FinetuningArguments()
     is_main = arguments.process_index == 0
     print(describe_training(count, frozen))
@@ -85,9 +109,8 @@ def train_embedding(
         else:
             rows = [_tokenized(train, tokenizer, max_length), live]
         trainer = make_contrastive_trainer(model, tokenizer, arguments, contrastive.loss, *rows)
-    if checkpoint is None and is_main:
-        discard_checkpoints(arguments.output_dir)  # only now, when nothing is left to be refused
-    with resumable(arguments.output_dir):
+    trainer.record = record
+    with resumable(arguments, checkpoint):
         results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     results |= trainer.evaluate(live)
     if not all(math.isfinite(value) for name, value in results.items() if name.startswith("eval_")):
@@ -100,9 +123,9 @@ def train_embedding(
     results |= {"head_parameters": count.head, "backbone_parameters": count.backbone_frozen}
     if is_main:
         # Not trainer.save_model, which would add training_args.bin, no safe format.
-        save_trained(model, frozen, arguments.output_dir)
-        columns = {name: getattr(data, name) for name in COLUMNS}
-        save_results(trainer, results, command=command, max_length=max_length, task=data.task, **columns)
+        with replaced_head(arguments.output_dir) as folder:
+            save_trained(model, frozen, folder, arguments.output_dir)
+            save_results(trainer, results, folder)
         if f"cache_eval_{metric}" in results:
             scores = f"{results[f'cache_eval_{metric}']:.4f}, live {results[f'eval_{metric}']:.4f}"
             print(f"\nThe cache, in {cache.cache_dtype}, gives {metric} {scores}")

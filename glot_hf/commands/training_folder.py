@@ -1,26 +1,37 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The folder that `glot-hf train` writes: what it may hold before, and what it holds after."""
 
+import itertools
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
+from ..atomic_files import replacing_files
 from ..errors import InputError
 from ..hub import training_of
-from ..machine import name_of_hardware
-from ..training import HeadTrainer, find_checkpoint, last_checkpoint
-from ..training_record import TrainingRecord
+from ..pretrained_glot import GlotPreTrainedModel
+from ..training import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint
+from ..training_record import FILE_NAME, TrainingRecord
 from .arguments import user_errors
+from .finetuning import WEIGHTS
+from .texts import COLUMNS
+
+
+# Folders beside an earlier run's head, with its checkpoints, until there is a new head.
+_PREVIOUS = "previous_checkpoints"
 
 
 def open_folder(arguments: Any, backbone: str, backbone_in_checkpoint: bool) -> str | None:
     """
-    Makes `arguments.output_dir`.
+    Make `arguments.output_dir`.
 
     Returns:
         `str`, *optional*: the checkpoint to go on from, where that was asked for.
@@ -29,8 +40,8 @@ def open_folder(arguments: Any, backbone: str, backbone_in_checkpoint: bool) -> 
         InputError: it is in use, cannot be written, has no checkpoint, or could not be pushed in the end.
     """
     checkpoint = find_checkpoint(arguments)
-    if checkpoint is None and not arguments.overwrite_output_dir:
-        _require_unused(arguments.output_dir)
+    if not _is_in(checkpoint, arguments.output_dir) and not arguments.overwrite_output_dir:
+        _require_unused(arguments.output_dir, checkpoint)
     if arguments.push_to_hub and os.path.isdir(backbone) and not backbone_in_checkpoint:
         raise InputError(
             f"--push_to_hub: nobody else has the backbone {backbone!r}, a local folder; train without it, "
@@ -46,48 +57,110 @@ def open_folder(arguments: Any, backbone: str, backbone_in_checkpoint: bool) -> 
 
 
 @contextmanager
-def resumable(folder: str) -> Iterator[None]:
-    """Training that, interrupted, says how it goes on."""
-    try:
-        yield
-    except KeyboardInterrupt as interruption:
-        checkpoint = last_checkpoint(folder)
-        how = "there is no checkpoint yet, so the same command begins anew"
-        if checkpoint is not None:
-            how = f"the same command with --resume_from_checkpoint goes on from {checkpoint}"
-        raise KeyboardInterrupt(how) from interruption
-
-
-def require_same_head(config: Any, checkpoint: str, folder: str) -> None:
+def resumable(arguments: Any, checkpoint: str | None) -> Iterator[None]:
     """
-    Raises:
-        InputError: the checkpoint, whose head's configuration is in `folder`, is of another head.
-    """
-    with user_errors():
-        stored = type(config).from_pretrained(folder)
-    inherited = {field.name for field in fields(PreTrainedConfig)} | {"backbone_config"}
-    names = [field.name for field in fields(config) if field.name not in inherited]
-    changed = [name for name in (*names, "num_labels") if getattr(config, name) != getattr(stored, name)]
-    if changed:
-        raise InputError(
-            f"{checkpoint!r} is of a head with another {changed[0]} ({getattr(stored, changed[0])}, not "
-            f"{getattr(config, changed[0])}): resume with the options it was trained with"
-        )
-
-
-def save_results(trainer: HeadTrainer, results: dict[str, float], **training: Any) -> None:
-    """
-    Writes the tokenizer, training_record.json and all_results.json, and prints what the last holds.
+    Training that, interrupted, says how it goes on. What an earlier run left in `arguments.output_dir` stays: its
+    checkpoints, which a later --resume_from_checkpoint would take for this run's, are moved aside, and moved back if
+    this run ends before it has one of its own.
 
     Args:
-        training: fields of [`TrainingRecord`] that the Trainer does not know.
+        checkpoint (`str`, *optional*): what the training goes on from, as from [`open_folder`].
+
+    Raises:
+        InputError: a file cannot be written.
     """
-    arguments, folder = trainer.args, trainer.args.output_dir
+    folder, aside = arguments.output_dir, None
+    if arguments.process_index == 0 and not _is_in(checkpoint, folder) and checkpoints_in(folder):
+        names = (Path(folder, f"{_PREVIOUS}-{number}") for number in itertools.count(1))
+        aside = next(path for path in names if not path.exists())
+        _move_checkpoints(folder, aside)
+    try:
+        yield
+    except BaseException as error:
+        last = last_checkpoint(folder)
+        if last is None and aside is not None:
+            for part in checkpoints_in(folder):
+                shutil.rmtree(part)
+            _move_checkpoints(aside, folder)
+            aside.rmdir()
+        how = "there is no checkpoint yet, so the same command begins anew"
+        if last is not None:
+            how = f"the same command with --resume_from_checkpoint goes on from {last}"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(how) from error
+        if _is_of_the_disk(error):
+            raise InputError(f"the training stopped, as a file cannot be used ({error}): {how}") from error
+        raise
+
+
+def require_same_run(model: GlotPreTrainedModel, checkpoint: str, folder: str, record: TrainingRecord) -> None:
+    """
+    Args:
+        checkpoint (`str`): what the training is to go on from.
+        folder (`str`): the one with the configuration of the checkpoint's head.
+        record ([`TrainingRecord`]): of this run.
+
+    Raises:
+        InputError: the checkpoint is of another head, of other labels, or of other texts.
+    """
+    with user_errors():
+        stored = type(model.config).from_pretrained(folder)
+    kind = type(model).__name__
+    if stored.architectures and kind not in stored.architectures:
+        raise InputError(f"{checkpoint!r} is of a {stored.architectures[0]}, and not of a {kind}: check the --task")
+    inherited = {field.name for field in fields(PreTrainedConfig)} | {"backbone_config"}
+    names = [field.name for field in fields(stored) if field.name not in inherited]
+    pairs = [(name, getattr(stored, name), getattr(model.config, name)) for name in (*names, "num_labels")]
+    pairs += [("problem_type", stored.problem_type, model.config.problem_type)]
+    if os.path.isfile(os.path.join(checkpoint, FILE_NAME)):
+        known = TrainingRecord.load(checkpoint)
+        names = ("task", *COLUMNS, "max_length", "seed")
+        pairs += [(name, getattr(known, name), getattr(record, name)) for name in names]
+    for name, before, now in pairs:
+        if before != now:
+            raise InputError(
+                f"{checkpoint!r} is of a head with another {name} ({before}, not {now}): resume with the options and "
+                "the data it was trained with"
+            )
+    for index in range(stored.num_labels):
+        before, now = stored.id2label[index], model.config.id2label[index]
+        if before != now:
+            raise InputError(
+                f"{checkpoint!r} is of a head whose label {index} is {before!r}, not {now!r}: resume with the data it "
+                "was trained with, or start anew"
+            )
+
+
+@contextmanager
+def replaced_head(folder: str) -> Iterator[str]:
+    """
+    Give a folder to write all of a new head to, which replaces the one in `folder` when it is there; then the
+    checkpoints of an earlier run are deleted.
+
+    Raises:
+        InputError: it cannot be written; the old head stays.
+    """
+    try:
+        with replacing_files(Path(folder), stale=WEIGHTS) as part:
+            yield str(part)
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
+        last = last_checkpoint(folder)
+        how = "make room and run the same command again"
+        if last is not None:
+            how = f"make room and run the same command with --resume_from_checkpoint, which goes on from {last}"
+        raise InputError(f"the head cannot be written to {folder!r} ({error}), which is as it was: {how}") from error
+    for path in Path(folder).glob(f"{_PREVIOUS}-*"):
+        shutil.rmtree(path)
+
+
+def save_results(trainer: HeadTrainer, results: dict[str, float], folder: str) -> None:
+    """Write the tokenizer, training_record.json and all_results.json, and print what the last holds."""
     trainer.processing_class.save_pretrained(folder)
-    record = TrainingRecord(seed=arguments.seed, hardware=name_of_hardware(arguments.device), **training)
-    record.save(folder)
+    trainer.record.save(folder)
     trainer.log_metrics("all", results)
-    trainer.save_metrics("all", results, combined=False)
+    Path(folder, "all_results.json").write_text(json.dumps(results, indent=4, sort_keys=True), encoding="utf-8")
 
 
 def push_folder(trainer: HeadTrainer) -> None:
@@ -109,12 +182,34 @@ def size_of_head(folder: str) -> str:
     return f"{sum(path.stat().st_size for path in Path(folder).glob('*model*.safetensors')) / 1024:,.0f} KiB"
 
 
-def _require_unused(folder: str) -> None:
+def _require_unused(folder: str, checkpoint: str | None) -> None:
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    saved = ("config.json", "adapter_config.json")
-    found = next((name for name in sorted(names) if name in saved or name.startswith("checkpoint-")), None)
-    if found is not None:
+    saved, started = ("config.json", "adapter_config.json"), ("checkpoint-", _PREVIOUS)
+    found = next((name for name in sorted(names) if name in saved or name.startswith(started)), None)
+    if found is None:
+        return
+    if checkpoint is not None:
         raise InputError(
-            f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
-            "--overwrite_output_dir, or name another --output_dir"
+            f"{folder!r} already holds {found!r}, and {checkpoint!r} is of another folder: name that folder or a new "
+            "one as --output_dir, or write over this one with --overwrite_output_dir"
         )
+    raise InputError(
+        f"{folder!r} already holds {found!r}: go on with --resume_from_checkpoint, start anew with "
+        "--overwrite_output_dir, or name another --output_dir"
+    )
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Return whether a file could not be written, which tokenizers and torch tell by their message alone."""
+    told = any(part in str(error) for part in ("(os error ", "inline_container"))
+    return isinstance(error, (OSError, SafetensorError)) or told
+
+
+def _is_in(checkpoint: str | None, folder: str) -> bool:
+    return checkpoint is not None and os.path.realpath(folder) == os.path.dirname(os.path.realpath(checkpoint))
+
+
+def _move_checkpoints(source: str | Path, target: str | Path) -> None:
+    Path(target).mkdir(exist_ok=True)
+    for path in checkpoints_in(source):
+        path.rename(Path(target, path.name))

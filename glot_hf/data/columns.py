@@ -1,7 +1,9 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Which column of a table is the text and which the label."""
 
+import re
 import sys
+from typing import Any
 
 from datasets import Dataset
 
@@ -17,6 +19,19 @@ _PAIR_NAMES = (
     ("text_a", "text_b"),
     ("premise", "hypothesis"),
     ("question1", "question2"),
+    ("question", "answer"),
+    ("question", "sentence"),
+    ("query", "document"),
+    ("query", "passage"),
+)
+# What the names of two texts differ by, as in product_a and product_b, text_1 and text_2, left and right: the first's
+# part, and what stands there in the second.
+_PAIR_MARKS = (
+    (re.compile(r"(?<![a-z0-9])a(?![a-z0-9])|a$"), "b"),
+    (re.compile(r"(?<!\d)1(?!\d)"), "2"),
+    (re.compile("left"), "right"),
+    (re.compile("first"), "second"),
+    *((re.compile("$"), ending) for ending in ("2", "_2", "_b", "_pair")),
 )
 LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
 
@@ -25,22 +40,26 @@ def choose_columns(
     table: Dataset, text: str | None = None, label: str | None = None, text_pair: str | None = None
 ) -> tuple[str, str, str | None]:
     """
-    The text column, the label column and, of pairs, that of the second text: those that were named, or else those with
-    usual names, or else the column with the longest texts and the only other one. A second text is guessed only where
-    neither is named. What is guessed, and what is not read then, is said on standard error.
+    Return the text column, the label column and, of pairs, that of the second text: those that were named, or else
+    those with usual names, or else the column with the longest texts and the only other one. A second text is guessed
+    only where neither is named. What is guessed, and what is not read then, is said on standard error.
 
     Raises:
-        InputError: there is no column of that name, none can be guessed, or what is guessed as text holds numbers.
+        InputError: there is no column of that name, none can be guessed, several may be meant, or what is guessed as
+            text holds numbers.
     """
     names = table.column_names
     for given, kind in ((text, "text"), (label, "label"), (text_pair, "text_pair")):
         require_column(table, given, f"--{kind}_column")
     guessed = text is None
     if text is None and text_pair is None:
-        text, text_pair = _guess_pair(names, taken=label)
+        text, text_pair = _guess_pair(table, taken=label)
     if text is None:
-        text = _guess(table, "text", _usual(names, _TEXT_NAMES, taken=label) or _longest(table, taken=label))
-        if all(parse_number(cell) is not None for cell in table[text][:]):
+        usual, known_label = _usual(names, _TEXT_NAMES, taken=label), label or _usual(names, LABEL_NAMES)
+        if usual is None and text_pair is None:
+            _require_one_text(table, known_label)
+        text = _guess(table, "text", usual or _longest(table, taken=(known_label, text_pair)))
+        if _holds_numbers(table, text):
             raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
     if label is None:
         others = [name for name in names if name not in (text, text_pair)]
@@ -72,22 +91,79 @@ def _guess(table: Dataset, kind: str, guess: str | None) -> str:
     return guess
 
 
-def _guess_pair(names: list[str], taken: str | None) -> tuple[str | None, str | None]:
-    by_lower_case = {name.lower(): name for name in names if name != taken}
-    for first, second in _PAIR_NAMES:
-        if first in by_lower_case and second in by_lower_case:
-            text, text_pair = by_lower_case[first], by_lower_case[second]
-            print(f"pairs: {text!r}, {text_pair!r} (guessed; --text_column alone makes it one text)", file=sys.stderr)
-            return text, text_pair
-    return None, None
+def _guess_pair(table: Dataset, taken: str | None) -> tuple[str | None, str | None]:
+    if taken is None and len(table.column_names) < 3:
+        return None, None  # one of two columns is the label
+    names = [name for name in table.column_names if name not in (taken, _usual(table.column_names, LABEL_NAMES))]
+    by_lower_case = {name.lower(): name for name in names}
+    usual = next((pair for pair in _PAIR_NAMES if {*pair} <= {*by_lower_case}), None)
+    if usual is not None:
+        pairs = [tuple(by_lower_case[name] for name in usual)]
+    else:
+        texts = [name for name in names if _holds_texts(table, name)]
+        pairs = _marked_pairs(texts or [name for name in names if _varies(table, name)])
+        alone = _usual(names, _TEXT_NAMES)
+        if pairs and alone is not None and not any(alone in pair for pair in pairs):
+            pairs.append(alone)
+    if len(pairs) > 1:
+        raise InputError(
+            f"the texts may be {' or '.join(map(str, pairs))}: name them with --text_column and, where two are to be "
+            "compared, --text_pair_column"
+        )
+    if not pairs:
+        return None, None
+    ((text, text_pair),) = pairs
+    print(f"pairs: {text!r}, {text_pair!r} (guessed; --text_column alone makes it one text)", file=sys.stderr)
+    return text, text_pair
 
 
-def _usual(names: list[str], usual: tuple[str, ...], taken: str | None) -> str | None:
+def _marked_pairs(names: list[str]) -> list[Any]:
+    by_lower_case = {name.lower(): name for name in names}
+    pairs = {
+        (name, by_lower_case.get(lower[: mark.start()] + second + lower[mark.end() :])): None
+        for lower, name in by_lower_case.items()
+        for first, second in _PAIR_MARKS
+        for mark in first.finditer(lower)
+    }
+    return [pair for pair in pairs if pair[1] is not None]
+
+
+def _require_one_text(table: Dataset, label: str | None) -> None:
+    """
+    Raises:
+        InputError: several columns hold texts, and none has a usual name.
+    """
+    texts = [name for name in table.column_names if name != label and _holds_texts(table, name)]
+    if label is not None and len(texts) > 1:
+        raise InputError(
+            f"several columns hold texts, {texts}: name the one to read with --text_column, and where two are to be "
+            "compared, the other with --text_pair_column"
+        )
+
+
+def _holds_texts(table: Dataset, name: str) -> bool:
+    """Return whether the cells are several words, and so many different ones that they are no classes."""
+    return _varies(table, name) and 2 * sum(" " in cell.strip() for cell in table[name][:] if cell) > len(table)
+
+
+def _varies(table: Dataset, name: str) -> bool:
+    """Return whether the cells are strings, no numbers, and so many different ones that they are no classes."""
+    cells = table[name][:]
+    if not all(cell is None or isinstance(cell, str) for cell in cells) or _holds_numbers(table, name):
+        return False
+    return len(set(cells)) > max(len(cells) / 20, min(10, len(cells) / 2))
+
+
+def _holds_numbers(table: Dataset, name: str) -> bool:
+    return all(parse_number(cell) is not None for cell in table[name][:])
+
+
+def _usual(names: list[str], usual: tuple[str, ...], taken: str | None = None) -> str | None:
     by_lower_case = {name.lower(): name for name in names if name != taken}
     return next((by_lower_case[name] for name in usual if name in by_lower_case), None)
 
 
-def _longest(table: Dataset, taken: str | None) -> str | None:
+def _longest(table: Dataset, taken: tuple[str | None, ...]) -> str | None:
     rows = table[:100]
-    candidates = [name for name in table.column_names if name != taken and isinstance(rows[name][0], str)]
+    candidates = [name for name in table.column_names if name not in taken and isinstance(rows[name][0], str)]
     return max(candidates, key=lambda name: sum(len(str(cell)) for cell in rows[name]), default=None)

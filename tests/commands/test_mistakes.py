@@ -61,6 +61,16 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         ),
         ((*FILMS, "--report_to", "wandb"), "--report_to wandb: WandbCallback requires wandb to be installed"),
         ((*FILMS, "--report_to", "paper"), "--report_to paper: paper is not supported, only"),
+        (
+            ("--train_file", "scores.tsv", "--label_smoothing_factor", "0.1"),
+            "--label_smoothing_factor is for one class a row, but these labels are regression",
+        ),
+        (("--train_file", "several.jsonl", "--label_smoothing_factor", "0.1"), "these labels are multi_label"),
+        ((*FILMS, "--neftune_noise_alpha", "5"), "--neftune_noise_alpha changes how a backbone is trained"),
+        ((*FILMS, "--activation_checkpointing", "--no_cache"), "--activation_checkpointing changes how a backbone"),
+        ((*FILMS, "--prediction_loss_only"), "--prediction_loss_only cannot be had: the metrics need the answers"),
+        ((*FILMS, "--save_strategy", "best"), "--save_strategy best needs a --metric_for_best_model: valid are loss"),
+        ((*FILMS, "--lr", "1e-3"), "there is no option '--lr': did you mean --learning_rate?"),
         ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),
     ],
 )
@@ -123,6 +133,39 @@ def test_resuming_another_head(files, train, error_line):
     assert train(*FILMS) == 0
     line = error_line(train(*FILMS, "--gnn_hidden_size", "16", "--resume_from_checkpoint"))
     assert "is of a head with another gnn_hidden_size (8, not 16)" in line
+
+
+def test_resuming_on_other_labels_or_texts(files, train, error_line):
+    assert train(*FILMS) == 0
+    resume = ("--resume_from_checkpoint", "--validation_file", "films.csv")
+    data = (files / "films.csv").read_text()
+    for line, (old, new) in (
+        ("whose label 0 is 'bad', not 'a'", (",good", ",a")),
+        ("another num_labels (2, not 3)", ('number 3",good', 'number 3",fair')),
+        ("another text_column (review, not text)", ("review", "text")),
+    ):
+        (files / "films.csv").write_text(data.replace(old, new))
+        assert line in error_line(train(*FILMS, *resume))
+    (files / "films.csv").write_text(data)
+    assert "another max_length (128, not 64)" in error_line(train(*FILMS, *resume, "--max_length", "64"))
+    assert "another seed (42, not 1)" in error_line(train(*FILMS, *resume, "--seed", "1"))
+    pairs = ("--task", "embedding", "--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b")
+    assert "is of a GlotForSequenceClassification, and not of a GlotModel" in error_line(
+        train(*pairs, "--resume_from_checkpoint")
+    )
+
+
+def test_a_checkpoint_of_another_folder_over_a_head(files, train, error_line):
+    assert train(*FILMS, "--output_dir", "other") == 0
+    assert train("--train_file", "scores.tsv") == 0
+    before = (files / "head" / "model.safetensors").read_bytes()
+    resume = ("--resume_from_checkpoint", "other/checkpoint-2")
+    line = error_line(train(*FILMS, *resume))
+    assert "'head' already holds 'checkpoint-2', and 'other/checkpoint-2' is of another folder" in line
+    assert (files / "head" / "model.safetensors").read_bytes() == before
+    assert train(*FILMS, *resume, "--output_dir", "new", "--max_steps", "3") == 0
+    assert train(*FILMS, *resume, "--overwrite_output_dir", "--max_steps", "3") == 0
+    assert sorted(path.name for path in (files / "head").glob("*checkpoint*")) == ["checkpoint-3"]
 
 
 def test_a_head_as_a_backbone(files, train, error_line):

@@ -16,6 +16,7 @@ from glot_hf.training import HeadTrainer
 
 
 FILMS = ("--train_file", "films.csv", "--label_column", "mood")
+STEPS = ("--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "steps", "--eval_steps", "1")
 
 
 def predictions(capsys, *options):
@@ -73,6 +74,51 @@ def test_a_mistake_deletes_nothing_of_an_earlier_run(files, train):
     assert sorted((files / "head").rglob("*")) == before
 
 
+def heads_and_checkpoints(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix in (".safetensors", ".json")
+    }
+
+
+def fail_to_save(monkeypatch, when):
+    """Lets the disk be full for heads in folders of which `when` holds."""
+    save = GlotForSequenceClassification.save_pretrained
+
+    def write(model, folder, **options):
+        if when(str(folder)):
+            raise OSError(28, "No space left on device")
+        save(model, folder, **options)
+
+    monkeypatch.setattr(GlotForSequenceClassification, "save_pretrained", write)
+
+
+def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(files, train, monkeypatch, error_line):
+    assert train(*FILMS, "--save_strategy", "steps", "--save_steps", "2") == 0
+    before = heads_and_checkpoints(files / "head")
+    anew = (*FILMS, "--overwrite_output_dir", "--learning_rate", "1e-2", "--disable_tqdm", "true", *STEPS)
+    with monkeypatch.context() as patch:
+        fail_to_save(patch, lambda folder: "checkpoint-1" in folder)
+        assert "No space left on device): there is no checkpoint yet" in error_line(train(*anew))
+    assert heads_and_checkpoints(files / "head") == before
+    with monkeypatch.context() as patch:
+        fail_to_save(patch, lambda folder: "checkpoint-" not in folder)
+        line = error_line(train(*anew))
+    assert (
+        "No space left on device), which is as it was: make room" in line and "goes on from head/checkpoint-2" in line
+    )
+    after = heads_and_checkpoints(files / "head")
+    for name, content in before.items():
+        assert after[name.replace("checkpoint-2", "previous_checkpoints-1/checkpoint-2")] == content
+    assert train(*anew, "--resume_from_checkpoint") == 0  # makes no step more
+    assert {path.name for path in files.joinpath("head").iterdir() if path.is_dir()} == {
+        "checkpoint-1",
+        "checkpoint-2",
+    }
+    assert heads_and_checkpoints(files / "head")["model.safetensors"] != before["model.safetensors"]
+
+
 def test_it_says_what_it_does(files, train, capsys):
     assert train(*FILMS) == 0
     captured = capsys.readouterr()
@@ -122,7 +168,7 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
     assert set(predictions(capsys, "--text", "number 3")[0]["scores"]) == {"a", "b"}
     pairs = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column", "b", "--overwrite_output_dir")
     assert train(*pairs) == 0
-    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert GlotConfig.from_pretrained("head").pair_mode == "interaction"
     assert len(predictions(capsys, "--test_file", "pairs.csv")) == 20
     assert main(["evaluate", "head", "--validation_file", "pairs.csv"]) == 0
 
@@ -130,10 +176,32 @@ def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, ca
 def test_pairs_are_found_by_the_names_of_their_columns(files, train, capsys):
     (files / "usual.csv").write_text((files / "pairs.csv").read_text().replace("a,b,", "sentence1,sentence2,", 1))
     assert train("--train_file", "usual.csv", "--validation_file", "usual.csv") == 0
-    assert GlotConfig.from_pretrained("head").pair_mode == "concat"
+    assert GlotConfig.from_pretrained("head").pair_mode == "interaction"
+    assert "pair mode: interaction (--pair_mode" in capsys.readouterr().out
     assert {"text", "text_pair"} < set(predictions(capsys, "--test_file", "usual.csv")[0])
     assert train("--train_file", "usual.csv", "--text_column", "sentence1", "--overwrite_output_dir") == 0
     assert GlotConfig.from_pretrained("head").pair_mode is None
+
+
+BEST = (*STEPS, "--load_best_model_at_end", "--save_total_limit", "9", "--metric_for_best_model")
+
+
+def test_the_best_head_by_an_error_has_the_smallest(files, train):
+    assert train("--train_file", "scores.tsv", "--max_steps", "5", "--learning_rate", "0.1", *BEST, "mse") == 0
+    history = json.loads((files / "head" / "checkpoint-5" / "trainer_state.json").read_text())["log_history"]
+    errors = [entry["eval_mse"] for entry in history if "eval_mse" in entry]
+    assert len(errors) == 5 and min(errors) < max(errors)
+    found = json.loads((files / "head" / "all_results.json").read_text())["eval_mse"]
+    assert found == pytest.approx(min(errors), rel=1e-3)
+
+
+def test_a_best_metric_that_is_undefined_loses_no_head(files, train, caplog):
+    """All scores of the evaluation are equal. A scheduler that looks at the metric goes on too."""
+    (files / "same.tsv").write_text("text\tscore\n" + "".join(f"number 1\t{i / 7:.3f}\n" for i in range(5)))
+    plateau = ("--lr_scheduler_type", "reduce_lr_on_plateau", "--validation_file", "same.tsv")
+    assert train("--train_file", "scores.tsv", *plateau, *BEST, "spearman") == 0
+    assert (files / "head" / "model.safetensors").exists()
+    assert "eval_spearman" not in (files / "head" / "all_results.json").read_text()
 
 
 def test_a_glue_task(files, train, capsys):

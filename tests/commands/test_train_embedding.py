@@ -137,6 +137,13 @@ def test_nested_sizes_and_dot_products(train_pairs, files):
         ((*TRIPLETS, "--negative_column", "nope"), "there is no column 'nope' for --negative_column"),
         (("--train_file", "positives.tsv"), "name it with --text_column"),
         ((*TRIPLETS, "--text_column", "pos"), "the column 'pos' would be both texts of a pair"),
+        ((*TRIPLETS, "--label_smoothing_factor", "0.1"), "is for one class a row, but vectors have no classes"),
+        ((*TRIPLETS, "--neftune_noise_alpha", "5"), "--neftune_noise_alpha changes how a backbone is trained"),
+        ((*TRIPLETS, "--metric_for_best_model", "spearman"), "is no metric of these labels: valid are loss, mrr"),
+        (
+            (*TRIPLETS, "--validation_file", "scored.tsv", "--metric_for_best_model", "loss"),
+            "valid are pearson, spearman",
+        ),
         ((*TRIPLETS, "--learning_rate", "1e30"), "train with a smaller one"),
     ],
 )

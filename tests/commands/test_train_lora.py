@@ -144,6 +144,16 @@ def test_one_kind_leaves_nothing_of_another(tune):
     assert not {"config.json", "model.safetensors"} & set(os.listdir("head"))
 
 
+def test_a_run_that_fails_leaves_the_adapters_of_another(tune, monkeypatch):
+    assert tune("--lora_r", "4") == 0
+    expected = logits(load("head"))
+    monkeypatch.setattr(PeftModel, "save_pretrained", lambda *args, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tune("--lora_r", "4", "--gnn_hidden_size", "16", "--overwrite_output_dir")
+    assert torch.equal(logits(load("head")), expected)
+    assert torch.equal(logits(load("head/checkpoint-4/base")), logits(load("head/base")))
+
+
 def test_a_head_on_an_adapter(tune):
     """The backbone is frozen, with the adapter that the name brings."""
     from peft import LoraConfig, get_peft_model

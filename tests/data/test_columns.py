@@ -6,7 +6,16 @@ from glot_hf.errors import InputError
 
 
 def table(*names):
-    return Dataset.from_dict({name: [f"{name} " * (index + 1)] * 3 for index, name in enumerate(names)})
+    """Texts in every column, longer ones the later the column."""
+    return Dataset.from_dict(
+        {name: [f"{name} {row} " * (index + 1) for row in range(12)] for index, name in enumerate(names)}
+    )
+
+
+def with_cells(names, **cells):
+    """A table of texts, but for some columns, whose cells are repeated."""
+    columns = table(*names).to_dict()
+    return Dataset.from_dict(columns | {name: (some * 12)[:12] for name, some in cells.items()})
 
 
 def test_named_columns_are_taken_without_a_word(capsys):
@@ -31,9 +40,9 @@ def test_guesses_are_said(names, expected, capsys):
 
 
 def test_text_that_is_not_read_is_said(capsys):
-    assert choose_columns(table("first", "second", "label"), label="label") == ("second", "label", None)
-    assert "not read: ['first'] (--text_pair_column" in capsys.readouterr().err
-    choose_columns(table("first", "second", "label"), "first", "label", "second")
+    assert choose_columns(table("title", "review", "label")) == ("review", "label", None)
+    assert "not read: ['title'] (--text_pair_column" in capsys.readouterr().err
+    choose_columns(table("title", "review", "label"), "title", "label", "review")
     assert "not read" not in capsys.readouterr().err
 
 
@@ -45,6 +54,61 @@ def test_two_texts_are_guessed_by_the_usual_names_of_pairs(pair, capsys):
     error = capsys.readouterr().err
     assert f"pairs: '{pair[0]}', '{pair[1]}' (guessed; --text_column" in error and "not read: ['id']" in error
     assert choose_columns(table(*pair, "mood")) == (pair[0], "mood", pair[1])  # the only other one
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("product_a", "product_b"),
+        ("text_1", "text_2"),
+        ("left", "right"),
+        ("Left_Title", "Right_Title"),
+        ("item1_name", "item2_name"),
+        ("first", "second"),
+        ("utterance", "utterance_b"),
+        ("text", "text_pair"),
+        ("A", "B"),
+    ],
+)
+def test_two_texts_are_guessed_by_what_their_names_differ_by(pair, capsys):
+    names = ("id_1", "id_2", *pair, "label")
+    cells = {"id_1": ["17", "18"], "id_2": ["x1", "x2", "x3"], "label": ["match", "no match"]}
+    assert choose_columns(with_cells(names, **cells)) == (pair[0], "label", pair[1])
+    assert f"pairs: '{pair[0]}', '{pair[1]}' (guessed" in capsys.readouterr().err
+
+
+def test_one_word_is_a_text_where_there_are_no_longer_ones():
+    words = {name: [f"{name}{row}" for row in range(12)] for name in ("word_a", "word_b")}
+    assert choose_columns(with_cells(("word_a", "word_b", "label"), **words)) == ("word_a", "label", "word_b")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"speaker_a": ["the agent", "a customer"], "speaker_b": ["a customer"]}, "utterance"),
+        ({"score_1": ["1.5", "2"], "score_2": ["2", "3"]}, "utterance"),
+        ({"id_1": [f"x{i}" for i in range(12)], "id_2": [f"y{i}" for i in range(12)]}, "utterance"),
+        ({"day": [f"2020-01-{day}" for day in range(10, 22)], "speaker": ["the agent", "a customer"]}, "utterance"),
+    ],
+)
+def test_columns_of_other_things_are_no_second_text(cells, expected):
+    """Nor is a label that is longer than the texts the first."""
+    names = ("utterance", *cells, "label")
+    assert choose_columns(with_cells(names, **cells)) == (expected, "label", None)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("title", "body", "label"), r"several columns hold texts, \['title', 'body'\]: name the one"),
+        (("title_a", "title_b", "body_a", "body_b", "label"), r"\('title_a', 'title_b'\) or \('body_a', 'body_b'\)"),
+        (("text", "option_a", "option_b", "label"), r"\('option_a', 'option_b'\) or text: name them"),
+    ],
+)
+def test_texts_that_may_be_meant_are_not_chosen_from(names, message):
+    with pytest.raises(InputError, match=message):
+        choose_columns(table(*names))
+    assert choose_columns(table(*names), names[1]) == (names[1], "label", None)
 
 
 def test_a_text_that_is_named_is_alone():
@@ -61,7 +125,7 @@ def test_a_missing_column_is_told():
 
 def test_what_cannot_be_guessed_is_asked_for():
     with pytest.raises(InputError, match="name it with --label_column"):
-        choose_columns(table("text", "a", "b"))
+        choose_columns(table("text", "mood", "shop"))
     with pytest.raises(InputError, match="name it with --label_column"):
         choose_columns(table("text"))
     with pytest.raises(InputError, match="name it with --text_column"):
