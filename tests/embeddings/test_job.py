@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ import psutil
 import pytest
 import torch
 import torch.nn.functional as F
+from forked_processes import processes
 from transformers import AutoTokenizer
 
 from glot_hf import GlotForSequenceClassification, GlotModel
@@ -29,10 +29,6 @@ from ..data.conftest import make_texts
 
 
 ROWS_PER_CHUNK = 64
-
-# Its children are forked from a process that has only imported: as clean as a new one, and hundreds of times faster.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "transformers.models.bert.modeling_bert"])
 
 
 def embed(head, paths, output, **options):
