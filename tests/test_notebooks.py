@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+QUICKSTART = FOLDER / "01_quickstart.ipynb"
 EMBEDDINGS = FOLDER / "03_embeddings.ipynb"
 
 
@@ -27,18 +28,23 @@ def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the other tests need a core, too
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != EMBEDDINGS], ids=lambda path: path.stem)
-def test_it_runs(path, tmp_path):
-    run(path, tmp_path)
+@pytest.mark.slow
+def test_the_quickstart_runs_without_a_network(tmp_path):
+    run(QUICKSTART, tmp_path)
 
 
-def test_the_quickstart_publishes_where_there_is_a_hub(hub_here, tmp_path, minilm_path):
+def test_the_quickstart_runs_and_publishes_where_there_is_a_hub(hub_here, tmp_path, minilm_path):
     backbone = "sentence-transformers/all-MiniLM-L6-v2"
     HfApi().create_repo(backbone)
     HfApi().upload_folder(folder_path=minilm_path, repo_id=backbone)
-    run(FOLDER / "01_quickstart.ipynb", tmp_path)
+    run(QUICKSTART, tmp_path)
     assert {"config.json", "model.safetensors", "tokenizer.json"} < set(hub_here.files("tester/desk-head"))
     assert hub_here.commits(backbone)[-1] in hub_here.files("tester/desk-head")["config.json"].decode()
+
+
+@pytest.mark.parametrize("path", sorted({*NOTEBOOKS} - {QUICKSTART, EMBEDDINGS}), ids=lambda path: path.stem)
+def test_the_others_run(path, tmp_path):
+    run(path, tmp_path)
 
 
 def test_the_embeddings_find_more_than_the_mean_does(tmp_path):
