@@ -220,6 +220,7 @@ def test_a_process_without_glot_hf(model, tokenizer, hub, tmp_path):
         assert_same(vectors, model.encode(TEXTS, tokenizer))
 
 
+@pytest.mark.slow  # a process without glot_hf, above, starts others too
 def test_several_processes(model, tokenizer):
     converted = to_sentence_transformer(model)
     assert_same(converted.encode(TEXTS, device=["cpu", "cpu"], chunk_size=2), model.encode(TEXTS, tokenizer))
