@@ -55,49 +55,51 @@ class ContrastiveLoss:
         if not all(0 < size < width for size in self.matryoshka_sizes):
             raise InputError(f"matryoshka_sizes {self.matryoshka_sizes} are not all between 1 and {width - 1}")
         sizes = (*self.matryoshka_sizes, width)
-        return torch.stack([self._of_size(vectors[..., :size], text_ids) for size in sizes]).mean()
+        # The positives come first, so that row i finds its own in column i.
+        candidate_ids = text_ids[:, 1:].T.flatten()
+        query_ids, positive_ids = text_ids[:, 0], text_ids[:, 1]
+        masks = false_negatives(query_ids, candidate_ids), false_negatives(positive_ids, query_ids)
+        return torch.stack([self._of_size(vectors[..., :size], *masks) for size in sizes]).mean()
 
-    def _of_size(self, vectors: Tensor, text_ids: Tensor) -> Tensor:
+    def _of_size(self, vectors: Tensor, forward_mask: Tensor, backward_mask: Tensor) -> Tensor:
+        """`(B, 2 + n, d)`, and what is no negative, `(B, B + Bn)` of queries, `(B, B)` of positives -> a scalar."""
         vectors = vectors.float()  # half precision is too coarse for similarities / temperature
         if self.similarity == "cosine":
             vectors = F.normalize(vectors, dim=-1)
-        queries, positives = vectors[:, 0], vectors[:, 1]  # (B, D)
-        query_ids, positive_ids = text_ids[:, 0], text_ids[:, 1]
-        # The positives come first, so that row i finds its own in column i.
-        candidates = torch.cat([positives, *vectors[:, 2:].unbind(1)])  # (B + Bn, D)
-        candidate_ids = text_ids[:, 1:].T.flatten()
-        forward = self._cross_entropy(queries, candidates, query_ids, positive_ids, candidate_ids)
-        backward = self._cross_entropy(positives, queries, positive_ids, query_ids, query_ids)
-        return (forward + backward) / 2
+        queries, positives = vectors[:, 0], vectors[:, 1]  # (B, d)
+        candidates = torch.cat([positives, *vectors[:, 2:].unbind(1)])  # (B + Bn, d)
+        forward = self._cross_entropy(queries, candidates, forward_mask)
+        return (forward + self._cross_entropy(positives, queries, backward_mask)) / 2
 
-    def _cross_entropy(
-        self, anchors: Tensor, candidates: Tensor, anchor_ids: Tensor, target_ids: Tensor, candidate_ids: Tensor
-    ) -> Tensor:
-        """`(B, D)`, `(C, D)` with the target of row i in column i, and their numbers -> a scalar."""
+    def _cross_entropy(self, anchors: Tensor, candidates: Tensor, masked: Tensor) -> Tensor:
+        """`(B, d)`, `(C, d)` with the target of row i in column i, and what is no negative `(B, C)` -> a scalar."""
         logits = anchors @ candidates.T / self.temperature  # (B, C)
         rows = torch.arange(len(anchors), device=anchors.device)
-        masked = false_negatives(anchor_ids, target_ids, candidate_ids)
         return F.cross_entropy(logits.masked_fill(masked, -torch.inf), rows)
 
 
-def false_negatives(anchor_ids: Tensor, target_ids: Tensor, candidate_ids: Tensor) -> Tensor:
+def false_negatives(anchor_ids: Tensor, candidate_ids: Tensor) -> Tensor:
     """
-    Where a candidate must not count as a negative: it is the anchor's own text, a target of an equal anchor, or a text
-    that an earlier column holds already.
+    Return where a candidate must not count as a negative: it is the anchor's own text, a target of an equal anchor, or
+    a text that an earlier column holds already.
 
     Args:
-        anchor_ids, target_ids (`Tensor` of shape `(B,)`, int)
-        candidate_ids (`Tensor` of shape `(C,)`, int): begins with the targets.
+        anchor_ids (`Tensor` of shape `(B,)`, int)
+        candidate_ids (`Tensor` of shape `(C,)`, int): begins with the targets of the B anchors.
 
     Returns:
         `Tensor` of shape `(B, C)`, bool: False where column i is the target of row i.
     """
-    is_repeated = (candidate_ids[:, None] == candidate_ids).tril(-1).any(dim=1)  # (C,)
-    same_anchor = anchor_ids[:, None] == anchor_ids  # (B, B)
-    is_target = target_ids[:, None] == candidate_ids  # (B, C)
-    is_known = (same_anchor.float() @ is_target.float()) > 0
-    masked = is_repeated | is_known | (anchor_ids[:, None] == candidate_ids)
-    return masked & ~torch.eye(*masked.shape, dtype=torch.bool, device=masked.device)
+    _, anchors = anchor_ids.unique(return_inverse=True)  # (B,), equal where anchors are
+    texts, columns = candidate_ids.unique(return_inverse=True)  # (T,), (C,)
+    is_target = columns.new_zeros(len(anchors), len(texts), dtype=torch.bool)  # of each different anchor
+    is_target[anchors, columns[: len(anchors)]] = True
+    places = torch.arange(len(columns), device=columns.device)
+    first = torch.full_like(texts, len(columns)).scatter_reduce(0, columns, places, "amin")  # (T,)
+    is_repeated = first[columns] != places  # (C,)
+    masked = is_target[anchors][:, columns] | is_repeated | (anchor_ids[:, None] == candidate_ids)
+    masked.fill_diagonal_(False)
+    return masked
 
 
 def _gather(rows: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from transformers import EvalPrediction
 from .configuration_glot import GlotConfig
 from .data.labels import ProblemType
 from .errors import InputError
-from .metrics import metrics_for
+from .metrics import greater_is_better, metrics_for
 from .modeling_glot import GlotForSequenceClassification
 from .pooling_glot import GlotPooler
 
@@ -187,7 +187,8 @@ def _scorer(model: GlotForSequenceClassification, metric: str) -> Callable[[Pipe
         if metric == "loss":
             return -model.compute_loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         found = compute_metrics(EvalPrediction(logits, labels))
-        return -found[metric] if metric == "mse" else found.get(metric, 0.0)  # a correlation can be undefined
+        sign = 1 if greater_is_better(metric) else -1
+        return sign * found.get(metric, 0.0)  # a correlation can be undefined
 
     return score
 

@@ -4,16 +4,19 @@
 import math
 import re
 import warnings
-from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_squared_error
 from transformers import EvalPrediction
 
 from .data.labels import Labels, ProblemType
 
+
+_COSINES_AT_ONCE = 2**24  # 64 MiB, whatever the number of queries and texts
+_ROUNDING = 1e-6  # a matrix product gives equal vectors cosines that differ in their last bits
 
 # Of every metric here, and of the loss that Trainer adds: whether a larger value is better.
 GREATER_IS_BETTER = {
@@ -66,8 +69,7 @@ def metrics_for(problem_type: ProblemType) -> Callable[[EvalPrediction], dict[st
 
 def metric_names(labels: Labels) -> list[str]:
     """What [`metrics_for`] names, where labels and predictions vary."""
-    num_labels = len(labels.names) or 1
-    answers = np.eye(max(num_labels, 2))[:, :num_labels]  # (N, num_labels), each label once
+    answers = np.eye(2, len(labels.names) or 1)  # (2, num_labels): a label each, which is all that names need
     classes = answers if labels.problem_type == "multi_label_classification" else np.arange(len(answers))
     return list(metrics_for(labels.problem_type)(EvalPrediction(answers, classes)))
 
@@ -154,23 +156,37 @@ def _differ(values: np.ndarray) -> bool:
 
 
 def _retrieval(vectors: np.ndarray, text_ids: np.ndarray) -> dict[str, float]:
-    corpus_ids, places = np.unique(text_ids[:, 1:], return_index=True)
+    corpus_ids, places, columns = np.unique(text_ids[:, 1:].ravel(), return_index=True, return_inverse=True)
     corpus = vectors[:, 1:].reshape(-1, vectors.shape[-1])[places]  # (C, D)
-    positives = defaultdict(set)
-    for query, positive in text_ids[:, :2].tolist():
-        positives[query].add(positive)
+    targets = columns.reshape(len(vectors), -1)[:, 0]  # (N,)
+    is_known, queries = _known_answers(text_ids[:, 0], targets, corpus_ids)
     ranks = []
-    for row, (query, positive) in zip(vectors, text_ids[:, :2].tolist()):
-        cosines = corpus @ row[0]  # (C,)
-        others = ~np.isin(corpus_ids, [query, *positives[query]])
-        target = cosines[np.searchsorted(corpus_ids, positive)]
-        ranks.append(1 + np.count_nonzero(~(cosines[others] < target)))  # a vector that is not finite ranks last
+    rows = max(1, _COSINES_AT_ONCE // len(corpus))
+    for start in range(0, len(vectors), rows):
+        block = slice(start, start + rows)
+        cosines = vectors[block, 0] @ corpus.T  # (rows, C)
+        target = np.take_along_axis(cosines, targets[block, None], axis=1)  # (rows, 1)
+        is_ahead = ~(cosines < target - _ROUNDING)  # so that a vector that is not finite ranks last
+        is_ahead[is_known[queries[block]].nonzero()] = False
+        ranks += [1 + np.count_nonzero(row) for row in is_ahead]
     ranks = np.array(ranks)
     return {
         "mrr": float((1 / ranks).mean()),
         "recall_at_1": float((ranks <= 1).mean()),
         "recall_at_10": float((ranks <= 10).mean()),
     }
+
+
+def _known_answers(query_ids: np.ndarray, targets: np.ndarray, corpus_ids: np.ndarray) -> tuple[csr_array, np.ndarray]:
+    """
+    Return which texts of the corpus are not in the way of a query, its positives and its own text, as a matrix
+    `(Q, C)` of the Q different queries; and the row there of each of the `(N,)` queries.
+    """
+    texts, queries = np.unique(query_ids, return_inverse=True)
+    own = np.flatnonzero(np.isin(texts, corpus_ids))
+    rows = np.concatenate([queries, own])
+    columns = np.concatenate([targets, np.searchsorted(corpus_ids, texts[own])])
+    return csr_array((np.ones(len(rows), dtype=bool), (rows, columns)), (len(texts), len(corpus_ids))), queries
 
 
 def _distinct(predicted: np.ndarray) -> dict[str, int]:

@@ -186,17 +186,6 @@ class GlotModel(GlotPreTrainedModel):
         return output if return_dict else output.to_tuple()
 
 
-_Pair = tuple[Tensor | None, Tensor | None]  # of the first sentences, of the second
-
-
-def _stack(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """`(B, La), (B, Lb)` -> `(2B, max(La, Lb))`, the shorter padded with zeros on the right; None stays None."""
-    if a is None or b is None:
-        return None
-    length = max(a.shape[1], b.shape[1])
-    return torch.cat([F.pad(rows, (0, length - rows.shape[1])) for rows in (a, b)])
-
-
 class GlotForSequenceClassification(GlotPreTrainedModel):
     """
     Classification or regression of a text, or of a pair of texts encoded separately (`config.pair_mode`), by a linear
@@ -250,9 +239,6 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
 
             The others are those of [`GlotModel.forward`].
 
-        Both sentences of a pair go through the backbone at once, `2B` rows, where they are of similar length and
-        nothing but `input_ids`, masks and `token_type_ids` is given or asked of it; through the head one by one.
-
         Raises:
             ValueError: a second sentence without a `pair_mode`, or the other way round; and as [`GlotModel.forward`].
         """
@@ -266,17 +252,6 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
             )
         return_dict = self.config.return_dict if return_dict is None else return_dict
         token_type_ids_b = None if token_type_ids is None or input_ids_b is None else torch.zeros_like(input_ids_b)
-        output_attentions = self.config.output_attentions if output_attentions is None else output_attentions
-        output_hidden_states = (
-            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        )
-        others = (inputs_embeds, hidden_states, hidden_states_b, position_ids)
-        only_ids = all(tensor is None for tensor in others) and not (output_attentions or output_hidden_states)
-        if only_ids and self._fit_together(input_ids, input_ids_b):
-            hidden_states, hidden_states_b = self._run_backbone_once(
-                (input_ids, input_ids_b), (attention_mask, attention_mask_b), (token_type_ids, token_type_ids_b)
-            )
-            input_ids = input_ids_b = None
         output = self.glot(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -314,22 +289,6 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
             **{name: value for name, value in output.items() if name != "pooler_output"},
         )
         return result if return_dict else result.to_tuple()
-
-    def _fit_together(self, ids: Tensor | None, ids_b: Tensor | None) -> bool:
-        """Whether one pass over both texts is possible, and worth its padding."""
-        if ids is None or ids_b is None or self.glot.backbone is None or torch.compiler.is_compiling():
-            return False  # when traced, never: a branch on lengths would fix them
-        lengths = ids.shape[1], ids_b.shape[1]
-        # A quarter more positions cost about what one call less saves (MiniLM, 4 pairs, a CPU core).
-        return 0 < 2 * max(lengths) <= 1.25 * sum(lengths)
-
-    def _run_backbone_once(self, ids: _Pair, masks: _Pair, types: _Pair) -> tuple[Tensor, Tensor]:
-        """`(B, La)` and `(B, Lb)` of each -> states `(B, La, d)` and `(B, Lb, d)`, from one batch of `2B` rows."""
-        masks = [torch.ones_like(rows) if mask is None else mask for rows, mask in zip(ids, masks)]
-        inputs = {"input_ids": _stack(*ids), "attention_mask": _stack(*masks), "token_type_ids": _stack(*types)}
-        states = run_backbone(self.glot.backbone, inputs, self.config.backbone_layers).states  # (2B, L, d)
-        size, (length, length_b) = len(ids[0]), (rows.shape[1] for rows in ids)
-        return states[:size, :length], states[size:, :length_b]
 
     def _logits(self, a: Tensor, b: Tensor | None) -> Tensor:
         """`(B, D)`, and for pairs `(B, D)` -> `(B, num_labels)`; `(B, 1)` in cosine mode."""

@@ -7,6 +7,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesSymmetricRankingLoss,
 )
 from sentence_transformers.util import dot_score
+from torch.utils.flop_counter import FlopCounterMode
 
 from glot_hf.contrastive import ContrastiveLoss, false_negatives
 from glot_hf.errors import InputError
@@ -52,10 +53,32 @@ def test_repeated_texts_change_nothing():
 def test_the_gradient_never_pushes_equal_texts_apart():
     """Rows 0 and 1 have one positive, rows 2 and 3 one query, and the query of row 4 is the positive of row 5."""
     ids = torch.tensor([[0, 10], [1, 10], [2, 12], [2, 13], [4, 14], [5, 4]])
-    masked = false_negatives(ids[:, 0], ids[:, 1], ids[:, 1])
+    masked = false_negatives(ids[:, 0], ids[:, 1])
     hidden = set(map(tuple, masked.nonzero().tolist())) - {(row, 1) for row in range(6)}  # a repeated column
     assert hidden == {(1, 0), (2, 3), (3, 2), (4, 5)}
     assert not masked.diagonal().any() and masked[2:, 1].all()
+
+
+def test_what_is_no_negative_on_many_repeated_texts():
+    ids = torch.randint(0, 12, (20, 4), generator=torch.Generator().manual_seed(0))
+    candidates = ids[:, 1:].T.flatten().tolist()
+    targets = {query: {row[1] for row in ids.tolist() if row[0] == query} for query in ids[:, 0].tolist()}
+    expected = [
+        [
+            column != row and (text == query or text in targets[query] or text in candidates[:column])
+            for column, text in enumerate(candidates)
+        ]
+        for row, query in enumerate(ids[:, 0].tolist())
+    ]
+    assert false_negatives(ids[:, 0], torch.tensor(candidates)).tolist() == expected
+
+
+def test_it_needs_no_product_but_those_of_the_vectors():
+    """A large batch would spend most of a step on finding its false negatives."""
+    vectors, ids = rows(batch=64, texts=3)
+    with FlopCounterMode(display=False) as counter:
+        ContrastiveLoss()(vectors, ids)
+    assert counter.get_total_flops() == 2 * 64 * (128 + 64) * 8  # of queries, then of positives
 
 
 def test_every_row_has_to_find_its_positive():

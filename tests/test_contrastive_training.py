@@ -1,13 +1,10 @@
 """Training by contrast: one process or two, resumed or not, and every pooling."""
 
-import json
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
+from forked_processes import run_together
 
 from glot_hf import GlotConfig, GlotModel
 from glot_hf.contrastive import ContrastiveLoss
@@ -105,43 +102,29 @@ def test_gradient_accumulation_and_length_groups_train(tmp_path):
     assert losses(trainer) == [pytest.approx(before, rel=0.5)]  # a mean over the steps, not their sum
 
 
-SCRIPT = """
-import json, sys
-from pathlib import Path
-import torch
-from tests.test_contrastive_training import losses, state_groups, trainer_of
-
-folder, size, head = sys.argv[1:]
-# Plain gradient steps: Adam makes much of the rounding of a gradient that is zero.
-options = {"optim": "sgd", "learning_rate": 0.5, "num_train_epochs": 4}
-trainer = trainer_of(folder, state_groups(), json.loads(head), per_device_train_batch_size=int(size), **options)
-trainer.train()
-metrics = trainer.evaluate()
-if trainer.is_world_process_zero():
-    state = {name: tensor.tolist() for name, tensor in trainer.model.state_dict().items()}
-    found = {"losses": losses(trainer), "state": state, "mrr": metrics["eval_mrr"]}
-    Path(folder, "found.json").write_text(json.dumps(found))
-"""
+def train_and_tell(rank, folder, size, head):
+    # Plain gradient steps: Adam makes much of the rounding of a gradient that is zero.
+    options = {"optim": "sgd", "learning_rate": 0.5, "num_train_epochs": 4}
+    trainer = trainer_of(folder, state_groups(), head, per_device_train_batch_size=size, **options)
+    trainer.train()
+    metrics = trainer.evaluate()
+    if rank == 0:
+        found = {"losses": losses(trainer), "state": trainer.model.state_dict(), "mrr": metrics["eval_mrr"]}
+        torch.save(found, folder / "found.pt")
 
 
 def train_in_one_and_two(folder, **head):
     """What a process finds with a batch of 8, and two gloo processes with half of it in each."""
-    (folder / "script.py").write_text(SCRIPT)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
     found = []
     for processes, size in ((1, 8), (2, 4)):
         own = folder / str(processes)
         own.mkdir()
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local_addr", "127.0.0.1"]
-        command += ["--nproc_per_node", str(processes), str(folder / "script.py"), str(own), str(size)]
-        command += [json.dumps(head)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        found.append(json.loads((own / "found.json").read_text()))
+        run_together(processes, train_and_tell, own, size, head)
+        found.append(torch.load(own / "found.pt"))
     one, two = found
     assert one["state"].keys() == two["state"].keys()
     for name, values in one["state"].items():
-        torch.testing.assert_close(torch.tensor(two["state"][name]), torch.tensor(values), rtol=0, atol=1e-4)
+        torch.testing.assert_close(two["state"][name], values, rtol=0, atol=1e-4)
     assert two["mrr"] == pytest.approx(one["mrr"])
     return found
 

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn's and scipy's own, and by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
@@ -63,6 +65,16 @@ def test_less_is_better_of_errors_alone():
     for name in ("accuracy", "eval_spearman", "spearman_64", "recall_at_10", "recall_at_10_64", "my_metric"):
         assert greater_is_better(name)
     assert "spearman_4" in embedding_metric_names(has_scores=True, sizes=(4,))
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification"])
+def test_names_of_many_labels_take_little_memory(problem_type):
+    labels = Labels(problem_type, tuple(map(str, range(10_000))))
+    tracemalloc.start()
+    assert "f1_macro" in metric_names(labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def test_several_labels():
@@ -194,3 +206,27 @@ def test_other_positives_are_not_in_the_way_and_equals_are():
     same = np.ones((10, 2, 1))
     dead = embedding_metrics(EvalPrediction(same, np.arange(20).reshape(10, 2)))
     assert dead == {"mrr": pytest.approx(0.1), "recall_at_1": 0, "recall_at_10": 1, "distinct_predictions": 1}
+    same = np.tile(RNG.normal(size=33).astype(np.float32), (257, 2, 1))  # where the rounding of a product differs
+    dead = embedding_metrics(EvalPrediction(same, np.arange(514).reshape(257, 2)))
+    assert dead["mrr"] == pytest.approx(1 / 257)
+
+
+def test_ranks_do_not_depend_on_how_many_queries_are_compared_at_once(monkeypatch):
+    """Rows of repeated texts, as queries with several positives are, and of vectors that are not finite."""
+    ids = RNG.integers(0, 60, size=(40, 3))
+    table = RNG.normal(size=(60, 4))
+    table[ids[0]] = np.nan
+    prediction = EvalPrediction(table[ids], ids)
+    ranks = []
+    for query, positive, _ in ids.tolist():
+        known = {query, *ids[ids[:, 0] == query, 1].tolist()}
+        others = list(set(ids[:, 1:].ravel().tolist()) - known)
+        cosines = cosine_of(table[query], table[[positive, *others]])
+        ranks.append(1 + sum(not other < cosines[0] for other in cosines[1:]))
+    for at_once in (2**24, 200, 1):
+        monkeypatch.setattr("glot_hf.metrics._COSINES_AT_ONCE", at_once)
+        assert embedding_metrics(prediction)["mrr"] == pytest.approx((1 / np.array(ranks)).mean())
+
+
+def cosine_of(vector, others):
+    return (others @ vector) / (np.linalg.norm(others, axis=1) * np.linalg.norm(vector))

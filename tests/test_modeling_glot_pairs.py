@@ -1,4 +1,4 @@
-"""Pairs: both texts in one pass of the backbone where their lengths allow, with the answer of two passes."""
+"""Pairs: each text in a pass of its own, and the head that compares them."""
 
 from unittest.mock import patch
 
@@ -60,80 +60,36 @@ def run(model, **inputs):
     return logits, forward.call_count
 
 
-def run_apart(model, **inputs):
-    """Logits of two passes of the backbone."""
-    with patch.object(GlotForSequenceClassification, "_fit_together", return_value=False):
-        logits, calls = run(model, **inputs)
-    assert calls == 2
-    return logits
-
-
 def assert_close(actual, expected, bound=1e-6):
     assert ((actual - expected).norm() / expected.norm()).item() < bound
 
 
-class TestOnePass:
-    @pytest.mark.parametrize("layers", [-1, [0, -1]])
-    @pytest.mark.parametrize("side", ["left", "right"])
-    @pytest.mark.parametrize("pair_mode", MODES)
-    def test_equals_two(self, backbone, pair_mode, side, layers):
-        model = make(backbone, pair_mode, backbone_layers=layers)
-        logits, calls = run(model, **pairs(side))
-        assert calls == 1
-        assert_close(logits, run_apart(model, **pairs(side)))
-
-    @pytest.mark.parametrize(
-        "absent", [["attention_mask"], ["attention_mask_b"], ["attention_mask", "attention_mask_b"]]
-    )
-    def test_absent_masks(self, backbone, absent):
-        model = make(backbone)
-        inputs = {name: tensor for name, tensor in pairs().items() if name not in absent}
+class TestBothTexts:
+    @pytest.mark.parametrize("absent", [[], ["attention_mask"], ["attention_mask_b"]], ids=str)
+    def test_each_has_the_vector_that_it_has_alone(self, backbone, absent):
+        """From a pass of its own: one over both would not be faster, and would pad the shorter ones."""
+        model = make(backbone, backbone_layers=[0, -1])
+        inputs = {name: tensor for name, tensor in pairs("left").items() if name not in absent}
         logits, calls = run(model, **inputs)
-        assert calls == 1
-        assert_close(logits, run_apart(model, **inputs))
-
-    @pytest.mark.parametrize("sides", [("left", "right"), ("right", "left")])
-    def test_sides_that_differ(self, backbone, sides):
-        model = make(backbone)
-        logits, calls = run(model, **pairs(*sides))
-        assert calls == 1
-        assert_close(logits, run_apart(model, **pairs(*sides)))
+        assert calls == 2
+        vectors = [
+            model.glot(inputs[f"input_ids{suffix}"], inputs.get(f"attention_mask{suffix}")).pooler_output
+            for suffix in ("", "_b")
+        ]
+        assert_close(logits, model.classifier(torch.cat(vectors, dim=-1)))
 
     @pytest.mark.parametrize("kind", [0, 1])
     def test_token_types(self, tiny_bert, kind):
         """Tokenizers like BERT's give them for the first text, all zeros."""
         model, inputs = make(tiny_bert), pairs()
-        logits, calls = run(model, token_type_ids=torch.full_like(inputs["input_ids"], kind), **inputs)
-        assert calls == 1
+        logits = model(token_type_ids=torch.full_like(inputs["input_ids"], kind), **inputs).logits
         separate = tiny_bert(inputs["input_ids"], inputs["attention_mask"], torch.full_like(inputs["input_ids"], kind))
         first = model.glot.head(separate.last_hidden_state, inputs["attention_mask"])
         second = model.glot(inputs["input_ids_b"], inputs["attention_mask_b"]).pooler_output
         assert_close(logits, model.classifier(torch.cat([first, second], dim=-1)))
 
-    @pytest.mark.parametrize(("length", "calls"), [(6, 1), (10, 1), (11, 2), (40, 2)])
-    def test_only_where_padding_is_little(self, tiny_bert, length, calls):
-        model, ids = make(tiny_bert), torch.randint(5, 99, (2, 6))
-        ids_b = torch.randint(5, 99, (2, length))
-        for first, second in ((ids, ids_b), (ids_b, ids)):
-            logits, actual = run(model, input_ids=first, input_ids_b=second)
-            assert actual == calls
-            assert_close(logits, run_apart(model, input_ids=first, input_ids_b=second))
-
-    def test_not_where_more_is_given_or_asked(self, tiny_bert):
-        model, inputs = make(tiny_bert), pairs()
-        positions = torch.arange(7).expand(3, 7)
-        for more in ({"output_hidden_states": True}, {"output_attentions": True}, {"position_ids": positions}):
-            assert run(model, **inputs, **more)[1] == 2
-        assert model(**inputs, output_hidden_states=True).hidden_states[0].shape == (3, 7, 32)
-        model.config.output_hidden_states = True
-        assert run(model, **inputs)[1] == 2
-        assert run(model, **inputs, output_hidden_states=False)[1] == 1
-        model.config.output_hidden_states = False
-        embeddings = tiny_bert.get_input_embeddings()(inputs.pop("input_ids"))
-        assert run(model, inputs_embeds=embeddings, **inputs)[1] == 2
-
-    def test_states_and_text(self, tiny_bert):
-        """One text as hidden states, the other as ids."""
+    def test_states_or_embeddings_of_one(self, tiny_bert):
+        """And the other as ids."""
         model, inputs = make(tiny_bert), pairs()
         expected = model(**inputs).logits
         for suffix in ("", "_b"):
@@ -143,6 +99,8 @@ class TestOnePass:
             logits, calls = run(model, **mixed)
             assert calls == 1
             assert_close(logits, expected)
+        embeddings = tiny_bert.get_input_embeddings()(inputs.pop("input_ids"))
+        assert_close(model(inputs_embeds=embeddings, **inputs).logits, expected)
 
     def test_texts_without_a_token(self, tiny_llama):
         model, empty = make(tiny_llama), torch.zeros(2, 0, dtype=torch.long)
@@ -151,22 +109,16 @@ class TestOnePass:
 
     def test_details_are_of_the_first(self, tiny_bert):
         model, inputs = make(tiny_bert), pairs("left")
-        output = model(**inputs, output_adjacency=True, output_readout_weights=True)
+        output = model(**inputs, output_adjacency=True, output_readout_weights=True, output_hidden_states=True)
         expected = model.glot(inputs["input_ids"], inputs["attention_mask"], output_adjacency=True)
         assert torch.equal(output.adjacency, expected.adjacency)
-        assert output.readout_weights.shape == (3, 7)
+        assert output.readout_weights.shape == (3, 7) and output.hidden_states[0].shape == (3, 7, 32)
 
     def test_batch_norm_sees_one_sentence_after_the_other(self, tiny_bert):
         """As in the released code: statistics of 2B rows at once would be others."""
         model = make(tiny_bert, gnn_type="gin").train()
-        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        logits, calls = run(model, **pairs())
-        norm = model.glot.head.pooling.layers[0].norm
-        assert calls == 1 and norm.num_batches_tracked == 2
-        statistics = norm.running_mean.clone(), norm.running_var.clone()
-        model.load_state_dict(state)
-        assert_close(logits, run_apart(model, **pairs()))
-        torch.testing.assert_close((norm.running_mean, norm.running_var), statistics)
+        model(**pairs())
+        assert model.glot.head.pooling.layers[0].norm.num_batches_tracked == 2
 
     def test_gradients(self, backbone):
         model = make(backbone, num_labels=3).train()
@@ -178,11 +130,6 @@ class TestOnePass:
         backbone.requires_grad_(True)
         model(**pairs(), labels=labels).loss.backward()
         assert backbone.get_input_embeddings().weight.grad.any()
-
-    def test_when_compiled(self, tiny_bert):
-        model = make(tiny_bert)
-        with patch("torch.compiler.is_compiling", return_value=True):
-            assert run(model, **pairs())[1] == 2
 
 
 @pytest.mark.parametrize("pair_mode", MODES)
@@ -239,25 +186,19 @@ class TestTrainer:
 
     @pytest.mark.parametrize("side", ["left", "right"])
     def test_on_text_and_on_states(self, minilm_path, minilm_tokenizer, examples, tmp_path, side, monkeypatch):
-        """Both give one head, and so do one pass and two."""
+        """Both give one head."""
         monkeypatch.setattr(minilm_tokenizer, "padding_side", side)
         model = make(minilm_path, num_labels=2)
         start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         rows = tokenize(examples, minilm_tokenizer, max_length=32)
-        together = self.train(model, rows, PairCollator(minilm_tokenizer), tmp_path)
-        together = {name: tensor.clone() for name, tensor in together.items()}
-
-        model.load_state_dict(start)
-        with patch.object(GlotForSequenceClassification, "_fit_together", return_value=False):
-            apart = self.train(model, rows, PairCollator(minilm_tokenizer), tmp_path)
-        torch.testing.assert_close(apart, together, atol=1e-4, rtol=1e-3)
+        on_text = self.train(model, rows, PairCollator(minilm_tokenizer), tmp_path)
 
         headless = GlotForSequenceClassification(GlotConfig(input_size=384, pair_mode="concat", num_labels=2, **SMALL))
         headless.load_state_dict({name: tensor for name, tensor in start.items() if "backbone" not in name})
         states = state_rows(model.glot.backbone, minilm_tokenizer, examples)
         on_states = self.train(headless, states, HiddenStateCollator(), tmp_path)
-        torch.testing.assert_close(on_states, together, atol=1e-4, rtol=1e-3)
-        assert not torch.equal(together["classifier.weight"], start["classifier.weight"])
+        torch.testing.assert_close(on_states, on_text, atol=1e-4, rtol=1e-3)
+        assert not torch.equal(on_text["classifier.weight"], start["classifier.weight"])
 
 
 @pytest.mark.parametrize("pair_mode", ["concat", "interaction", "cosine"])

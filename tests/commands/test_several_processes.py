@@ -1,14 +1,12 @@
 """Several processes that train one head (torchrun, accelerate launch) train the one that a single process trains."""
 
 import json
-import multiprocessing
-import os
 import random
-import socket
 import sys
 
 import pytest
 import torch
+from forked_processes import run_together
 from transformers import BertConfig, BertModel
 
 from glot_hf.commands.main import main
@@ -16,16 +14,7 @@ from glot_hf.commands.main import main
 from ..data.conftest import make_texts, make_tokenizer
 
 
-# Its children are forked from a process that has only imported: as clean as a new one, and many times faster.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "glot_hf.training", "transformers.models.bert.modeling_bert"])
-
-
-def run(rank, world_size, port, log, argv):
-    torch.set_num_threads(1)
-    if world_size > 1:  # what torchrun sets
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def run(rank, log, argv):
     with open(f"{log}{rank}.txt", "w") as sys.stdout, open(f"{log}{rank}_notices.txt", "w") as sys.stderr:
         exit_code = main(argv)
     sys.exit(exit_code)
@@ -33,17 +22,7 @@ def run(rank, world_size, port, log, argv):
 
 def glot_hf(world_size, log, *argv):
     """Runs `glot-hf` in so many processes. Returns what each wrote to standard output."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = [
-        processes.Process(target=run, args=(rank, world_size, port, log, list(argv))) for rank in range(world_size)
-    ]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(120)
-    assert [process.exitcode for process in started] == [0] * world_size
+    run_together(world_size, run, log, list(argv))
     return [open(f"{log}{rank}.txt").read() for rank in range(world_size)]
 
 

@@ -1,19 +1,18 @@
 """Builders that are killed at any moment, or work side by side, leave whole shards and right tensors."""
 
 import hashlib
-import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from accelerate import PartialState
+from forked_processes import processes, run_together
 from transformers import BertConfig, BertModel
 
-from glot_hf.data import HiddenStateCache
+from glot_hf.data import HiddenStateCache, cache_builder
 from glot_hf.data.cache_folder import damages
 from glot_hf.data.cache_manifest import Manifest
 
@@ -22,10 +21,6 @@ from .conftest import make_texts, make_tokenizer
 
 TEXTS = make_texts(400, longest=30)
 OPTIONS = {"tokens_per_batch": 60, "tokens_per_shard": 150}  # about 40 shards
-
-# Its children are forked from a process that has only imported: as clean as a new one, and hundreds of times faster.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "glot_hf.data", "transformers.models.bert.modeling_bert"])
 
 
 def build(folder):
@@ -99,39 +94,22 @@ def test_two_builders_of_one_cache(undisturbed, tmp_path):
     assert checksums(tmp_path / "cache") == undisturbed[0]
 
 
-SCRIPT = """
-import sys
-from accelerate import PartialState
-from glot_hf.data import cache_builder
-from tests.data.test_killed_builds import build
-from pathlib import Path
+def build_and_log(rank, folder):
+    """Logs the shards that this process writes."""
+    write = cache_builder.write_shard
 
-write = cache_builder.write_shard
-def spy(states, folder, shard, manifest):
-    write(states, folder, shard, manifest)
-    name = f"{sys.argv[1]}-{PartialState().process_index}-of-{PartialState().num_processes}"
-    with open(name, "a") as log:
-        log.write(shard.file + "\\n")
+    def spy(states, into, shard, manifest):
+        write(states, into, shard, manifest)
+        with open(f"{folder}-{rank}-of-{PartialState().num_processes}", "a") as log:
+            log.write(shard.file + "\n")
 
-cache_builder.write_shard = spy
-build(Path(sys.argv[1]))
-"""
+    cache_builder.write_shard = spy
+    build(folder)
 
 
 def test_processes_under_accelerate_share_the_work(undisturbed, tmp_path):
     """Two gloo processes: shard i is written by process i % 2, and both wait for the whole."""
-    (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local_addr", "127.0.0.1"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *sys.path])
-    result = subprocess.run(
-        [*command, "--nproc_per_node", "2", str(tmp_path / "script.py"), str(tmp_path / "cache")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    run_together(2, build_and_log, tmp_path / "cache")
     shards = sorted(name for name in undisturbed[0] if name != "manifest.json")
     for rank in (0, 1):
         assert (tmp_path / f"cache-{rank}-of-2").read_text().split() == shards[rank::2]

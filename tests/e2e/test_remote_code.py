@@ -72,25 +72,32 @@ def test_a_process_without_glot_hf(head, hub, tmp_path, minilm_path):
     torch.testing.assert_close(torch.tensor(found["features"])[:, 0], vectors, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("pair_mode", ["concat", "cosine"])
-def test_a_pair_head_brings_its_pipeline(pair_mode, hub, tmp_path, minilm_path):
-    model = GlotForSequenceClassification.from_backbone(minilm_path, pair_mode=pair_mode, gnn_hidden_size=8)
-    save(model, minilm_path, tmp_path / "head")
+def test_pair_heads_bring_their_pipeline(hub, tmp_path, minilm_path):
+    models = {
+        mode: GlotForSequenceClassification.from_backbone(minilm_path, pair_mode=mode, gnn_hidden_size=8)
+        for mode in ("concat", "cosine")
+    }
+    for mode, model in models.items():
+        save(model, minilm_path, tmp_path / mode)
     code = f"""
         from transformers import pipeline
 
-        classify = pipeline(model={str(tmp_path / "head")!r}, trust_remote_code=True)
-        print(type(classify).__name__, classify([{{"text": "a b", "text_pair": "c"}}] * 3, batch_size=2)[0]["score"])
+        for mode in ("concat", "cosine"):
+            classify = pipeline(model="{tmp_path}/" + mode, trust_remote_code=True)
+            pairs = [{{"text": "a b", "text_pair": "c"}}] * 3
+            print(mode, type(classify).__name__, classify(pairs, batch_size=2)[0]["score"])
     """
     output = hub.run_python(code, without_glot_hf=True, HF_HUB_OFFLINE="1")
-    name, score = output.splitlines()[-1].split()
-    assert name == "GlotTextClassificationPipeline"
     tokenizer = AutoTokenizer.from_pretrained(minilm_path)
     first, second = (tokenizer(text, return_tensors="pt") for text in ("a b", "c"))
-    with torch.no_grad():
-        scores = model(**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}).logits[0]
-    expected = scores.item() if pair_mode == "cosine" else scores.softmax(-1).max().item()
-    assert float(score) == pytest.approx(expected, abs=1e-5)
+    second = {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
+    for line in output.splitlines()[-2:]:
+        mode, name, score = line.split()
+        assert name == "GlotTextClassificationPipeline"
+        with torch.no_grad():
+            scores = models[mode](**first, **second).logits[0]
+        expected = scores.item() if mode == "cosine" else scores.softmax(-1).max().item()
+        assert float(score) == pytest.approx(expected, abs=1e-5)
 
 
 def test_where_it_is_imported_no_trust_is_needed(head, tmp_path):

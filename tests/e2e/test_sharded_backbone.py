@@ -1,10 +1,7 @@
 """A frozen backbone that FSDP shards over processes, and a head that each of them has whole."""
 
-import multiprocessing
-import os
-import socket
-
 import torch
+from forked_processes import run_together
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -13,16 +10,8 @@ from transformers import BertConfig, BertModel, Trainer, TrainingArguments
 from glot_hf import GlotForSequenceClassification
 
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "transformers.models.bert.modeling_bert"])
-
-
-def train(rank, world_size, port, folder):
+def train(rank, world_size, folder):
     """With stock Trainer, 16 rows a step in all. Saves the head, and its losses and the share of the backbone here."""
-    torch.set_num_threads(1)
-    if world_size > 1:  # what torchrun sets
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     arguments = TrainingArguments(  # makes the process group
         str(folder),
         use_cpu=True,
@@ -56,15 +45,7 @@ def train(rank, world_size, port, folder):
 
 
 def run(world_size, folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = [processes.Process(target=train, args=(rank, world_size, port, folder)) for rank in range(world_size)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(120)
-    assert [process.exitcode for process in started] == [0] * world_size
+    run_together(world_size, train, world_size, folder)
     return [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(world_size)]
 
 

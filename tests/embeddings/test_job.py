@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ import psutil
 import pytest
 import torch
 import torch.nn.functional as F
+from forked_processes import processes, run_together
 from transformers import AutoTokenizer
 
 from glot_hf import GlotForSequenceClassification, GlotModel
@@ -29,10 +29,6 @@ from ..data.conftest import make_texts
 
 
 ROWS_PER_CHUNK = 64
-
-# Its children are forked from a process that has only imported: as clean as a new one, and hundreds of times faster.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "transformers.models.bert.modeling_bert"])
 
 
 def embed(head, paths, output, **options):
@@ -129,11 +125,20 @@ def test_sigkill(head_path, files, undisturbed, tmp_path, kills):
     assert {path.name.split(".", 1)[1] for path in tmp_path.iterdir()} == {"npy", "npy.json"}  # nothing is left over
 
 
-SCRIPT = "import sys; from tests.embeddings.test_job import embed; embed(sys.argv[1], sys.argv[3:], sys.argv[2])"
+def embed_of_rank(rank, head, paths, output):
+    embed(head, paths, output)
 
 
 def test_processes_share_the_work(head_path, files, undisturbed, tmp_path):
-    """Two gloo processes, which also go on with what one has begun."""
+    run_together(2, embed_of_rank, head_path, files, tmp_path / "vectors.npy")
+    assert checksums(tmp_path / "vectors.npy") == undisturbed[0]
+
+
+SCRIPT = "import sys; from tests.embeddings.test_job import embed; embed(sys.argv[1], sys.argv[3:], sys.argv[2])"
+
+
+@pytest.mark.slow
+def test_processes_of_accelerate_launch_share_the_work(head_path, files, undisturbed, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
