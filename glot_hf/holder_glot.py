@@ -42,12 +42,12 @@ class BackboneHolder:
                 where_from["backbone_revision"] = where_from["backbone_revision"] or config.backbone_revision
             place = {key: value for key, value in (config.backbone_load_kwargs or {}).items() if key in _PLACE}
             where_from["backbone_load_kwargs"] = place | where_from["backbone_load_kwargs"]
-        self._attach(backbone, where_from)
+        self._attach(backbone, where_from, found)
 
-    def _attach(self, backbone: nn.Module, where_from: dict[str, Any]) -> None:
+    def _attach(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
+        """Run this head on a backbone, whose `origin` and `fingerprint` are recorded."""
         name = self.config.backbone_name_or_path
         require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
-        found = fingerprint(backbone)
         self._warn_of_another(backbone, where_from, found)
         self.base_model.backbone = None  # one that was there before stays where it is
         self.to(device_of(backbone))

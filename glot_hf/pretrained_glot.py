@@ -27,7 +27,7 @@ from .checkpoint_glot import require_all_adapter_weights, require_all_weights
 from .configuration_glot import GlotConfig
 from .holder_glot import BackboneHolder
 from .hub_glot import upload
-from .origin_glot import origin, origin_of
+from .origin_glot import fingerprint, origin, origin_of
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .text_encoder_glot import text_encoder
@@ -140,7 +140,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             del backbone_config.quantization_config
         config = cls.config_class(**where_from, backbone_config=backbone_config, **config_options)
         model = cls(config)
-        model._attach(backbone, where_from)
+        model._attach(backbone, where_from, fingerprint(backbone))
         config.backbone_in_checkpoint = in_checkpoint  # only now: the model would have built a second backbone
         return model.eval()
 
@@ -321,7 +321,8 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
             asked = kwargs.pop("revision")
             revision = pin_revision(name, asked, **where) or asked
-        self._attach(load_backbone(name, revision, **kwargs), origin(name, revision, kwargs))
+        backbone = load_backbone(name, revision, **kwargs)
+        self._attach(backbone, origin(name, revision, kwargs), fingerprint(backbone))
 
     def load_adapter(self, *args, **kwargs):
         """
