@@ -15,7 +15,7 @@ from glot_hf.layers_glot import GNN_LAYERS
 from glot_hf.pooling_glot import POOLINGS
 
 
-properties = settings(max_examples=20, deadline=None)
+properties = settings(max_examples=10, deadline=None)  # of each of forty heads
 
 SIZE, TAU = 6, 0.3
 JUMPING_KNOWLEDGE = ["cat", "max", "mean", "last"]
