@@ -92,9 +92,13 @@ class LabelledTextArguments:
     validation_file: str | None = field(
         default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
     )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "Column of the text; default: as in training, or guessed."}
+    )
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    label_column: str | None = field(
+        default=None, metadata={"help": "Column of the label; default: as in training, or guessed."}
+    )
     task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
     data_dir: str | None = field(
         default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}

@@ -121,10 +121,3 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
         shutil.rmtree(os.path.join(folder, BASE_FOLDER), ignore_errors=True)
     network.save_pretrained(folder)
     return network
-
-
-def load_adapter(folder: str, trust: dict[str, bool] | None = None) -> GlotForSequenceClassification:
-    """A model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now."""
-    base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER), backbone_kwargs=trust)
-    # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
-    return PeftModel.from_pretrained(base, folder).get_base_model().eval()

@@ -39,9 +39,7 @@ def choose_columns(
     if text is None and text_pair is None:
         text, text_pair = _guess_pair(names, taken=label)
     if text is None:
-        text = _guess(table, "text", _usual(names, _TEXT_NAMES, taken=label) or _longest(table, taken=label))
-        if all(parse_number(cell) is not None for cell in table[text][:]):
-            raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
+        text = _guess_text(table, taken=label)
     if label is None:
         others = [name for name in names if name not in (text, text_pair)]
         only_other = others[0] if len(others) == 1 else None
@@ -52,6 +50,28 @@ def choose_columns(
     return text, label, text_pair
 
 
+def choose_texts(
+    table: Dataset, text: str | None = None, text_pair: str | None = None, is_pair: bool = False
+) -> tuple[str, str | None]:
+    """
+    The text column and, where `is_pair`, that of the second text, of a table that needs no labels: those that were
+    named, else guessed as in [`choose_columns`].
+
+    Raises:
+        InputError: there is no column of that name, none can be guessed, or what is guessed as text holds numbers.
+    """
+    for given, kind in ((text, "text"), (text_pair, "text_pair")):
+        require_column(table, given, f"--{kind}_column")
+    if is_pair and text is None and text_pair is None:
+        text, text_pair = _guess_pair(table.column_names, taken=None)
+    if is_pair and text_pair is None:
+        raise InputError(
+            "no column of the second texts can be guessed: name it with --text_pair_column, the columns are "
+            f"{table.column_names}"
+        )
+    return text or _guess_text(table, taken=text_pair), text_pair
+
+
 def require_column(table: Dataset, name: str | None, flag: str) -> None:
     """
     Raises:
@@ -59,6 +79,14 @@ def require_column(table: Dataset, name: str | None, flag: str) -> None:
     """
     if name is not None and name not in table.column_names:
         raise InputError(f"there is no column {name!r} for {flag}: the columns are {table.column_names}")
+
+
+def _guess_text(table: Dataset, taken: str | None) -> str:
+    usual = _usual(table.column_names, _TEXT_NAMES, taken)
+    text = _guess(table, "text", usual or _longest(table, taken))
+    if all(parse_number(cell) is not None for cell in table[text][:]):
+        raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
+    return text
 
 
 def _guess(table: Dataset, kind: str, guess: str | None) -> str:
