@@ -20,6 +20,7 @@ from transformers import (
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.backbone_glot import run_backbone
 from glot_hf.commands.backbone import load_tokenizer
+from glot_hf.commands.main import main
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.examples import PairCollator
 from glot_hf.export import write_tokenizer
@@ -118,3 +119,23 @@ def test_what_a_command_pads_with(tiny_bert, tmp_path, capsys, special, named):
     write_tokenizer(tokenizer, tmp_path / "exported.json")
     padded = Tokenizer.from_file(str(tmp_path / "exported.json")).encode_batch(["w1 w2", "w3"])
     assert [row.ids for row in padded] == [[1, 2], [3, 20 if named else 0]]
+
+
+def test_training_on_few_positions(roberta, tmp_path, monkeypatch, capsys):
+    """By default a text is cut at them; asked for more, they are named."""
+    monkeypatch.chdir(tmp_path)
+    roberta.save_pretrained("roberta")
+    make_tokenizer(unk_token="[UNK]").save_pretrained("roberta")
+    rows = [f"{LONG},{label}" for label in "ab" * 4]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    train = ["train", "--backbone", "roberta", "--train_file", "texts.csv", "--output_dir", "head", "--max_steps", "1"]
+    assert main([*train, "--max_length", "66"]) == 2
+    assert "--max_length 66 is not between 1 and 64, which the backbone can take" in capsys.readouterr().err
+    assert main([*train, "--no_cache"]) == 0
+    assert "texts are cut at 64 tokens" in capsys.readouterr().err
+    for command in (
+        ["predict", "head", "--test_file", "texts.csv"],
+        ["evaluate", "head", "--validation_file", "texts.csv"],
+        ["embed", "--model", "head", "--input", "texts.csv", "--output", "vectors.npy"],
+    ):
+        assert main(command) == 0

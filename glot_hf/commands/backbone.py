@@ -64,9 +64,12 @@ def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
     tokenizer.model_max_length = longest_text(tokenizer, backbone) or tokenizer.model_max_length
 
 
-def set_max_length(tokenizer: Any, max_length: int, backbone: Any) -> None:
+def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: bool = False) -> int:
     """
-    Makes the tokenizer cut at `max_length`.
+    Makes the tokenizer cut at `max_length`; at what the backbone can take, where that is less and nobody asked.
+
+    Returns:
+        `int`: where it cuts.
 
     Raises:
         InputError: the backbone cannot take so many tokens, or a text would have no room.
@@ -75,8 +78,12 @@ def set_max_length(tokenizer: Any, max_length: int, backbone: Any) -> None:
 
     longest = longest_text(tokenizer, backbone) or math.inf
     shortest = tokenizer.num_special_tokens_to_add() + 1
+    if is_default and longest < max_length:
+        print(f"texts are cut at {longest} tokens, which is what the backbone can take", file=sys.stderr)
+        max_length = longest
     if not shortest <= max_length <= longest:
         raise InputError(
             f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
         )
     tokenizer.model_max_length = max_length
+    return max_length

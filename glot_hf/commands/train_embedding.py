@@ -63,7 +63,7 @@ def train_embedding(
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotModel, backbone, **options)
-    set_max_length(tokenizer, max_length, model.backbone)
+    max_length = set_max_length(tokenizer, max_length, model.backbone, is_default=data.max_length is None)
     if checkpoint is not None:
         require_same_head(model.config, checkpoint, checkpoint)
     count, frozen = count_parameters(model), FinetuningArguments()
