@@ -192,9 +192,9 @@ def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
         exported.enable_truncation(tokenizer.model_max_length, direction=tokenizer.truncation_side)
     exported.enable_padding(
         direction=tokenizer.padding_side,
-        pad_id=tokenizer.pad_token_id,
+        pad_id=tokenizer.pad_token_id or 0,  # without a padding token as `pad_tokens` does
         pad_type_id=tokenizer.pad_token_type_id,
-        pad_token=tokenizer.pad_token,
+        pad_token=tokenizer.pad_token or tokenizer.convert_ids_to_tokens(0),
     )
     exported.save(str(path))
 

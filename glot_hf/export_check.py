@@ -9,8 +9,10 @@ from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from .export import Run, export_inputs
+from .finite_glot import require_finite
 from .modeling_glot import GlotModel
 from .pretrained_glot import GlotPreTrainedModel
+from .tokenizing_glot import pad_tokens
 
 
 TOLERANCE = 1e-5  # of float32
@@ -37,11 +39,10 @@ def text_batches(
     is_pair = getattr(model.config, "pair_mode", None) is not None
     is_cut = tokenizer.model_max_length < LARGE_INTEGER
     for texts, side in ((TEXTS, "right"), (TEXTS, "left"), (TEXTS[2:3], "right")):
-        options = {"padding": True, "padding_side": side, "truncation": is_cut, "return_tensors": "pt"}
-        batch = tokenizer(texts, **options)
-        if is_pair:
-            second = tokenizer([TEXTS[3], *texts[1:]], **options)
-            batch |= {f"{name}_b": tensor for name, tensor in second.items()}
+        batch = {}
+        for suffix, column in [("", texts), ("_b", [TEXTS[3], *texts[1:]])][: 1 + is_pair]:
+            rows = [tokenizer(text, truncation=is_cut) for text in column]
+            batch |= {f"{name}{suffix}": ids for name, ids in pad_tokens(tokenizer, rows, side).items()}
         yield export_inputs(model, batch, with_backbone)
 
 
@@ -67,11 +68,15 @@ def largest_difference(
     """
     Of what an exported model gives to what the model gives, relative to the largest number of the batch where that is
     above 1; of how many texts (or pairs), and how many were set aside, because rounding decides on an edge of theirs.
+
+    Raises:
+        ValueError: what the model gives is not finite.
     """
     largest, compared, set_aside = 0.0, 0, 0
     for inputs in batches:
         expected, actual = model(**inputs, return_dict=True), run(inputs)
         expected = expected.pooler_output if isinstance(model, GlotModel) else expected.logits
+        require_finite(model, expected)
         is_clear = ~_hangs_on_rounding(model.base_model, inputs)
         difference = ((actual - expected).abs() / expected.abs().max().clamp(min=1))[is_clear]
         # Not max(), which drops NaN.

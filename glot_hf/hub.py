@@ -70,7 +70,7 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
     """
     if not os.path.isfile(os.path.join(folder, FILE_NAME)):
         return Training()
-    record = TrainingRecord.load(folder)
+    record = TrainingRecord.find(folder)
     from .data.tasks import TASKS  # needs the extra `train`, as the folder did
 
     command = shareable_command(record.command, backbone)

@@ -4,8 +4,10 @@
 import os
 import sys
 import warnings
+from typing import Any
 
 import mteb
+import torch
 from datasets import DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
@@ -81,6 +83,21 @@ class LocalSTS(AbsTaskSTS):
         """Keeps the pairs: they are few, and MTEB would take the description of this task away with them."""
 
 
+class _FiniteEncoder(SentenceTransformerEncoderWrapper):
+    """Refuses vectors that hold NaN or infinity, which MTEB would turn into a score and keep."""
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        vectors = super().encode(*args, **kwargs)
+        finite = torch.as_tensor(vectors).isfinite().all(dim=-1)
+        if not finite.all():
+            raise InputError(
+                f"{int((~finite).sum()):,} of {len(finite):,} vectors of {self.mteb_model_meta.name} are not finite: "
+                'load a backbone that overflows float16 with --backbone_load_kwargs \'{"dtype": "bfloat16"}\', or '
+                "check the head's weights"
+            )
+        return vectors
+
+
 def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEncoderWrapper:
     """
     What MTEB evaluates. Its revision is a hash of all that decides its vectors, so that a cached score is never one of
@@ -92,7 +109,7 @@ def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEn
     with warnings.catch_warnings():
         # MTEB asks for the width by an old name, once for each model.
         warnings.filterwarnings("ignore", "The `get_sentence_embedding_dimension` method", FutureWarning)
-        encoder = SentenceTransformerEncoderWrapper(model)
+        encoder = _FiniteEncoder(model)
     revision = digest(
         {
             "modules": [(repr(module), module.get_config_dict()) for module in model],

@@ -6,12 +6,15 @@ from typing import Any
 from torch import Tensor
 from transformers import TextClassificationPipeline
 
+from .finite_glot import require_finite
+from .tokenizing_glot import longest_text
+
 
 class GlotTextClassificationPipeline(TextClassificationPipeline):
     """
     [`~transformers.TextClassificationPipeline`] that encodes the two texts of a pair separately, as pair heads take
-    them. The stock pipeline encodes them as one text, whatever the head. Each text is cut at what the tokenizer takes,
-    unless `truncation=False`; `max_length` and other options of the tokenizer hold for both texts.
+    them. The stock pipeline encodes them as one text, whatever the head. Each text is cut at what tokenizer and
+    backbone take, unless `truncation=False`; `max_length` and other options of the tokenizer hold for both texts.
 
     The inputs of a pair head are `{"text": a, "text_pair": b}` or `(a, b)`, or lists of these; those of other heads
     are as in the stock pipeline. Cosine and regression heads give their score as it is.
@@ -48,6 +51,9 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
             ValueError: a pair for a head that takes one text, or the other way round.
         """
         tokenizer_kwargs.setdefault("truncation", True)  # where training cut, which the saved tokenizer knows
+        backbone = self.model.base_model.backbone
+        if tokenizer_kwargs["truncation"] and "max_length" not in tokenizer_kwargs and backbone is not None:
+            tokenizer_kwargs["max_length"] = longest_text(self.tokenizer, backbone)
         pair = _as_pair(inputs)
         pair_mode = self.model.config.pair_mode
         if pair_mode is None:
@@ -64,6 +70,16 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
             )
         first, second = (self.tokenizer(text, return_tensors="pt", **tokenizer_kwargs) for text in pair)
         return {**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}}
+
+    def postprocess(self, model_outputs: Any, *args, **kwargs) -> Any:
+        """
+        The same as in the stock pipeline, except that answers must be numbers.
+
+        Raises:
+            ValueError: the logits are not finite.
+        """
+        require_finite(self.model, model_outputs["logits"])
+        return super().postprocess(model_outputs, *args, **kwargs)
 
 
 def _as_pair(inputs: Any) -> tuple[Any, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from huggingface_hub import CommitInfo, HfApi
 from torch import Tensor, nn
-from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
@@ -25,12 +25,14 @@ from .backbone_glot import (
 from .card_glot import Training
 from .checkpoint_glot import require_all_adapter_weights, require_all_weights
 from .configuration_glot import GlotConfig
+from .finite_glot import require_finite
 from .holder_glot import BackboneHolder
 from .hub_glot import upload
 from .origin_glot import fingerprint, origin, origin_of
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .text_encoder_glot import text_encoder
+from .tokenizing_glot import longest_text, pad_tokens
 
 
 logger = logging.get_logger(__name__)
@@ -405,7 +407,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             tokenizer: the backbone's tokenizer.
             batch_size (`int`, *optional*): texts a batch; default as many as make about 1,024 tokens on a CPU and
                 16,384 on an accelerator.
-            max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
+            max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
             show_progress (`bool`): show a progress bar.
 
         Returns:
@@ -414,7 +416,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         Raises:
             TypeError: `sentences` is one string.
             ValueError: the model was loaded without a backbone, it is the `base_model` of a cosine head, or a vector
-                is not finite.
+                is not finite (names its text).
         """
         if isinstance(sentences, str):
             raise TypeError("encode takes a list of texts: pass [text] for one text")
@@ -422,7 +424,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         if base.backbone is None:
             raise ValueError(NO_BACKBONE)
         device = device_of(base.backbone)
-        pad = DataCollatorWithPadding(tokenizer)
+        max_length = longest_text(tokenizer, base.backbone) if max_length is None else max_length
         vectors = torch.empty(len(sentences), self.config.hidden_size)
         was_training = self.training
         self.eval()
@@ -431,12 +433,13 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
                 for start in range(0, len(sentences), _TEXTS_TOKENIZED_AT_ONCE):
                     tokens = tokenizer(
                         sentences[start : start + _TEXTS_TOKENIZED_AT_ONCE],
-                        truncation=max_length is not None or tokenizer.model_max_length < 1_000_000,
+                        truncation=max_length is not None,
                         max_length=max_length,
                     )
                     lengths = [len(ids) for ids in tokens["input_ids"]]
                     for indices in batches_by_length(lengths, _TOKENS_A_BATCH[device.type == "cpu"], batch_size):
-                        batch = pad([{name: tokens[name][index] for name in tokens} for index in indices]).to(device)
+                        rows = [{name: tokens[name][index] for name in tokens} for index in indices]
+                        batch = {name: ids.to(device) for name, ids in pad_tokens(tokenizer, rows).items()}
                         places = [start + index for index in indices]
                         pooled = base(**batch, return_dict=True).pooler_output
                         pooled = pooled if last is None else last(pooled.to(last.weight))
@@ -444,11 +447,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
                         progress.update(len(indices))
         finally:
             self.train(was_training)
-        if not vectors.isfinite().all():
-            raise ValueError(
-                "the vectors are not finite: some backbones overflow float16, and this one runs in "
-                f"{base.backbone.dtype}; load it with dtype bfloat16 or float32"
-            )
+        require_finite(self, vectors, sentences)
         return vectors
 
 

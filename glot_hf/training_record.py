@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from transformers.utils import cached_file, has_file
 
 from .errors import InputError
 from .version_glot import __version__
@@ -20,7 +21,8 @@ FILE_NAME = "training_record.json"
 @dataclass
 class TrainingRecord:
     """
-    Written beside the head as training_record.json.
+    Written beside the head as training_record.json. What is not known, as of a head that was not trained by `glot-hf
+    train`, is None.
 
     Args:
         command (`list[str]`): the command line.
@@ -33,9 +35,9 @@ class TrainingRecord:
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
 
-    command: list[str]
-    seed: int
-    max_length: int
+    command: list[str] = dataclasses.field(default_factory=list)
+    seed: int | None = None
+    max_length: int | None = None
     text_column: str | None = None
     text_pair_column: str | None = None
     label_column: str | None = None
@@ -64,21 +66,19 @@ class TrainingRecord:
         Path(folder, FILE_NAME).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> "TrainingRecord":
+    def find(cls, name: str | os.PathLike) -> "TrainingRecord":
         """
+        Read the record of a head's folder or repository; where there is none, nothing of the training is known.
+
         Raises:
-            InputError: the folder is not one that `glot-hf train` wrote.
+            InputError: it is damaged.
         """
-        path = Path(folder, FILE_NAME)
-        if not path.is_file():
-            raise InputError(
-                f"{os.fspath(folder)!r} is not a folder that `glot-hf train` wrote: it has no {FILE_NAME}"
-            )
+        if not has_file(name, FILE_NAME):
+            return cls(versions={})
+        path = cached_file(name, FILE_NAME)
         known = {field.name for field in dataclasses.fields(cls)}
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(**{name: value for name, value in stored.items() if name in known})
         except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{str(path)!r} is damaged ({error}): train the head again, or restore the file"
-            ) from error
+            raise InputError(f"{path!r} is damaged ({error}): restore the file, or delete it to go without") from error

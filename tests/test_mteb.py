@@ -51,6 +51,15 @@ def encoder(model, tokenizer):
     return make_encoder(to_sentence_transformer(model, tokenizer), "tester/head")
 
 
+def test_vectors_that_are_not_finite_are_refused(model, tokenizer, data_dir, tmp_path):
+    with torch.no_grad():
+        next(model.head.parameters())[:] = torch.nan
+    encoder = make_encoder(to_sentence_transformer(model, tokenizer), "tester/dead")
+    with pytest.raises(InputError, match="vectors of tester/dead are not finite"):
+        evaluate({"head": encoder}, [LocalSTS(data_dir)], tmp_path)
+    assert not list(tmp_path.rglob("LocalSTS.json"))
+
+
 def test_scores_are_those_of_scipy(model, tokenizer, encoder, data_dir, tmp_path):
     scores, _ = evaluate({"head": encoder}, [task := LocalSTS(data_dir)], tmp_path / "results")
     first, second = (model.encode([row[column] for row in ROWS], tokenizer) for column in (0, 1))

@@ -9,7 +9,7 @@ from glot_hf.training_record import FILE_NAME, TrainingRecord
 def test_round_trip(tmp_path):
     record = TrainingRecord(["glot-hf", "train"], seed=3, max_length=64, text_column="text")
     record.save(tmp_path)
-    assert TrainingRecord.load(tmp_path) == record
+    assert TrainingRecord.find(tmp_path) == record
     assert set(record.versions) == {"glot_hf", "transformers", "torch"}
 
 
@@ -23,9 +23,11 @@ def test_a_record_of_a_newer_version_is_read(tmp_path):
     TrainingRecord([], seed=0, max_length=8).save(tmp_path)
     path = tmp_path / FILE_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | {"of_the_future": 1}))
-    assert TrainingRecord.load(tmp_path).max_length == 8
+    assert TrainingRecord.find(tmp_path).max_length == 8
 
 
-def test_another_folder_is_told(tmp_path):
-    with pytest.raises(InputError, match="is not a folder that `glot-hf train` wrote"):
-        TrainingRecord.load(tmp_path)
+def test_without_one_nothing_is_known(tmp_path):
+    assert TrainingRecord.find(tmp_path) == TrainingRecord(versions={})
+    (tmp_path / FILE_NAME).write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        TrainingRecord.find(tmp_path)

@@ -18,12 +18,14 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
+from ..backbone_glot import build_backbone
 from ..configuration_glot import GlotConfig, hidden_size_of
 from ..errors import InputError
 from ..finetuning import lora_config
 from ..graph_glot import token_graph
 from ..markdown import format_table
 from ..modeling_glot import GlotForSequenceClassification
+from ..tokenizing_glot import longest_input
 from .memory import PeakMemory, in_fresh_process
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, mebibytes, milliseconds, times
@@ -66,7 +68,8 @@ def run(arguments: Arguments) -> Report:
     """
     device = arguments.find_device()
     config = _backbone_config(arguments)  # before the processes that load it
-    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or math.inf
+    with torch.device("meta"):  # without weights
+        longest = longest_input(build_backbone(config)) or math.inf
     if arguments.length > longest:
         raise InputError(f"--length {arguments.length} is more than {longest} tokens, which the backbone can take")
     names = side_names(arguments)

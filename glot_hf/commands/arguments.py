@@ -97,9 +97,13 @@ class LabelledTextArguments:
     validation_file: str | None = field(
         default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
     )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "Column of the text; default: as in training, or guessed."}
+    )
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    label_column: str | None = field(default=None, metadata={"help": "Column of the label; default: as in training."})
+    label_column: str | None = field(
+        default=None, metadata={"help": "Column of the label; default: as in training, or guessed."}
+    )
     label_columns: list[str] | None = field(
         default=None,
         metadata={"help": "Columns of a 0 or 1 for each class, as in training by default."},

@@ -41,34 +41,49 @@ def load_backbone_and_tokenizer(
 
 
 def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any]) -> Any:
-    """The backbone's tokenizer, with a padding token."""
+    """The backbone's tokenizer. It is said what it pads with, where it has no padding token."""
     from transformers import AutoTokenizer
 
     options = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}
     trusted = bool(load_kwargs.get("trust_remote_code"))  # False, and not None, for which transformers would ask
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=trusted, **options)
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-        print(f"the tokenizer has no padding token: pads with {tokenizer.eos_token!r}", file=sys.stderr)
+        # Only a token that is a special one already: saved as such, an ordinary word would be read differently.
+        special = tokenizer.eos_token or tokenizer.unk_token or next(iter(tokenizer.all_special_tokens), None)
+        if special is not None:
+            tokenizer.pad_token = special
+        padding = special or tokenizer.convert_ids_to_tokens(0)  # as `pad_tokens` does
+        print(f"the tokenizer has no padding token: pads with {padding!r}, which is masked", file=sys.stderr)
     return tokenizer
 
 
-def set_max_length(tokenizer: Any, max_length: int, backbone_config: Any) -> None:
+def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
+    """Makes the tokenizer cut at what it and the backbone can take; where neither has a limit, it cuts nothing."""
+    from ..tokenizing_glot import longest_text
+
+    tokenizer.model_max_length = longest_text(tokenizer, backbone) or tokenizer.model_max_length
+
+
+def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: bool = False) -> int:
     """
-    Makes the tokenizer cut at `max_length`.
+    Makes the tokenizer cut at `max_length`; at what the backbone can take, where that is less and nobody asked.
+
+    Returns:
+        `int`: where it cuts.
 
     Raises:
         InputError: the backbone cannot take so many tokens, or a text would have no room.
     """
-    longest = longest_text(tokenizer, backbone_config)
+    from ..tokenizing_glot import longest_text
+
+    longest = longest_text(tokenizer, backbone) or math.inf
     shortest = tokenizer.num_special_tokens_to_add() + 1
+    if is_default and longest < max_length:
+        print(f"texts are cut at {longest} tokens, which is what the backbone can take", file=sys.stderr)
+        max_length = longest
     if not shortest <= max_length <= longest:
         raise InputError(
             f"--max_length {max_length} is not between {shortest} and {longest}, which the backbone can take"
         )
     tokenizer.model_max_length = max_length
-
-
-def longest_text(tokenizer: Any, backbone_config: Any) -> float:
-    """In tokens, as many as tokenizer and backbone can take; those without a limit have a huge one."""
-    return min(tokenizer.model_max_length, getattr(backbone_config, "max_position_embeddings", None) or math.inf)
+    return max_length

@@ -61,7 +61,7 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
         max_length = arguments.max_length
     else:
         inputs["texts"], max_length = _training_texts(data, arguments.seed)
-    set_max_length(tokenizer, max_length, backbone.config.get_text_config())
+    set_max_length(tokenizer, max_length, backbone)
     return inputs
 
 

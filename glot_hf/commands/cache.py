@@ -58,7 +58,7 @@ def build(argv: list[str], summary: str) -> None:
     max_length = max_length_of(data)
     train, evaluations, _, _ = training_examples(data, seed=0)  # which rows are held out does not matter here
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, options["backbone_load_kwargs"] or {})
-    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    max_length = set_max_length(tokenizer, max_length, model, is_default=data.max_length is None)
     splits = {"train": train, **evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, **where)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ..errors import InputError
 from .arguments import BackboneArguments, parse_load_kwargs, user_errors
-from .backbone import longest_text, set_max_length
+from .backbone import set_max_length
 from .head import load_head, new_head
 
 
@@ -68,10 +68,6 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
             raise InputError(f"the head in {arguments.model!r} names no backbone, so it cannot read text")
         if torch.accelerator.is_available() and device_of(backbone).type == "cpu":
             model.to(torch.accelerator.current_accelerator())
-        config = backbone.config.get_text_config()
-        longest = longest_text(tokenizer, config)
         if arguments.max_length is not None:
-            set_max_length(tokenizer, arguments.max_length, config)
-        else:
-            tokenizer.model_max_length = longest
+            set_max_length(tokenizer, arguments.max_length, backbone)
         return model, tokenizer

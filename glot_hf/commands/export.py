@@ -118,7 +118,8 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
 def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
     from ..export_check import TOLERANCE, largest_difference
 
-    difference, compared, set_aside = largest_difference(run, model, batches)
+    with user_errors():
+        difference, compared, set_aside = largest_difference(run, model, batches)
     if not difference <= TOLERANCE or not compared:
         raise InputError(
             f"the exported model and the model differ by {difference:.1e} over {compared} texts, more than the "

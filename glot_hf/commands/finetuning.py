@@ -3,7 +3,6 @@
 
 import json
 import os
-import warnings
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -118,31 +117,3 @@ def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str
     config = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     return network
-
-
-def load_adapter(folder: str, trust: dict[str, bool] | None = None) -> GlotForSequenceClassification:
-    """
-    Load a model with the adapters that `save_trained` wrote; their base is beside them, wherever the folder is now.
-
-    Raises:
-        InputError: adapter_config.json is damaged, or names what no run of ours writes: peft has kinds of adapters
-            that load another model, and asks on standard input whether its code may run. Or weights of the adapters,
-            or of the head that was trained with them, are missing.
-    """
-    path = Path(folder, ADAPTER_CONFIG)
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        named = {"peft_type": stored["peft_type"], "megatron_config": stored.get("megatron_config")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is damaged ({error}): train again, or restore the file") from error
-    for key, loaded in {"peft_type": "LORA", "megatron_config": None}.items():
-        if named[key] != loaded:
-            raise InputError(f"{str(path)!r} names {key} {named[key]!r}, but only plain LoRA adapters are loaded")
-    base = GlotForSequenceClassification.from_pretrained(os.path.join(folder, BASE_FOLDER), backbone_kwargs=trust)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", ".*Found missing adapter keys")  # peft would leave them random
-            # Not model.load_adapter, which would round the adapters to the dtype of the backbone.
-            return PeftModel.from_pretrained(base, folder).get_base_model().eval()
-    except (KeyError, UserWarning) as error:  # of the head's weights, of the adapters'
-        raise InputError(f"{folder!r} lacks weights ({str(error)[:300]}): get the whole folder again") from error

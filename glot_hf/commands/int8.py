@@ -14,10 +14,11 @@ from transformers import EvalPrediction, PreTrainedTokenizerBase
 from ..data.examples import PairCollator
 from ..errors import InputError
 from ..export import Run, export_inputs
+from ..finite_glot import require_finite
 from ..metrics import metrics_for
 from ..modeling_glot import GlotForSequenceClassification
 from ..training_record import TrainingRecord
-from .arguments import LabelledTextArguments
+from .arguments import LabelledTextArguments, user_errors
 from .texts import evaluation_examples
 from .trained import TrainedHead
 
@@ -33,8 +34,8 @@ def load_judge(
     """
     if model.config.problem_type is None:
         raise InputError(f"{name!r} does not say its problem_type, so nothing judges int8: set it in its config.json")
-    head = TrainedHead(model, tokenizer, _record(name, tokenizer))
-    evaluations = evaluation_examples(data, head.labels, head.record)
+    head = TrainedHead(model, tokenizer, TrainingRecord.find(name))
+    evaluations = evaluation_examples(data, head.labels_in_files, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)
     return head, evaluations
 
@@ -42,7 +43,12 @@ def load_judge(
 def compare_metrics(
     runs: dict[str, Run], head: TrainedHead, evaluations: dict[str, Dataset], with_backbone: bool, batch_size: int
 ) -> None:
-    """Prints the metrics of exported classifiers, by their names, side by side."""
+    """
+    Prints the metrics of exported classifiers, by their names, side by side.
+
+    Raises:
+        InputError: an answer is not finite; names its row, counted from 1, and the text.
+    """
     collate = PairCollator(head.tokenizer)
     for prefix, examples in evaluations.items():
         outputs, rows = {kind: [] for kind in runs}, head.tokenize(examples).to_list()
@@ -50,6 +56,9 @@ def compare_metrics(
             inputs = export_inputs(head.model, collate(rows[start : start + batch_size]), with_backbone)
             for kind, run in runs.items():
                 outputs[kind].append(run(inputs))
+        for logits in outputs.values():
+            with user_errors():
+                require_finite(head.model, torch.cat(logits), examples["text"])
         labels, metrics_of = np.array([row["labels"] for row in rows]), metrics_for(head.labels.problem_type)
         metrics = {
             kind: metrics_of(EvalPrediction(torch.cat(logits).numpy(), labels)) for kind, logits in outputs.items()
@@ -62,13 +71,6 @@ def compare_vectors(runs: dict[str, Run], batches: list[dict[str, Tensor]]) -> N
     exact, rounded = (torch.cat([run(inputs) for inputs in batches]) for run in runs.values())
     cosines = F.cosine_similarity(exact, rounded)
     print(f"cosine between the vectors of {' and '.join(runs)}: mean {cosines.mean():.4f}, least {cosines.min():.4f}")
-
-
-def _record(name: str, tokenizer: PreTrainedTokenizerBase) -> TrainingRecord:
-    try:
-        return TrainingRecord.load(name)
-    except InputError:  # not a folder of `glot-hf train`
-        return TrainingRecord(command=[], seed=0, max_length=tokenizer.model_max_length)
 
 
 def _print_table(title: str, metrics: dict[str, dict[str, Any]]) -> None:

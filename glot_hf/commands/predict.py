@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf predict DIR`: a trained head's answers, one JSON object a line."""
+"""`glot-hf predict MODEL`: a head's answers, one JSON object a line."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,7 +19,9 @@ class PredictionArguments(TrustArguments):
     text: list[str] | None = field(default=None, metadata={"help": "One or more texts."})
     text_pair: list[str] | None = field(default=None, metadata={"help": "Their second texts, for a pair head."})
     test_file: str | None = field(default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text; default: as in training."})
+    text_column: str | None = field(
+        default=None, metadata={"help": "Column of the text; default: as in training, or guessed."}
+    )
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
     batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
     output_file: str | None = field(default=None, metadata={"help": "JSON lines file; default: standard output."})
@@ -28,37 +30,43 @@ class PredictionArguments(TrustArguments):
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy")
     parser = CommandParser(PredictionArguments, prog="glot-hf predict", description=__doc__)
-    parser.add_argument("model", help="folder that `glot-hf train` wrote")
+    parser.add_argument("model", help="folder or repository of a head")
     arguments, rest = parser.parse(argv)
     require_positive(arguments.batch_size, "--batch_size")
     require_writable(arguments.output_file, "--output_file")
+    from ..processes import find_processes
     from .trained import load_trained
 
     head = load_trained(rest.model, arguments.trust)
-    examples = _examples(arguments, head)
-    trainer = head.trainer(arguments.batch_size)
-    prediction = trainer.predict(head.tokenize(examples))
+    if head.gives_vectors:
+        raise InputError(
+            f"{rest.model!r} gives sentence vectors and no answers: glot-hf embed --model writes them, and in Python "
+            f"AutoModel.from_pretrained({rest.model!r}) has encode(texts, tokenizer)"
+        )
+    labels, examples = head.labels, _examples(arguments, head)
+    prediction = head.predict(examples, arguments.batch_size)
     answers = (
-        json.dumps(example | _answer(logits, head), ensure_ascii=False)
+        json.dumps(example | _answer(logits, labels), ensure_ascii=False, allow_nan=False)
         for example, logits in zip(examples, torch.from_numpy(prediction.predictions))
     )
     if arguments.output_file is None:
         print(*answers, sep="\n")
-    elif trainer.is_world_process_zero():
+    elif find_processes().is_main_process:
         Path(arguments.output_file).write_text("\n".join(answers) + "\n", encoding="utf-8")
 
 
-def _examples(arguments: PredictionArguments, head) -> Any:
+def _examples(arguments: PredictionArguments, head: Any) -> Any:
     from datasets import Dataset
 
-    from ..data.columns import require_column
+    from ..data.columns import choose_texts
     from ..data.examples import texts_of
     from ..data.tables import load_table
 
-    has_pairs = arguments.text_pair is not None or arguments.text_pair_column is not None
-    head.require_pairs(has_pairs or (arguments.text is None and head.record.text_pair_column is not None))
     if (arguments.text is None) == (arguments.test_file is None):
         raise InputError("name the texts: either --text or --test_file")
+    has_pairs = arguments.text_pair is not None or arguments.text_pair_column is not None
+    if has_pairs or arguments.text is not None:
+        head.require_pairs(has_pairs)
     if arguments.text is not None:
         columns = {"text": arguments.text, "text_pair": arguments.text_pair}
         num_pairs = len(arguments.text_pair or ())
@@ -67,24 +75,22 @@ def _examples(arguments: PredictionArguments, head) -> Any:
                 f"there are {len(arguments.text)} --text for {num_pairs} --text_pair: give as many of each"
             )
     else:
-        names = {
-            "text": arguments.text_column or head.record.text_column or "text",
-            "text_pair": arguments.text_pair_column or head.record.text_pair_column,
-        }
         table = load_table(arguments.test_file, split="test")
-        for kind, name in names.items():
-            require_column(table, name, f"--{kind}_column")
-        columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in names.items()}
+        text = arguments.text_column or head.record.text_column
+        text_pair = arguments.text_pair_column or head.record.text_pair_column
+        text, text_pair = choose_texts(table, text, text_pair if head.is_pair else None, head.is_pair)
+        columns = {"text": text, "text_pair": text_pair}
+        columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in columns.items()}
     return Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
 
 
-def _answer(logits: torch.Tensor, head) -> dict[str, Any]:
-    match head.labels.problem_type:
+def _answer(logits: torch.Tensor, labels: Any) -> dict[str, Any]:
+    match labels.problem_type:
         case "regression":
             return {"score": logits.item()}
         case "multi_label_classification":
-            scores = dict(zip(head.labels.names, logits.sigmoid().tolist()))
+            scores = dict(zip(labels.names, logits.sigmoid().tolist()))
             return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
         case "single_label_classification":
             score, index = logits.softmax(dim=-1).max(dim=-1)
-            return {"label": head.labels.names[index], "score": score.item()}
+            return {"label": labels.names[index], "score": score.item()}

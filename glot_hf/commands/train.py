@@ -126,7 +126,7 @@ def train(
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotForSequenceClassification, backbone, **options, **labels.config_options)
-    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    max_length = set_max_length(tokenizer, max_length, model.glot.backbone, is_default=data.max_length is None)
     network = unfreeze(model, finetuning)
     record = TrainingRecord(
         command=command,

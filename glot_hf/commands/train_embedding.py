@@ -2,22 +2,22 @@
 """`glot-hf train --task embedding`: texts that belong together in, a head that gives sentence vectors out."""
 
 import math
-import tempfile
 from typing import Any
 
+import torch
 from datasets import Dataset
-from safetensors import SafetensorError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 
 from ..contrastive import ContrastiveLoss
 from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..errors import InputError
+from ..finite_glot import require_finite
 from ..machine import name_of_hardware
 from ..metrics import embedding_metric_names, greater_is_better
 from ..modeling_glot import GlotModel
-from ..training import GlotTrainingArguments, count_parameters
+from ..training import count_parameters
 from ..training_record import TrainingRecord
 from .arguments import (
     BackboneArguments,
@@ -34,6 +34,7 @@ from .finetuning import describe_training, save_trained
 from .head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import COLUMNS, MAX_LENGTH
+from .trained import TrainedHead, evaluation_arguments
 from .training_folder import (
     open_folder,
     push_folder,
@@ -79,7 +80,7 @@ def train_embedding(
     with user_errors():
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotModel, backbone, **options)
-    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    max_length = set_max_length(tokenizer, max_length, model.backbone, is_default=data.max_length is None)
     record = TrainingRecord(
         command=command,
         seed=arguments.seed,
@@ -135,7 +136,7 @@ def train_embedding(
     return results
 
 
-def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[str, float]:
+def evaluate_embedding(head: TrainedHead, data: Any) -> dict[str, float]:
     """
     A trained head's metrics on a file of pairs.
 
@@ -143,24 +144,23 @@ def evaluate_embedding(folder: str, record: TrainingRecord, data: Any) -> dict[s
         data: `EvaluationArguments`; columns that it does not name are those of the training, or guessed.
 
     Raises:
-        InputError: there is no file, or the folder cannot be loaded; see the messages.
+        InputError: there is no file, or a vector is not finite; see the messages.
     """
     if data.validation_file is None or data.task is not None or data.data_dir is not None:
         raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
     for name in COLUMNS:
-        setattr(data, name, getattr(data, name) or getattr(record, name))
+        setattr(data, name, getattr(data, name) or getattr(head.record, name))
     validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()
-    with user_errors(RuntimeError, SafetensorError):
-        model = GlotModel.from_pretrained(folder, backbone_kwargs=data.trust)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=data.trust_remote_code)
-    arguments = GlotTrainingArguments(
-        output_dir=tempfile.gettempdir(), per_device_eval_batch_size=data.batch_size, eval_strategy="no"
-    )
-    trainer = make_contrastive_trainer(model, tokenizer, arguments, ContrastiveLoss())
-    return trainer.evaluate(_tokenized(validation, tokenizer, record.max_length))
+    arguments = evaluation_arguments(data.batch_size)
+    trainer = make_contrastive_trainer(head.model, head.tokenizer, arguments, ContrastiveLoss())
+    prediction = trainer.predict(_tokenized(validation, head.tokenizer, head.max_length), metric_key_prefix="eval")
+    vectors = torch.from_numpy(prediction.predictions).flatten(0, 1)  # (N * k, D)
+    with user_errors():
+        require_finite(head.model, vectors, [text for group in validation.groups for text in group])
+    return prediction.metrics
 
 
-def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int) -> GroupDataset:
+def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> GroupDataset:
     """Rows of tokens, for which the backbone runs in every step."""
     texts = distinct_texts([groups])
     return GroupDataset(groups, texts, tokenize(Dataset.from_dict({"text": texts}), tokenizer, max_length))

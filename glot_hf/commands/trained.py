@@ -1,77 +1,132 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""A folder that `glot-hf train` wrote, opened for use."""
+"""A saved head of any kind, ready to answer and to be judged."""
 
-import os
+import sys
 import tempfile
 from dataclasses import dataclass
 
+import torch
 from datasets import Dataset
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import LARGE_INTEGER
+from transformers.trainer_utils import PredictionOutput
 
 from ..data.examples import tokenize
 from ..data.labels import Labels
 from ..errors import InputError
-from ..modeling_glot import GlotForSequenceClassification
+from ..finite_glot import require_finite
+from ..modeling_glot import GlotForSequenceClassification, GlotModel
 from ..training import GlotTrainingArguments, make_trainer
 from ..training_record import TrainingRecord
-from .arguments import EMBEDDING, user_errors
-from .finetuning import ADAPTER_CONFIG, load_adapter
+from .arguments import user_errors
+from .head import load_head
 
 
 @dataclass
 class TrainedHead:
-    model: GlotForSequenceClassification
+    model: GlotModel | GlotForSequenceClassification
     tokenizer: PreTrainedTokenizerBase
     record: TrainingRecord
 
     @property
+    def gives_vectors(self) -> bool:
+        """Whether it gives sentence vectors, and no answers."""
+        return isinstance(self.model, GlotModel)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it compares two texts."""
+        return self.model.config.pair_mode is not None
+
+    @property
     def labels(self) -> Labels:
+        """
+        Raises:
+            InputError: the configuration does not name each class.
+        """
         config = self.model.config
-        names = () if config.problem_type == "regression" else tuple(config.id2label.values())
-        return Labels(config.problem_type, names)
+        if config.problem_type == "regression":
+            return Labels(config.problem_type)
+        indices = range(config.num_labels)  # in this order, whichever config.json has them in
+        if set(config.id2label) != set(indices):
+            raise InputError(
+                f"id2label in the head's config.json names the classes {sorted(config.id2label)}: name each from 0 to "
+                f"{config.num_labels - 1}"
+            )
+        return Labels(config.problem_type, tuple(config.id2label[index] for index in indices))
+
+    @property
+    def labels_in_files(self) -> Labels:
+        """The labels as data has them: of a head whose classes were never named, their numbers."""
+        labels = self.labels
+        if labels.names and labels.names == tuple(f"LABEL_{index}" for index in range(len(labels.names))):
+            return Labels(labels.problem_type, tuple(map(str, range(len(labels.names)))))
+        return labels
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens a text is cut at: as in training, or what tokenizer and backbone can take; None cuts none."""
+        longest = min(self.tokenizer.model_max_length, self.record.max_length or LARGE_INTEGER)
+        return longest if longest < LARGE_INTEGER else None
 
     def require_pairs(self, given: bool) -> None:
         """
         Raises:
             InputError: this head compares two texts and one is given, or the other way round.
         """
-        if self.model.config.pair_mode is not None and not given:
+        if self.is_pair and not given:
             raise InputError("this is a pair head: give the second texts too, as --text_pair or --text_pair_column")
-        if self.model.config.pair_mode is None and given:
-            raise InputError("this head takes one text: --text_pair and --text_pair_column are for pair heads")
+        if not self.is_pair and given:
+            raise InputError(
+                "this head takes one text: --text_pair and --text_pair_column are for pair heads; of a file with "
+                "pairs, --text_column names the text to read"
+            )
 
     def tokenize(self, examples: Dataset) -> Dataset:
-        return tokenize(examples, self.tokenizer, self.record.max_length)
+        return tokenize(examples, self.tokenizer, self.max_length)
 
-    def trainer(self, batch_size: int) -> Trainer:
-        """For evaluation and prediction; it writes nothing."""
-        arguments = GlotTrainingArguments(
-            output_dir=tempfile.gettempdir(), per_device_eval_batch_size=batch_size, eval_strategy="no"
-        )
-        return make_trainer(self.model, self.tokenizer, arguments)
+    def predict(self, examples: Dataset, batch_size: int, prefix: str = "test") -> PredictionOutput:
+        """
+        Logits `(N, num_labels)` of examples and, where these have labels, the metrics, by names with the prefix.
+
+        Raises:
+            InputError: an answer is not finite; names its row, counted from 1, and the text.
+        """
+        trainer = make_trainer(self.model, self.tokenizer, evaluation_arguments(batch_size))
+        prediction = trainer.predict(self.tokenize(examples), metric_key_prefix=prefix)
+        with user_errors():
+            require_finite(self.model, torch.from_numpy(prediction.predictions), examples["text"])
+        return prediction
 
 
-def load_trained(folder: str, trust: dict[str, bool]) -> TrainedHead:
+def load_trained(name: str, trust: dict[str, bool]) -> TrainedHead:
     """
+    Load a head that reads text, whoever saved it, and what its record says of its training, where there is one.
+
     Args:
+        name (`str`): as in [`load_head`].
         trust (`dict`): in the code of the backbone, as [`TrustArguments`] has it.
 
     Raises:
-        InputError: the folder is not one that `glot-hf train` wrote, is of a head that gives vectors, or its backbone
-            cannot be found.
+        InputError: there is no head, its backbone is not recorded or cannot be found, or its record is damaged.
     """
-    record = TrainingRecord.load(folder)
-    if record.task == EMBEDDING:
-        raise InputError(
-            f"{folder!r} gives sentence vectors and no answers: in Python, AutoModel.from_pretrained({folder!r}) has "
-            "encode(texts, tokenizer)"
-        )
     with user_errors(RuntimeError, SafetensorError):
-        is_adapter = os.path.isfile(os.path.join(folder, ADAPTER_CONFIG))
-        if is_adapter:
-            model = load_adapter(folder, trust)
-        else:
-            model = GlotForSequenceClassification.from_pretrained(folder, backbone_kwargs=trust)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code="trust_remote_code" in trust)
-        return TrainedHead(model, tokenizer, record)
+        model, tokenizer = load_head(name, trust)
+    if tokenizer is None:
+        raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")
+    if model.config.problem_type is None and not isinstance(model, GlotModel):
+        # As Trainer and the pipelines of transformers take it.
+        model.config.problem_type = "regression" if model.config.num_labels == 1 else "single_label_classification"
+        print(
+            f"the head does not say its problem_type: takes {model.config.problem_type} (config.json may name one)",
+            file=sys.stderr,
+        )
+    return TrainedHead(model, tokenizer, TrainingRecord.find(name))
+
+
+def evaluation_arguments(batch_size: int) -> GlotTrainingArguments:
+    """For a Trainer that evaluates, and writes nothing."""
+    return GlotTrainingArguments(
+        output_dir=tempfile.gettempdir(), per_device_eval_batch_size=batch_size, eval_strategy="no"
+    )

@@ -83,6 +83,6 @@ def load_backbone_of(
         }
         for variant in variants:
             GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
-    set_max_length(tokenizer, max_length, model.config.get_text_config())
+    set_max_length(tokenizer, max_length, model)
     source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
     return model, tokenizer, source | content

@@ -55,12 +55,7 @@ def choose_columns(
     if text is None and text_pair is None:
         text, text_pair = _guess_pair(table, taken=label)
     if text is None:
-        usual, known_label = _usual(names, _TEXT_NAMES, taken=label), label or _usual(names, LABEL_NAMES)
-        if usual is None and text_pair is None:
-            _require_one_text(table, known_label)
-        text = _guess(table, "text", usual or _longest(table, taken=(known_label, text_pair)))
-        if _holds_numbers(table, text):
-            raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
+        text = _guess_text(table, label or _usual(names, LABEL_NAMES), text_pair)
     if label is None:
         others = [name for name in names if name not in (text, text_pair)]
         only_other = others[0] if len(others) == 1 else None
@@ -71,6 +66,29 @@ def choose_columns(
     return text, label, text_pair
 
 
+def choose_texts(
+    table: Dataset, text: str | None = None, text_pair: str | None = None, is_pair: bool = False
+) -> tuple[str, str | None]:
+    """
+    Return the text column and, where `is_pair`, that of the second text, of a table that needs no labels: those that
+    were named, else guessed as in [`choose_columns`].
+
+    Raises:
+        InputError: there is no column of that name, none can be guessed, several may be meant, or what is guessed as
+            text holds numbers.
+    """
+    for given, kind in ((text, "text"), (text_pair, "text_pair")):
+        require_column(table, given, f"--{kind}_column")
+    if is_pair and text is None and text_pair is None:
+        text, text_pair = _guess_pair(table, taken=None, has_label=False)
+    if is_pair and text_pair is None:
+        raise InputError(
+            "no column of the second texts can be guessed: name it with --text_pair_column, the columns are "
+            f"{table.column_names}"
+        )
+    return text or _guess_text(table, _usual(table.column_names, LABEL_NAMES), text_pair), text_pair
+
+
 def require_column(table: Dataset, name: str | None, flag: str) -> None:
     """
     Raises:
@@ -78,6 +96,16 @@ def require_column(table: Dataset, name: str | None, flag: str) -> None:
     """
     if name is not None and name not in table.column_names:
         raise InputError(f"there is no column {name!r} for {flag}: the columns are {table.column_names}")
+
+
+def _guess_text(table: Dataset, label: str | None, text_pair: str | None) -> str:
+    usual = _usual(table.column_names, _TEXT_NAMES, taken=label)
+    if usual is None and text_pair is None:
+        _require_one_text(table, label)
+    text = _guess(table, "text", usual or _longest(table, taken=(label, text_pair)))
+    if _holds_numbers(table, text):
+        raise InputError(f"the column {text!r} holds nothing but numbers: name the text with --text_column")
+    return text
 
 
 def _guess(table: Dataset, kind: str, guess: str | None) -> str:
@@ -91,8 +119,8 @@ def _guess(table: Dataset, kind: str, guess: str | None) -> str:
     return guess
 
 
-def _guess_pair(table: Dataset, taken: str | None) -> tuple[str | None, str | None]:
-    if taken is None and len(table.column_names) < 3:
+def _guess_pair(table: Dataset, taken: str | None, has_label: bool = True) -> tuple[str | None, str | None]:
+    if has_label and taken is None and len(table.column_names) < 3:
         return None, None  # one of two columns is the label
     names = [name for name in table.column_names if name not in (taken, _usual(table.column_names, LABEL_NAMES))]
     by_lower_case = {name.lower(): name for name in names}

@@ -4,10 +4,12 @@
 import sys
 from typing import Any
 
+import torch
 from datasets import ClassLabel, Dataset, List, Value
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
+from ..tokenizing_glot import pad_tokens
 from .labels import Labels, place_rows
 
 
@@ -88,22 +90,23 @@ def _class_name(cell: Any, names: ClassLabel) -> Any:
     return None if cell is None or cell < 0 else names.int2str(cell)  # -1 stands for no label
 
 
-def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
+def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> Dataset:
     """
     Examples as models take them: `input_ids` and its companions, the same with `_b` for the second text, `labels`.
 
-    Says how many texts were cut at `max_length`.
+    Says how many texts were cut at `max_length`; None cuts none.
     """
+    options = {"truncation": max_length is not None, "max_length": max_length}
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
-        encoded = dict(tokenizer(batch["text"], truncation=True, max_length=max_length))
+        encoded = dict(tokenizer(batch["text"], **options))
         if "text_pair" in batch:
-            second = tokenizer(batch["text_pair"], truncation=True, max_length=max_length)
+            second = tokenizer(batch["text_pair"], **options)
             encoded |= {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
         return encoded
 
     tokenized = examples.map(encode, batched=True, remove_columns=[n for n in examples.column_names if n != "labels"])
-    full = sum(len(ids) >= max_length for ids in tokenized["input_ids"])
+    full = 0 if max_length is None else sum(len(ids) >= max_length for ids in tokenized["input_ids"])
     if full:
         print(f"{full} of {len(tokenized)} texts fill max_length={max_length}: what is longer is cut", file=sys.stderr)
     return tokenized
@@ -122,10 +125,11 @@ class PairCollator:
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Rows of lists -> `(B, L)` tensors, and `labels` of shape `(B,)` or `(B, num_labels)`."""
-        first = [{name: value for name, value in row.items() if not name.endswith("_b")} for row in examples]
-        batch = self.tokenizer.pad(first, padding=True, return_tensors="pt")
-        if "input_ids_b" in examples[0]:
-            second = [{name: row[f"{name}_b"] for name in ("input_ids", "attention_mask")} for row in examples]
-            padded = self.tokenizer.pad(second, padding=True, return_tensors="pt")
-            batch |= {f"{name}_b": tensor for name, tensor in padded.items()}
+        batch = {}
+        for suffix in ("", "_b") if "input_ids_b" in examples[0] else ("",):
+            names = [name for name in examples[0] if name != "labels" and name.endswith("_b") == bool(suffix)]
+            rows = [{name.removesuffix(suffix): row[name] for name in names} for row in examples]
+            batch |= {f"{name}{suffix}": tensor for name, tensor in pad_tokens(self.tokenizer, rows).items()}
+        if "labels" in examples[0]:
+            batch["labels"] = torch.tensor([row["labels"] for row in examples])
         return batch

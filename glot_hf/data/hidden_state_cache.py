@@ -14,9 +14,9 @@ from huggingface_hub.constants import HF_HOME
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
-from transformers.tokenization_utils_base import LARGE_INTEGER
 
 from ..errors import InputError
+from ..tokenizing_glot import longest_text
 from .cache_builder import CacheBuilder
 from .cache_key import digest, hash_texts, make_key, require_same_key
 from .cache_manifest import FILE_NAME, Manifest
@@ -94,7 +94,7 @@ class HiddenStateCache(Dataset):
             root (`str` or path, *optional*): of many caches; default `glot_hf/hidden_states` in `HF_HOME`.
             revision (`str`, *optional*): the commit that the backbone is of, for the key.
             layers (`int` or `list[int]`): as `backbone_layers` of [`GlotConfig`].
-            max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
+            max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
             dtype (`str` or `torch.dtype`, *optional*): float32, float16 or bfloat16; default the backbone's own.
             tokens_per_batch (`int`): padded tokens that the backbone is given at once.
             tokens_per_shard (`int`): of one file; an interruption loses at most so many.
@@ -111,8 +111,8 @@ class HiddenStateCache(Dataset):
             if number < 1:
                 raise InputError(f"{name} {number} is not positive: give 1 or more")
         dtype = _stored_dtype(backbone.dtype if dtype is None else dtype)
-        if max_length is None and tokenizer.model_max_length < LARGE_INTEGER:  # else it has none
-            max_length = tokenizer.model_max_length
+        if max_length is None:
+            max_length = longest_text(tokenizer, backbone)
         shortest = tokenizer.num_special_tokens_to_add() + 1
         if max_length is not None and max_length < shortest:  # tokenizers do not cut there, and do not say so
             raise InputError(f"max_length {max_length} has no room for a text: give {shortest} or more")

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbone_glot import batches_by_length, run_backbone
 from ..configuration_glot import hidden_size_of
+from ..tokenizing_glot import longest_text, pad_tokens
 
 
 if TYPE_CHECKING:  # of an extra that hidden states do not need
@@ -32,7 +33,7 @@ def run_over_texts(
     Runs a backbone over texts, the longest first, so that memory that does not suffice shows at once.
 
     Args:
-        max_length (`int`, *optional*): longer texts are cut; default `tokenizer.model_max_length`.
+        max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
         tokens_per_batch (`int`): of texts and padding together; a longer text makes a batch of its own.
 
     Yields:
@@ -41,7 +42,8 @@ def run_over_texts(
     """
     if not texts:
         return
-    encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    max_length = longest_text(tokenizer, backbone) if max_length is None else max_length
+    encoded = tokenizer(texts, truncation=max_length is not None, max_length=max_length)
     lengths = [len(ids) for ids in encoded["input_ids"]]
     for indices in batches_by_length(lengths, tokens_per_batch):
         if lengths[indices[0]] == 0:
@@ -49,11 +51,12 @@ def run_over_texts(
             shape = token_shape(backbone, layers)
             yield from ((index, torch.empty(0, *shape, dtype=backbone.dtype)) for index in indices)
             continue
-        rows = {name: [column[index] for index in indices] for name, column in encoded.items()}
-        batch = tokenizer.pad(rows, return_tensors="pt").to(backbone.device)
+        rows = [{name: column[index] for name, column in encoded.items()} for index in indices]
+        batch = pad_tokens(tokenizer, rows)
         with torch.no_grad():
-            states = run_backbone(backbone, dict(batch), layers).states.cpu()  # (B, L, d)
-        for index, state, valid in zip(indices, states, batch["attention_mask"].bool().cpu()):
+            inputs = {name: tensor.to(backbone.device) for name, tensor in batch.items()}
+            states = run_backbone(backbone, inputs, layers).states.cpu()  # (B, L, d)
+        for index, state, valid in zip(indices, states, batch["attention_mask"].bool()):
             yield index, state[valid]
 
 
@@ -66,9 +69,8 @@ def token_shape(backbone: torch.nn.Module, layers: int | list[int]) -> tuple[int
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None) -> list[int]:
     """How many tokens each text has, cut as in [`run_over_texts`]."""
     chunks = (texts[start : start + 10_000] for start in range(0, len(texts), 10_000))  # memory for few at a time
-    return [
-        len(ids) for chunk in chunks for ids in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]
-    ]
+    options = {"truncation": max_length is not None, "max_length": max_length}
+    return [len(ids) for chunk in chunks for ids in tokenizer(chunk, **options)["input_ids"]]
 
 
 def compute_hidden_states(

@@ -189,9 +189,8 @@ def test_of_using_a_head(files, train, error_line):
     assert "training_record.json' is damaged" in error_line(main(["predict", "head", "--text", "a"]))
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_of_a_folder_that_is_no_head(files, error_line, command):
-    assert "is not a folder that `glot-hf train` wrote" in error_line(main([command, "."]))
+def test_of_a_folder_that_is_no_head(files, error_line):
+    assert "there is no head in '.', neither here nor on the Hub" in error_line(main(["evaluate", "."]))
 
 
 def test_a_pair_head_without_its_second_texts(files, train, error_line):

@@ -1,12 +1,14 @@
 """Heads on tiny random backbones of many architectures: alone, in company, padding side, saving, a Trainer's step."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
+from glot_hf.tokenizing_glot import longest_text
 
 
 # By each of the names that configurations have for them.
@@ -132,6 +134,10 @@ def test_one_head(backbone, batch, tmp_path):
         alone = torch.cat([model(input_ids=ids[None, mask.bool()]).logits for ids, mask in rows_of(batch)])
     torch.testing.assert_close(right, alone, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(left, alone, rtol=1e-5, atol=1e-5)
+    longest = longest_text(SimpleNamespace(model_max_length=10**30), model.glot.backbone) or 70
+    assert longest >= 62
+    with torch.no_grad():  # as long as any text may be
+        assert model(input_ids=torch.full((1, longest), 5)).logits.isfinite().all()
 
     backbone.save_pretrained(tmp_path / "backbone")
     model.save_pretrained(tmp_path / "head")
