@@ -77,13 +77,6 @@ def test_names_of_many_labels_take_little_memory(problem_type):
     assert peak < 2**24
 
 
-def test_several_labels():
-    logits, labels = RNG.normal(size=(50, 3)), RNG.integers(0, 2, size=(50, 3)).astype(float)
-    result = metrics_for("multi_label_classification")(EvalPrediction(logits, labels))
-    assert result["accuracy"] == ((logits > 0) == labels).all(axis=1).mean()
-    assert result["f1_micro"] == metrics.f1_score(labels.ravel(), (logits > 0).ravel())
-
-
 def test_a_correlation_that_does_not_exist_is_left_out():
     """Rather than NaN, which JSON does not have."""
     metrics_of = metrics_for("regression")

@@ -113,7 +113,7 @@ def require_same_run(model: GlotPreTrainedModel, checkpoint: str, folder: str, r
     pairs = [(name, getattr(stored, name), getattr(model.config, name)) for name in (*names, "num_labels")]
     pairs += [("problem_type", stored.problem_type, model.config.problem_type)]
     if os.path.isfile(os.path.join(checkpoint, FILE_NAME)):
-        known = TrainingRecord.load(checkpoint)
+        known = TrainingRecord.find(checkpoint)
         names = ("task", *COLUMNS, "max_length", "seed")
         pairs += [(name, getattr(known, name), getattr(record, name)) for name in names]
     for name, before, now in pairs:

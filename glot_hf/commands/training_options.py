@@ -21,6 +21,7 @@ _OF_NO_HEAD = {
 # What a head needs that is trained step by step.
 _OF_STEPS = {
     "gradient_accumulation_steps",
+    "label_smoothing_factor",
     "learning_rate",
     "load_best_model_at_end",
     "lr_scheduler_type",
