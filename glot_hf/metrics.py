@@ -80,11 +80,11 @@ def _single_label(prediction: EvalPrediction) -> dict[str, float]:
         warnings.filterwarnings("ignore", "A single label was found")  # a small split can be so; MCC is 0 then
         metrics = {
             "accuracy": accuracy_score(labels, predicted),
-            "f1_macro": f1_score(labels, predicted, average="macro"),
+            "f1_macro": f1_score(labels, predicted, average="macro", zero_division=0),
             "matthews_correlation": matthews_corrcoef(labels, predicted),
         }
     if prediction.predictions.shape[-1] == 2:
-        metrics["f1"] = f1_score(labels, predicted)
+        metrics["f1"] = f1_score(labels, predicted, zero_division=0)
     return {name: float(value) for name, value in metrics.items()} | _distinct(predicted)
 
 
