@@ -85,9 +85,17 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    # The head is float32 in a checkpoint of half precision, and no quantization of the whole model touches it.
-    _keep_in_fp32_modules = ["^(?:glot[.])?head", "^classifier", "^similarity_projection"]
-    _keep_in_fp32_modules_strict = _keep_in_fp32_modules
+
+    def post_init(self) -> None:
+        """As for any model. Of a checkpoint with its backbone, the head is loaded in float32 and never quantized."""
+        base = self.base_model
+        own = {f"head.{name.split('.')[0]}" for name in base.head.state_dict()}
+        if base is not self:
+            own |= {name for name, _ in self.named_children() if name != self.base_model_prefix}
+        self._keep_in_fp32_modules_strict = own
+        super().post_init()
+        if getattr(self.config, "quantization_config", None) is not None:  # this list is what quantizers ask
+            self._keep_in_fp32_modules |= {f"(?:{self.base_model_prefix}[.])?{name}" for name in own}
 
     @classmethod
     def from_backbone(
@@ -173,15 +181,14 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
         Raises:
             OSError: head or backbone cannot be found.
-            ValueError: the head does not fit the backbone, or weights of the head are not in its file, or others are.
+            ValueError: the head does not fit the backbone, or weights of the head are not in its file, or others are
+                (with `output_loading_info=True` they are in the information instead).
         """
         kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
-        config = kwargs.get("config")
+        recorded = config = kwargs.get("config")
         hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
         if not isinstance(config, PreTrainedConfig):
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
-        else:
-            recorded = config
         # AutoModel was given an adapter: the head is its base, and its layers are in the backbone, which comes last.
         adapter_kwargs = kwargs.pop("adapter_kwargs", None) or {}
         adapter = adapter_kwargs.pop("_adapter_model_path", None)
@@ -203,7 +210,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         model, information = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
         )
-        if kwargs.get("state_dict") is None:  # else what is loaded is the caller's own affair
+        if not wants_information and kwargs.get("state_dict") is None:  # else it is the caller who sees to it
             saved_from = recorded.architectures or cls.config_class.get_config_dict(
                 pretrained_model_name_or_path, **hub_kwargs
             )[0].get("architectures")

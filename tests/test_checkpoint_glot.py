@@ -77,7 +77,12 @@ def test_a_new_classifier_on_saved_vectors(tmp_path):
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
 
 
-def test_weights_that_the_caller_passes_are_his_affair():
+def test_a_caller_who_sees_to_it(tmp_path):
+    """As he passes the weights himself, or asks which were missing."""
+    GlotModel(GlotConfig(**SMALL)).save_pretrained(tmp_path)
+    rewrite(tmp_path / "model.safetensors", lambda weights: weights.pop("head.pooling.layers.0.bias"))
+    _, information = GlotModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert information["missing_keys"] == {"head.pooling.layers.0.bias"}
     model = GlotForSequenceClassification.from_pretrained(None, config=GlotConfig(**SMALL), state_dict={})
     assert model.classifier.weight.isfinite().all()
 
