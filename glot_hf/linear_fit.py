@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 from transformers import EvalPrediction
 
@@ -36,6 +37,7 @@ PENALTIES = {
     "alpha": [1.0, 10.0, 0.1, 100.0, 1e-2, 1e3, 1e4, 1e5],
 }
 _NUM_FOLDS = 5
+_SMALL = 2**23
 # The logit of a class that no training row has, which makes it no text's answer.
 _NEVER = -1e3
 _ESTIMATORS = {
@@ -127,7 +129,9 @@ def fit_linear_layer(
         scoring=_scorer(model, metric),
         cv=folds or [(np.arange(len(labels)),) * 2],
     )
-    with warnings.catch_warnings():
+    # Thousands of small products, which threads that wait for each other slow down tenfold on a machine that is busy.
+    threads = 1 if inputs.size < _SMALL else None
+    with warnings.catch_warnings(), threadpool_limits(threads, user_api="blas"):
         warnings.filterwarnings("ignore", "The least populated class")  # a fold without a rare class is no fault
         warnings.filterwarnings("ignore", "Label .* is present in")  # of several labels, one may always apply
         warnings.filterwarnings("ignore", category=FitFailedWarning)  # a fold of one class alone
