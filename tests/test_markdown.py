@@ -1,6 +1,6 @@
 import numpy as np
 
-from glot_hf.markdown import format_table, mean_and_deviation
+from glot_hf.markdown import format_table, mean_and_deviation, short_name
 
 
 def test_mean_and_deviation():
@@ -12,3 +12,9 @@ def test_mean_and_deviation():
 
 def test_format_table():
     assert format_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+
+
+def test_a_folder_goes_by_the_title_of_its_model_card(tmp_path, minilm_path):
+    assert short_name("somebody/a-backbone") == "a-backbone"
+    assert short_name(str(tmp_path / "my-backbone")) == "my-backbone"
+    assert short_name(minilm_path) == "all-MiniLM-L6-v2"
