@@ -23,7 +23,6 @@ from .backbone_glot import (
     pin_revision,
 )
 from .card_glot import Training
-from .checkpoint_glot import require_all_adapter_weights, require_all_weights
 from .configuration_glot import GlotConfig
 from .finite_glot import require_finite
 from .holder_glot import BackboneHolder
@@ -33,6 +32,7 @@ from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .text_encoder_glot import text_encoder
 from .tokenizing_glot import longest_text, pad_tokens
+from .weights_glot import require_all_adapter_weights, require_all_weights
 
 
 logger = logging.get_logger(__name__)
