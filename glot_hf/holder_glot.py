@@ -95,7 +95,7 @@ class BackboneHolder:
         self.eval()
 
     def _warn_of_another(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
-        """Of a backbone that fits, but whose weights are not those that the head was trained on."""
+        """Tell of a backbone that fits, but whose weights are not those that the head was trained on."""
         name, commit = where_from["backbone_name_or_path"], where_from["backbone_revision"]
         recorded = self.config.backbone_revision
         if name == self.config.backbone_name_or_path and None not in (commit, recorded) and commit != recorded:
@@ -170,7 +170,7 @@ class BackboneHolder:
             del self.hf_quantizer
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Module:
-        """As for any model, of the backbone."""
+        """Resize those of the backbone, as of any model."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         self.base_model.backbone.config.get_text_config().vocab_size = self.config.vocab_size
         return embeddings

@@ -78,8 +78,9 @@ class GlotModel(GlotPreTrainedModel):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
         """
-        As of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with `pair_mode="cosine"`,
-        the vectors are those that it compares: its `similarity_projection` becomes a part of `projection`.
+        The same as of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with
+        `pair_mode="cosine"`, the vectors are those that it compares: its `similarity_projection` becomes a part of
+        `projection`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded

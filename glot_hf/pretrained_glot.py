@@ -83,7 +83,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
     _supports_attention_backend = True
 
     def post_init(self) -> None:
-        """As for any model. Of a checkpoint with its backbone, the head is loaded in float32 and never quantized."""
+        """The same as of any model, but a checkpoint with its backbone has its head in float32, never quantized."""
         base = self.base_model
         own = {f"head.{name.split('.')[0]}" for name in base.head.state_dict()}
         if base is not self:
