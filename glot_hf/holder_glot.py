@@ -1,18 +1,31 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A head and the backbone that it runs on: attached, told from others, and found again or refused to be saved."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
 from transformers.utils import logging
 
-from .backbone_glot import device_of, has_adapters, has_optional_pooler, is_trainable, require_fit
-from .origin_glot import are_comparable, fingerprint, origin_of, vocabulary_at, vocabulary_of
+from .backbone_glot import (
+    device_of,
+    has_adapters,
+    has_optional_pooler,
+    is_trainable,
+    load_backbone,
+    pin_revision,
+    require_fit,
+)
+from .origin_glot import are_comparable, fingerprint, origin, origin_of, vocabulary_at, vocabulary_of
 from .text_encoder_glot import text_encoder
 
 
 logger = logging.get_logger(__name__)
 
+# Options of `from_pretrained` that say how to reach the Hub.
+HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
 _PLACE = ("gguf_file", "subfolder", "variant")  # in the folder or repository of a backbone
 
 
@@ -44,6 +57,26 @@ class BackboneHolder:
             where_from["backbone_load_kwargs"] = place | where_from["backbone_load_kwargs"]
         self._attach(backbone, where_from, found)
 
+    def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
+        config = self.config
+        if backbone is None and config.backbone_name_or_path is None:
+            return  # a head made from `input_size` alone, for cached hidden states
+        if isinstance(backbone, nn.Module):
+            self.attach_backbone(backbone)
+            return
+        recorded = config.backbone_load_kwargs or {}
+        name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
+        revision = config.backbone_revision if name == config.backbone_name_or_path else None
+        if backbone is not None:  # which file it is in is said of the recorded one alone
+            recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
+        kwargs = {**recorded, **kwargs}
+        if "revision" in kwargs:
+            where = {key: kwargs[key] for key in (*HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
+            asked = kwargs.pop("revision")
+            revision = pin_revision(name, asked, **where) or asked
+        backbone = load_backbone(name, revision, **kwargs)
+        self._attach(backbone, origin(name, revision, kwargs), fingerprint(backbone))
+
     def _attach(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
         """Run this head on a backbone, whose `origin` and `fingerprint` are recorded."""
         name = self.config.backbone_name_or_path
@@ -62,7 +95,7 @@ class BackboneHolder:
         self.eval()
 
     def _warn_of_another(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
-        """Of a backbone that fits, but whose weights are not those that the head was trained on."""
+        """Tell of a backbone that fits, but whose weights are not those that the head was trained on."""
         name, commit = where_from["backbone_name_or_path"], where_from["backbone_revision"]
         recorded = self.config.backbone_revision
         if name == self.config.backbone_name_or_path and None not in (commit, recorded) and commit != recorded:
@@ -123,8 +156,21 @@ class BackboneHolder:
                 + mend
             )
 
+    @contextmanager
+    def _quantizer_of_backbone(self) -> Iterator[None]:
+        """While a whole model is saved, it is the backbone's quantizer that knows how its weights are written."""
+        quantizer = getattr(self.base_model.backbone, "hf_quantizer", None)
+        if not self.config.backbone_in_checkpoint or quantizer is None or hasattr(self, "hf_quantizer"):
+            yield
+            return
+        self.hf_quantizer = quantizer
+        try:
+            yield
+        finally:
+            del self.hf_quantizer
+
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Module:
-        """As for any model, of the backbone."""
+        """Resize those of the backbone, as of any model."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         self.base_model.backbone.config.get_text_config().vocab_size = self.config.vocab_size
         return embeddings

@@ -18,7 +18,7 @@ from transformers.utils import find_adapter_config_file
 from .backbone_glot import pin_revision, require_fit
 from .card_glot import Training, make_card
 from .configuration_glot import GlotConfig
-from .origin_glot import read_config
+from .origin_glot import place_in_repository, read_config
 
 
 def upload(
@@ -149,19 +149,14 @@ def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -
         config.backbone_name_or_path = config.backbone_revision = None
     if config.backbone_name_or_path is not None:
         config.backbone_revision = pin_revision(
-            config.backbone_name_or_path, config.backbone_revision, token=api.token, **_place_in_repository(config)
+            config.backbone_name_or_path, config.backbone_revision, token=api.token, **place_in_repository(config)
         )
     return config
 
 
-def _place_in_repository(config: GlotConfig) -> dict[str, str]:
-    recorded = config.backbone_load_kwargs or {}
-    return {key: recorded[key] for key in ("gguf_file", "subfolder") if key in recorded}
-
-
 def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenizerBase:
     name, revision = config.backbone_name_or_path, config.backbone_revision or "main"
-    options = {"token": api.token, **_place_in_repository(config)}
+    options = {"token": api.token, **place_in_repository(config)}
     try:
         return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
@@ -181,7 +176,7 @@ def _license_of_backbone(config: GlotConfig, api: HfApi) -> str:
 
 
 def _require_same_kind(config: GlotConfig, backbone_id: str, api: HfApi) -> None:
-    place = _place_in_repository(config)
+    place = place_in_repository(config)
     if "gguf_file" in place:
         return  # its configuration is in the file, which is not downloaded for this
     if (adapter_file := find_adapter_config_file(backbone_id, token=api.token)) is not None:

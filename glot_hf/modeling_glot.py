@@ -11,12 +11,9 @@ from transformers.modeling_outputs import ModelOutput
 from .backbone_forward_glot import BackboneStates
 from .backbone_glot import build_backbone, device_of, is_trainable, run_backbone
 from .configuration_glot import GlotConfig
+from .holder_glot import HUB_OPTIONS
 from .pooling_glot import GlotPooler
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
-
-
-# Of `from_pretrained`: where a head is.
-_WHERE_OPTIONS = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 @dataclass
@@ -81,14 +78,15 @@ class GlotModel(GlotPreTrainedModel):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
         """
-        As of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with `pair_mode="cosine"`,
-        the vectors are those that it compares: its `similarity_projection` becomes a part of `projection`.
+        The same as of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with
+        `pair_mode="cosine"`, the vectors are those that it compares: its `similarity_projection` becomes a part of
+        `projection`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         config = model.config
         if config.pair_mode == "cosine" and GlotForSequenceClassification.__name__ in (config.architectures or ()):
-            where = {name: kwargs[name] for name in _WHERE_OPTIONS if name in kwargs}
+            where = {name: kwargs[name] for name in (*HUB_OPTIONS, "revision", "subfolder") if name in kwargs}
             if not config.backbone_in_checkpoint:
                 where["load_backbone"] = False
             whole = GlotForSequenceClassification.from_pretrained(pretrained_model_name_or_path, **where)

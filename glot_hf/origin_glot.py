@@ -55,6 +55,12 @@ def origin_of(model: nn.Module, revision: str | None = None, kwargs: dict[str, A
     return origin(name, revision or getattr(backbone.config, "_commit_hash", None), kwargs)
 
 
+def place_in_repository(config: GlotConfig) -> dict[str, str]:
+    """Return where in its repository or folder the recorded backbone, and its tokenizer, are."""
+    recorded = config.backbone_load_kwargs or {}
+    return {key: recorded[key] for key in ("gguf_file", "subfolder") if key in recorded}
+
+
 def read_config(name: str, **options: Any) -> PreTrainedConfig:
     """
     Return the configuration of a published backbone, without running code of its repository.
@@ -72,14 +78,13 @@ def read_config(name: str, **options: Any) -> PreTrainedConfig:
 
 def vocabulary_at(config: GlotConfig) -> int | None:
     """Return how many tokens the recorded backbone has where it is from; None where that is not on this machine."""
-    place = config.backbone_load_kwargs or {}
+    place = place_in_repository(config)
     if config.backbone_name_or_path is None or "gguf_file" in place:
         return None  # the configuration is in the large file
-    options = {"subfolder": place["subfolder"]} if "subfolder" in place else {}
     try:
         return vocabulary_of(
             read_config(
-                config.backbone_name_or_path, revision=config.backbone_revision, local_files_only=True, **options
+                config.backbone_name_or_path, revision=config.backbone_revision, local_files_only=True, **place
             )
         )
     except (OSError, ValueError):

@@ -3,8 +3,6 @@
 
 import copy
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,7 +23,7 @@ from .backbone_glot import (
 from .card_glot import Training
 from .configuration_glot import GlotConfig
 from .finite_glot import require_finite
-from .holder_glot import BackboneHolder
+from .holder_glot import HUB_OPTIONS, BackboneHolder
 from .hub_glot import upload
 from .origin_glot import fingerprint, origin, origin_of
 from .pipeline_glot import GlotTextClassificationPipeline
@@ -37,7 +35,7 @@ from .weights_glot import require_all_adapter_weights, require_all_weights
 
 logger = logging.get_logger(__name__)
 
-# Options of `from_pretrained` that are about the large part of the model, and those that say how to reach the Hub.
+# Options of `from_pretrained` that are about the large part of the model.
 _BACKBONE_OPTIONS = (
     "attn_implementation",
     "device_map",
@@ -45,9 +43,7 @@ _BACKBONE_OPTIONS = (
     "max_memory",
     "offload_folder",
     "quantization_config",
-    "torch_dtype",
 )
-_HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
 # Of `save_pretrained(push_to_hub=True)`.
 _PUSH_OPTIONS = ("repo_id", "private", "token", "revision", "create_pr", "commit_message")
 
@@ -87,7 +83,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
     _supports_attention_backend = True
 
     def post_init(self) -> None:
-        """As for any model. Of a checkpoint with its backbone, the head is loaded in float32 and never quantized."""
+        """The same as of any model, but a checkpoint with its backbone has its head in float32, never quantized."""
         base = self.base_model
         own = {f"head.{name.split('.')[0]}" for name in base.head.state_dict()}
         if base is not self:
@@ -135,7 +131,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         if isinstance(name_or_model, (str, os.PathLike)):
             name = os.fspath(name_or_model)
             cls.config_class(**config_options)  # a misspelt option is told before gigabytes are loaded
-            where = (*_HUB_OPTIONS, "gguf_file", "subfolder")
+            where = (*HUB_OPTIONS, "gguf_file", "subfolder")
             revision = pin_revision(name, revision, **{key: kwargs[key] for key in where if key in kwargs})
             backbone = load_backbone(name, revision, **kwargs)
             where_from = origin(name, revision, kwargs)
@@ -186,7 +182,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         """
         kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
         recorded = config = kwargs.get("config")
-        hub_kwargs = {key: kwargs[key] for key in (*_HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
+        hub_kwargs = {key: kwargs[key] for key in (*HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
         if not isinstance(config, PreTrainedConfig):
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
         # AutoModel was given an adapter: the head is its base, and its layers are in the backbone, which comes last.
@@ -205,7 +201,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             if isinstance(config, PreTrainedConfig) and config._attn_implementation is not None:
                 # AutoModel's own handling has put it into the configuration.
                 options.setdefault("attn_implementation", config._attn_implementation)
-            options |= {key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs}
+            options |= {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
             kwargs["dtype"] = torch.float32
         model, information = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
@@ -313,26 +309,6 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             commit_description=commit_description,
         )
 
-    def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
-        config = self.config
-        if backbone is None and config.backbone_name_or_path is None:
-            return  # a head made from `input_size` alone, for cached hidden states
-        if isinstance(backbone, nn.Module):
-            self.attach_backbone(backbone)
-            return
-        recorded = config.backbone_load_kwargs or {}
-        name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
-        revision = config.backbone_revision if name == config.backbone_name_or_path else None
-        if backbone is not None:  # which file it is in is said of the recorded one alone
-            recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
-        kwargs = {**recorded, **kwargs}
-        if "revision" in kwargs:
-            where = {key: kwargs[key] for key in (*_HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
-            asked = kwargs.pop("revision")
-            revision = pin_revision(name, asked, **where) or asked
-        backbone = load_backbone(name, revision, **kwargs)
-        self._attach(backbone, origin(name, revision, kwargs), fingerprint(backbone))
-
     def load_adapter(self, *args, **kwargs):
         """
         As usual: peft adapters of the backbone, and the head that they were trained with.
@@ -348,19 +324,6 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         information = super().load_adapter(*args, **kwargs)
         require_all_adapter_weights(information.missing_keys)
         return information
-
-    @contextmanager
-    def _quantizer_of_backbone(self) -> Iterator[None]:
-        """While a whole model is saved, it is the backbone's quantizer that knows how its weights are written."""
-        quantizer = getattr(self.base_model.backbone, "hf_quantizer", None)
-        if not self.config.backbone_in_checkpoint or quantizer is None or hasattr(self, "hf_quantizer"):
-            yield
-            return
-        self.hf_quantizer = quantizer
-        try:
-            yield
-        finally:
-            del self.hf_quantizer
 
     @property
     def dtype(self) -> torch.dtype:

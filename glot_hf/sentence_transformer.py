@@ -15,6 +15,7 @@ from transformers.utils import has_file
 from .backbone_glot import device_of, has_adapters
 from .configuration_glot import GlotConfig
 from .hub_glot import forget_paths
+from .origin_glot import place_in_repository
 from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
 from .saved_head import saved_class
 from .sentence_transformer_glot import GlotPooling
@@ -59,9 +60,8 @@ def to_sentence_transformer(
         config = model.config
         if not config.backbone_name_or_path:
             raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
-        tokenizer = AutoTokenizer.from_pretrained(
-            config.backbone_name_or_path, revision=config.backbone_revision, trust_remote_code=False
-        )
+        name, revision, place = config.backbone_name_or_path, config.backbone_revision, place_in_repository(config)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False, **place)
     # sentence-transformers would cut vectors after all modules, so that they were not of length 1.
     cut = options.pop("truncate_dim", None) if normalize else None
     modules = [_transformer(_same_weights(backbone), tokenizer), GlotPooling.from_head(model, truncate_dim=cut)]

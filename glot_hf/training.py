@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput, SchedulerType
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
 
 from .data.examples import PairCollator
@@ -37,6 +37,9 @@ from .training_record import TrainingRecord
 
 
 logger = logging.get_logger(__name__)
+
+# Schedulers that follow a metric, by name: older versions of transformers have not all of them.
+_OF_A_METRIC = ("reduce_lr_on_plateau", "greedy")
 
 
 @dataclass
@@ -192,7 +195,7 @@ class HeadTrainer(Trainer):
         super().create_accelerator_and_postprocess()
 
     def create_scheduler(self, *args, **kwargs) -> LRScheduler:
-        if self.args.lr_scheduler_type in (SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY):
+        if self.args.lr_scheduler_type in _OF_A_METRIC:
             mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
             self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
         return super().create_scheduler(*args, **kwargs)

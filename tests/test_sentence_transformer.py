@@ -122,6 +122,14 @@ def test_a_head_by_its_folder(model, tokenizer, tmp_path):
     assert not torch.allclose(cut, expected)
 
 
+def test_a_backbone_in_a_subfolder(bert, tokenizer, tmp_path):
+    """Where its tokenizer is too."""
+    bert.save_pretrained(tmp_path / "several/first")
+    tokenizer.save_pretrained(tmp_path / "several/first")
+    model = GlotModel.from_backbone(tmp_path / "several", backbone_kwargs={"subfolder": "first"}, **SMALL)
+    assert_same(to_sentence_transformer(model).encode(TEXTS), model.encode(TEXTS, tokenizer))
+
+
 @pytest.mark.parametrize("projection_size", [None, 5])
 def test_cosines_of_a_cosine_head_are_its_scores(model, tokenizer, projection_size, tmp_path, caplog):
     """One vector, whoever is asked for it: the classifier, a GlotModel of its folder, sentence-transformers."""

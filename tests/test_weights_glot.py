@@ -1,5 +1,7 @@
 """A head is loaded with all of its weights, or refused: never with some that are random."""
 
+import copy
+
 import pytest
 import torch
 from peft import get_peft_model
@@ -7,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands.finetuning import load_adapter, save_base
+from glot_hf.commands.adapter import load_adapter
 from glot_hf.errors import InputError
-from glot_hf.finetuning import lora_config
+from glot_hf.finetuning import BASE_FOLDER, lora_config, save_base
 
 
 SMALL = {"input_size": 6, "gnn_hidden_size": 4, "readout_hidden_size": 4}
@@ -95,7 +97,8 @@ def test_an_adapters_file_that_is_not_whole_is_refused(name, tiny_bert, tmp_path
     tuned = get_peft_model(model, lora_config(2))
     save_base(tuned, tmp_path)
     tuned.save_pretrained(tmp_path)
-    load_adapter(tmp_path)
+    base = GlotForSequenceClassification.from_pretrained(tmp_path / BASE_FOLDER)
+    load_adapter(copy.deepcopy(base), str(tmp_path))
     weights = load_file(tmp_path / "adapter_model.safetensors")
     kept = {each: weight for each, weight in weights.items() if name not in each}
     assert len(kept) < len(weights)
@@ -103,4 +106,4 @@ def test_an_adapters_file_that_is_not_whole_is_refused(name, tiny_bert, tmp_path
     with pytest.raises(ValueError, match=f"lacks weights .*{name.split('.')[-1]}"):
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
     with pytest.raises(InputError, match=f"(?s)lacks weights .*{name}"):
-        load_adapter(tmp_path)
+        load_adapter(base, str(tmp_path))

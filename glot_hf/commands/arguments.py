@@ -105,8 +105,7 @@ class LabelledTextArguments:
         default=None, metadata={"help": "Column of the label; default: as in training, or guessed."}
     )
     label_columns: list[str] | None = field(
-        default=None,
-        metadata={"help": "Columns of a 0 or 1 for each class, as in training by default."},
+        default=None, metadata={"help": "Columns of a 0 or 1 for each class, as in training by default."}
     )
     task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
     data_dir: str | None = field(

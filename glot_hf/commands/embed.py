@@ -85,7 +85,7 @@ def run(argv: list[str]) -> None:
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:
-    """As it was asked for, of loading what may be recorded; folders by absolute paths, as it is read from anywhere."""
+    """What was asked for, of loading what may be recorded; folders by absolute paths, as it is read from anywhere."""
     asked = {name: value for name, value in dataclasses.asdict(encoder).items() if value is not None}
     del asked["trust_remote_code"]
     if (load_kwargs := parse_load_kwargs(encoder.backbone_load_kwargs)) is not None:

@@ -12,15 +12,13 @@ from torch import Tensor
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from ..data.examples import PairCollator
-from ..errors import InputError
 from ..export import Run, export_inputs
 from ..finite_glot import require_finite
 from ..metrics import metrics_for
 from ..modeling_glot import GlotForSequenceClassification
-from ..training_record import TrainingRecord
 from .arguments import LabelledTextArguments, user_errors
 from .texts import evaluation_examples
-from .trained import TrainedHead
+from .trained import TrainedHead, with_record
 
 
 def load_judge(
@@ -32,9 +30,7 @@ def load_judge(
     Raises:
         InputError: there are none, or they do not fit the head.
     """
-    if model.config.problem_type is None:
-        raise InputError(f"{name!r} does not say its problem_type, so nothing judges int8: set it in its config.json")
-    head = TrainedHead(model, tokenizer, TrainingRecord.find(name))
+    head = with_record(name, model, tokenizer)
     evaluations = evaluation_examples(data, head.labels_in_files, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)
     return head, evaluations

@@ -115,8 +115,20 @@ def load_trained(name: str, trust: dict[str, bool]) -> TrainedHead:
         model, tokenizer = load_head(name, trust)
     if tokenizer is None:
         raise InputError(f"the head in {name!r} names no backbone, so it cannot read text")
+    return with_record(name, model, tokenizer)
+
+
+def with_record(
+    name: str, model: GlotModel | GlotForSequenceClassification, tokenizer: PreTrainedTokenizerBase
+) -> TrainedHead:
+    """
+    Return a head that [`load_head`] loaded with what its record says. A problem type that the head does not say is
+    found, and said, as Trainer and the pipelines of transformers take it.
+
+    Raises:
+        InputError: its record is damaged.
+    """
     if model.config.problem_type is None and not isinstance(model, GlotModel):
-        # As Trainer and the pipelines of transformers take it.
         model.config.problem_type = "regression" if model.config.num_labels == 1 else "single_label_classification"
         print(
             f"the head does not say its problem_type: takes {model.config.problem_type} (config.json may name one)",

@@ -10,23 +10,23 @@ from ..errors import InputError
 
 
 # What they are about is the training of the backbone's own layers.
-_OF_A_TRAINED_BACKBONE = ("activation_checkpointing", "neftune_noise_alpha")
+_OF_A_TRAINED_BACKBONE = ("activation_checkpointing", "gradient_checkpointing", "neftune_noise_alpha")
 _OF_NO_HEAD = {
     "use_liger_kernel": "its kernels are for whole language models, and there is none for a head",
     "batch_eval_metrics": "the metrics need all answers at once",
     "prediction_loss_only": "the metrics need the answers",
 }
-
-
 # What a head needs that is trained step by step.
 _OF_STEPS = {
     "gradient_accumulation_steps",
     "label_smoothing_factor",
     "learning_rate",
     "load_best_model_at_end",
+    "lr_scheduler_kwargs",
     "lr_scheduler_type",
     "max_grad_norm",
     "max_steps",
+    "metric_for_best_model",
     "num_train_epochs",
     "optim",
     "per_device_train_batch_size",
@@ -56,7 +56,7 @@ def require_effective(arguments: Any, trains_backbone: bool, problem_type: str |
         InputError: an option would have no effect on this training, or break its evaluation.
     """
     for name in _OF_A_TRAINED_BACKBONE:
-        if getattr(arguments, name) and not trains_backbone:
+        if getattr(arguments, name, False) and not trains_backbone:  # older versions of transformers have not all
             raise InputError(
                 f"--{name} changes how a backbone is trained, and this one is frozen: leave it out, or train the "
                 "backbone too, with --lora_r or --full_finetuning"

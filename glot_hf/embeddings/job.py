@@ -210,13 +210,16 @@ class EmbeddingJob:
         with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
             for number, chunk in enumerate(self.texts.chunks(self.rows_per_chunk)):
                 if number in missing:
-                    vectors = self._vectors(chunk)
+                    vectors = self._vectors(chunk, number * self.rows_per_chunk)
                     write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
                     progress.update(len(chunk))
 
-    def _vectors(self, rows: list[TextRow]) -> np.ndarray:
+    def _vectors(self, rows: list[TextRow], start: int) -> np.ndarray:
         texts = [self.prompt + row.text for row in rows]
-        vectors = self.model.encode(texts, self.tokenizer, batch_size=self.batch_size)[:, : self.width]  # (n, D)
+        try:
+            vectors = self.model.encode(texts, self.tokenizer, batch_size=self.batch_size)[:, : self.width]  # (n, D)
+        except ValueError as error:  # which counts from the first of them
+            raise InputError(f"of the texts from {start + 1:,} on, {error}") from error
         vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)

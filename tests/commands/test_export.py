@@ -75,6 +75,14 @@ def test_scores_that_int8_makes_all_the_same(head, files, capsys):
     assert re.search(r"spearman +-?\d\.\d{4} +nan", capsys.readouterr().out)
 
 
+def test_int8_of_a_head_that_does_not_say_its_problem_type(head, files, capsys):
+    model = head()
+    (files / "numbers.csv").write_text("text,label\na good film,1\nno film,0\n")
+    judge, _ = load_judge("head", model, load_head("head")[1], LabelledTextArguments(validation_file="numbers.csv"))
+    assert judge.labels.problem_type == "single_label_classification"
+    assert "takes single_label_classification" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [{"pair_mode": "cosine"}, {"problem_type": "single_label_classification"}])
 def test_pairs_and_labels_without_names(head, options):
     head(**options)

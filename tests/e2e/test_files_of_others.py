@@ -8,7 +8,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands.finetuning import load_adapter
+from glot_hf.commands.adapter import base_of_adapter
 from glot_hf.commands.main import main
 from glot_hf.errors import InputError
 from glot_hf.sentence_transformer import to_sentence_transformer
@@ -151,7 +151,7 @@ def test_the_configuration_of_adapters(folder, key):
     """One kind of them loads another model, whose code peft asks for."""
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", key: "SHADOW"}))
     with pytest.raises(InputError, match=f"adapter_config.json' names {key} 'SHADOW'"):
-        load_adapter(str(folder))
+        base_of_adapter(str(folder))
 
 
 def test_the_code_of_a_tokenizer_is_run_for_nobody_who_does_not_ask_for_it(head_path, folder, asked, capsys):

@@ -24,6 +24,7 @@ from glot_hf.embeddings.record import EmbeddingRecord
 from glot_hf.embeddings.text_files import TextFiles
 from glot_hf.embeddings.vector_files import WRITERS
 from glot_hf.errors import InputError
+from glot_hf.finite_glot import require_finite
 
 from ..data.conftest import make_texts
 
@@ -229,6 +230,18 @@ def test_texts_that_change_meanwhile(head_path, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [texts]
     monkeypatch.undo()
     assert embed(head_path, [str(texts)], tmp_path / "vectors.parquet") == 2
+
+
+def test_a_vector_that_is_not_finite_is_told_by_its_place(head_path, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("".join(f"{number}\n" for number in range(1, 11)))
+
+    def encode(self, texts, tokenizer, batch_size):
+        require_finite(self, torch.tensor([[float("nan") if text == "7" else 1.0] for text in texts]), texts)
+        return torch.ones(len(texts), self.config.hidden_size)
+
+    monkeypatch.setattr(GlotModel, "encode", encode)
+    with pytest.raises(InputError, match=r"of the texts from 5 on, the numbers of text 3 \('7'\) are not finite"):
+        embed(head_path, [str(tmp_path / "a.txt")], tmp_path / "vectors.npy", rows_per_chunk=4)
 
 
 def test_vectors_too_large_for_float16(head_path, files, tmp_path, monkeypatch):
