@@ -8,9 +8,11 @@ import torch
 from datasets import Dataset
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from .data.cache_key import hash_backbone
 from .data.hidden_states import state_rows
 from .data.stress import matched_texts
 from .experiments import Budget, Variant, train_on_states
+from .markdown import short_name
 from .modeling_glot import GlotForSequenceClassification
 from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 
@@ -50,7 +52,8 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
         learning_rates=[BUDGET.learning_rate],
         steps=[BUDGET.steps],
     )
-    results = run_stress_test(backbone, tokenizer, arguments, VARIANTS, {}, {"backbone": "all-MiniLM-L6-v2"})
+    source = {"backbone": short_name(backbone_path), **hash_backbone(backbone, tokenizer)}
+    results = run_stress_test(backbone, tokenizer, arguments, VARIANTS, {}, source)
 
     texts, labels = arguments.texts(NUM_TEXTS, RATIOS[-1], "random", TRAIN_TEXTS)
     rows = state_rows(backbone, tokenizer, Dataset.from_dict({"text": texts, "labels": labels}))

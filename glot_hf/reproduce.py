@@ -273,7 +273,7 @@ class TaskStates:
             self.comparison.tokenizer,
             self._examples,
             layers=self.comparison.head_options.get("backbone_layers", -1),
-            max_length=self.task.max_length,
+            max_length=min(self.task.max_length, self.comparison.tokenizer.model_max_length),
             show_progress=True,
             **self.comparison.cache_options,
         )

@@ -21,7 +21,7 @@ class EmbeddingStates(TaskStates):
     The same as [`~glot_hf.reproduce.TaskStates`], except that the rows are texts that belong together.
 
     Args:
-        train ([`~glot_hf.data.text_groups.TextGroups`]): a tenth is held out to choose the learning rate by.
+        train ([`~glot_hf.data.text_groups.TextGroups`]): parts are held out to choose the budget by.
         validation ([`~glot_hf.data.text_groups.TextGroups`]): with scores, or without.
         loss ([`ContrastiveLoss`])
         max_length (`int`): tokens a text is cut at.
@@ -63,7 +63,7 @@ class EmbeddingStates(TaskStates):
             self.comparison.tokenizer,
             {"text": texts},
             layers=self.comparison.head_options.get("backbone_layers", -1),
-            max_length=self.max_length,
+            max_length=min(self.max_length, self.comparison.tokenizer.model_max_length),
             show_progress=True,
             **self.comparison.cache_options,
         )

@@ -154,7 +154,7 @@ def reproduce(
     if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
     longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
-    model, tokenizer, source = load_backbone_of(variants, backbone, options, longest)
+    model, tokenizer, source = load_backbone_of(variants, backbone, options, longest, is_default=True)
     training_options: dict[str, Any] = {"per_device_train_batch_size": arguments.batch_size}
     if arguments.protocol == "released":
         training_options["learning_rate"] = arguments.learning_rates[0]

@@ -159,7 +159,8 @@ def train(
     trainer.record = record
     with resumable(arguments, checkpoint):
         if is_linear(model.config) and not finetuning.trains_backbone:
-            results = _fit(trainer, task.metric if task is not None else None, command)
+            metric = arguments.metric_for_best_model or (task.metric if task is not None else "loss")
+            results = _fit(trainer, metric.removeprefix("eval_"), command)
         else:
             results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
@@ -198,19 +199,23 @@ def train(
     return results
 
 
-def _fit(trainer: Any, metric: str | None, command: list[str]) -> dict[str, Any]:
+def _fit(trainer: Any, metric: str, command: list[str]) -> dict[str, Any]:
     """
     Fit a head that is one linear layer on fixed vectors, without steps and epochs.
 
     Args:
-        metric (`str`, *optional*): what the penalty is chosen by; default: the loss.
+        metric (`str`): what the penalty is chosen by.
     """
     from ..linear_fit import fit_linear_layer
     from .training_options import warn_of_steps
 
     warn_of_steps(typed_options(command))
-    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric or "loss")
-    chosen = f"chosen in {found.num_folds}-fold cross-validation" if found.num_folds else "as there are too few rows"
+    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric)
+    chosen = (
+        f"chosen by {metric} in {found.num_folds}-fold cross-validation"
+        if found.num_folds
+        else "as there are too few rows"
+    )
     print(
         f"the pooling has no parameters, so the linear layer was fitted to convergence in {found.seconds:.1f} s "
         f"(scikit-learn, standardised inputs, {found}, {chosen})"

@@ -26,7 +26,6 @@ _OF_STEPS = {
     "lr_scheduler_type",
     "max_grad_norm",
     "max_steps",
-    "metric_for_best_model",
     "num_train_epochs",
     "optim",
     "per_device_train_batch_size",

@@ -58,7 +58,11 @@ def _parse_variant(text: str) -> Any:
 
 
 def load_backbone_of(
-    variants: list[Any], backbone: BackboneArguments, options: dict[str, Any], max_length: int
+    variants: list[Any],
+    backbone: BackboneArguments,
+    options: dict[str, Any],
+    max_length: int,
+    is_default: bool = False,
 ) -> tuple[Any, Any, dict[str, Any]]:
     """
     Load the backbone that is shared by heads that are compared, and its tokenizer. Return them, and where the backbone
@@ -66,23 +70,20 @@ def load_backbone_of(
 
     Args:
         options (`dict`): of [`GlotConfig`], for all variants; `backbone_load_kwargs` is taken out.
+        max_length (`int`), is_default (`bool`): see [`~glot_hf.commands.backbone.set_max_length`].
 
     Raises:
         InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
             other or the backbone, which is told before anything is trained.
     """
-    from ..data.cache_key import hash_config, hash_tokenizer, hash_weights
+    from ..data.cache_key import hash_backbone
 
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
     with user_errors():
-        content = {
-            "weights": hash_weights(model),
-            "config": hash_config(model.config),
-            "tokenizer": hash_tokenizer(tokenizer),
-        }
+        content = hash_backbone(model, tokenizer)
         for variant in variants:
             GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
-    set_max_length(tokenizer, max_length, model)
+    set_max_length(tokenizer, max_length, model, is_default)
     source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
     return model, tokenizer, source | content

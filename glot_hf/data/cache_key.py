@@ -135,6 +135,20 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value
 
 
+def hash_backbone(backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """
+    Return hashes of what a backbone and its tokenizer are, wherever they are from. Reads every weight.
+
+    Raises:
+        ValueError: some of the weights are not in memory.
+    """
+    return {
+        "weights": hash_weights(backbone),
+        "config": hash_config(backbone.config),
+        "tokenizer": hash_tokenizer(tokenizer),
+    }
+
+
 def hash_config(config: PreTrainedConfig) -> str:
     """Hash what a backbone's configuration says of how it computes."""
     return hash_json({name: value for name, value in config.to_dict().items() if name not in _SAID_ELSEWHERE})

@@ -8,9 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from glot_hf import GlotModel
+from glot_hf.commands.main import main
 
 
 def vectors_of(minilm_path, texts):
@@ -42,6 +43,31 @@ def test_it_is_logistic_regression(train, reviews, minilm_path, capsys, cache):
     with torch.no_grad():
         found = model(**inputs).logits.softmax(-1)
     torch.testing.assert_close(found.double(), torch.from_numpy(expected), rtol=0, atol=2e-3)
+
+
+def test_the_penalty_is_chosen_by_the_metric_that_is_named(train, files, capsys):
+    data = ["--train_file", "films.csv", "--label_column", "mood", "--pooling", "mean"]
+    assert train(*data, "--metric_for_best_model", "eval_accuracy") == 0
+    assert "chosen by accuracy in 5-fold cross-validation" in capsys.readouterr().out
+
+
+def test_several_labels(train, files):
+    assert train("--train_file", "several.jsonl", "--validation_file", "several.jsonl", "--pooling", "mean") == 0
+    model = AutoModelForSequenceClassification.from_pretrained("head")
+    assert model.config.problem_type == "multi_label_classification" and model.config.num_labels == 2
+    assert json.loads(Path("head/all_results.json").read_text())["eval_f1_micro"] > 0.5
+
+
+def test_it_is_exported_and_published_like_any_head(train, files, hub_here, minilm_path):
+    AutoModel.from_pretrained(minilm_path).push_to_hub("tester/minilm")
+    assert train("--train_file", "films.csv", "--label_column", "mood", "--pooling", "mean") == 0
+    assert main(["export", "head", "--to", "torch", "--output_dir", "program"]) == 0
+    assert main(["publish", "head", "tester/films", "--backbone_id", "tester/minilm"]) == 0
+    fitted, published = (
+        AutoModelForSequenceClassification.from_pretrained(name, load_backbone=False)
+        for name in ("head", "tester/films")
+    )
+    assert torch.equal(published.classifier.weight, fitted.classifier.weight)
 
 
 def test_scores_are_ridge_regression(train, files, minilm_path):
