@@ -38,5 +38,6 @@ def _run(rank, count, port, function, arguments):
     os.environ["ACCELERATE_USE_CPU"] = "true"
     if count > 1:  # what torchrun sets
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        os.environ |= {"LOCAL_WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}  # else accelerate sets more threads
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     function(rank, *arguments)
