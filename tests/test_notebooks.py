@@ -15,9 +15,14 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 QUICKSTART = FOLDER / "01_quickstart.ipynb"
 STRESS = FOLDER / "02_stress_test.ipynb"
 EMBEDDINGS = FOLDER / "03_embeddings.ipynb"
-# What is replaced in a notebook for a quick run of all of its cells: one seed, fewer texts.
+# What is replaced in a notebook for a quick run of all of its cells: one seed, fewer texts and steps.
 QUICK = {
-    STRESS: {"seeds=[0, 1]": "seeds=[0]", "train_size=320": "train_size=60", "test_size=200": "test_size=40"},
+    STRESS: {
+        "seeds=[0, 1]": "seeds=[0]",
+        "train_size=320": "train_size=60",
+        "test_size=200": "test_size=40",
+        "steps=[160]": "steps=[16]",
+    },
     EMBEDDINGS: {"for seed in range(3)": "for seed in range(1)"},
 }
 
