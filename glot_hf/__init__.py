@@ -3,12 +3,12 @@
 
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
-from .configuration_glot import GlotConfig
-from .modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOutput
-from .pipeline_glot import GlotTextClassificationPipeline
-from .pooling_glot import GlotPooler
-from .pretrained_glot import GlotPreTrainedModel
-from .version_glot import __version__
+from .model.configuration_glot import GlotConfig
+from .model.modeling_glot import GlotForSequenceClassification, GlotModel, GlotModelOutput
+from .model.pipeline_glot import GlotTextClassificationPipeline
+from .model.pooling_glot import GlotPooler
+from .model.pretrained_glot import GlotPreTrainedModel
+from .model.version_glot import __version__
 
 
 AutoConfig.register(GlotConfig.model_type, GlotConfig, exist_ok=True)

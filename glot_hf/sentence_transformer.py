@@ -12,13 +12,13 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import has_file
 
-from .backbone_glot import device_of, has_adapters
-from .configuration_glot import GlotConfig
-from .hub_glot import forget_paths
-from .origin_glot import place_in_repository
-from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
-from .saved_head import saved_class
-from .sentence_transformer_glot import GlotPooling
+from .model.backbone_glot import device_of, has_adapters
+from .model.configuration_glot import GlotConfig
+from .model.hub_glot import forget_paths
+from .model.origin_glot import place_in_repository
+from .model.pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+from .model.sentence_transformer_glot import GlotPooling
+from .training.saved_head import saved_class
 
 
 def to_sentence_transformer(

@@ -19,8 +19,8 @@ import transformers
 from hub_server import Hub
 from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
 
-from glot_hf.graph_glot import DenseGraph, GivenEdges
-from glot_hf.packing_glot import TokenLayout
+from glot_hf.model.graph_glot import DenseGraph, GivenEdges
+from glot_hf.model.packing_glot import TokenLayout
 
 
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)

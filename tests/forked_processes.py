@@ -12,7 +12,7 @@ processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     [
         "glot_hf.commands.train",
-        "glot_hf.contrastive_training",
+        "glot_hf.training.contrastive_trainer",
         "glot_hf.data",
         "glot_hf.embeddings.job",
         "transformers.models.bert.modeling_bert",

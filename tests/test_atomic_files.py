@@ -2,7 +2,7 @@
 
 import pytest
 
-from glot_hf.atomic_files import replacing_files
+from glot_hf.system.atomic_files import replacing_files
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from glot_hf import GlotModel
-from glot_hf.backbone_glot import (
+from glot_hf.model.backbone_glot import (
     build_backbone,
     is_trainable,
     load_backbone,

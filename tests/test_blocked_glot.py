@@ -7,8 +7,8 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from glot_hf import GlotConfig, GlotPooler, pooling_glot
-from glot_hf.blocked_glot import BlockedGraph
-from glot_hf.layers_glot import GNN_LAYERS
+from glot_hf.model.blocked_glot import BlockedGraph
+from glot_hf.model.layers_glot import GNN_LAYERS
 
 
 SIZE, LENGTH = 6, 11

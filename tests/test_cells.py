@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from glot_hf.cells import CellStore
-from glot_hf.errors import InputError
+from glot_hf.experiments.cells import CellStore
+from glot_hf.system.errors import InputError
 
 
 def test_a_finished_cell_is_never_run_again(tmp_path):
@@ -33,7 +33,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
 def test_killed_in_a_cell_it_goes_on_after_the_last_whole_one(tmp_path):
     script = (
         "import os, signal, sys\n"
-        "from glot_hf.cells import CellStore\n"
+        "from glot_hf.experiments.cells import CellStore\n"
         "store = CellStore(sys.argv[1], {})\n"
         "store.get('a', lambda: {'n': 1})\n"
         "store.get('b', lambda: os.kill(os.getpid(), signal.SIGKILL))\n"

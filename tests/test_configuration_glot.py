@@ -11,9 +11,9 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, OPTConfig, PreTrainedConfig, T5Config
 
 from glot_hf import GlotConfig, GlotPooler
-from glot_hf.configuration_glot import RECORDED_BACKBONE_KWARGS
-from glot_hf.layers_glot import GNN_LAYERS
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.configuration_glot import RECORDED_BACKBONE_KWARGS
+from glot_hf.model.layers_glot import GNN_LAYERS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 OWN_OPTIONS = {field.name: field for field in fields(GlotConfig)}

@@ -9,8 +9,8 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import dot_score
 from torch.utils.flop_counter import FlopCounterMode
 
-from glot_hf.contrastive import ContrastiveLoss, false_negatives
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
+from glot_hf.training.contrastive import ContrastiveLoss, false_negatives
 
 
 def rows(batch=6, texts=2, size=8):

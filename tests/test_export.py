@@ -7,8 +7,8 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.errors import InputError
-from glot_hf.export import (
+from glot_hf.export.check import TOLERANCE, largest_difference
+from glot_hf.export.program import (
     FORMATS,
     export_inputs,
     export_program,
@@ -16,7 +16,7 @@ from glot_hf.export import (
     quantize_int8,
     require_exportable_backbone,
 )
-from glot_hf.export_check import TOLERANCE, largest_difference
+from glot_hf.system.errors import InputError
 
 
 SIZE = 16

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from glot_hf.graph_glot import token_graph
+from glot_hf.model.graph_glot import token_graph
 
 
 properties = settings(max_examples=50, deadline=None)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from glot_hf import GlotConfig, GlotPooler, packing_glot
-from glot_hf.graph_glot import GroupedGraph, token_graph
-from glot_hf.layers_glot import GNN_LAYERS
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.graph_glot import GroupedGraph, token_graph
+from glot_hf.model.layers_glot import GNN_LAYERS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 SIZE, LENGTH = 6, 11

@@ -20,7 +20,7 @@ from transformers import (
 from transformers import TrainingArguments as StockArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel, GlotTextClassificationPipeline
-from glot_hf.card_glot import Training
+from glot_hf.model.card_glot import Training
 
 
 BACKBONE, HEAD = "tester/backbone", "tester/head"

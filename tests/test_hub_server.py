@@ -292,7 +292,7 @@ def test_a_process_without_glot_hf(hub):
     find = "from importlib.util import find_spec; print(getattr(find_spec('glot_hf'), 'origin', None))"
     assert hub.run_python(find).strip() == glot_hf.__file__
     assert hub.run_python(find, without_glot_hf=True).strip() == "None"
-    for statement in ("import glot_hf", "import glot_hf.errors", "from glot_hf import GlotModel"):
+    for statement in ("import glot_hf", "import glot_hf.system.errors", "from glot_hf import GlotModel"):
         with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
             hub.run_python(statement, without_glot_hf=True)
 

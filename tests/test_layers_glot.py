@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glot_hf.layers_glot import GNN_LAYERS, GATLayer, GCNLayer, GINELayer, GINLayer, MaskedBatchNorm, SAGELayer
+from glot_hf.model.layers_glot import GNN_LAYERS, GATLayer, GCNLayer, GINELayer, GINLayer, MaskedBatchNorm, SAGELayer
 
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from glot_hf import GlotConfig, GlotForSequenceClassification
-from glot_hf.data.hidden_states import HiddenStateCollator
-from glot_hf.errors import InputError
-from glot_hf.linear_fit import PENALTIES, fit_linear_layer, is_linear
+from glot_hf.states.running import HiddenStateCollator
+from glot_hf.system.errors import InputError
+from glot_hf.training.linear_fit import PENALTIES, fit_linear_layer, is_linear
 
 
 D = 6

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity, paired_cosine_distances
 from transformers import EvalPrediction
 
 from glot_hf.data.labels import Labels
-from glot_hf.metrics import (
+from glot_hf.training.metrics import (
     GREATER_IS_BETTER,
     embedding_metric_names,
     embedding_metrics,
@@ -217,7 +217,7 @@ def test_ranks_do_not_depend_on_how_many_queries_are_compared_at_once(monkeypatc
         cosines = cosine_of(table[query], table[[positive, *others]])
         ranks.append(1 + sum(not other < cosines[0] for other in cosines[1:]))
     for at_once in (2**24, 200, 1):
-        monkeypatch.setattr("glot_hf.metrics._COSINES_AT_ONCE", at_once)
+        monkeypatch.setattr("glot_hf.training.metrics._COSINES_AT_ONCE", at_once)
         assert embedding_metrics(prediction)["mrr"] == pytest.approx((1 / np.array(ranks)).mean())
 
 

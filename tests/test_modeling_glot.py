@@ -8,7 +8,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import BertForMaskedLM, BertModel, T5Config, T5Model, Trainer, TrainingArguments
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, GlotModelOutput
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 RIGHT = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0]])

@@ -9,7 +9,7 @@ from transformers import Trainer, TrainingArguments
 
 from glot_hf import GlotConfig, GlotForSequenceClassification
 from glot_hf.data.examples import PairCollator, tokenize
-from glot_hf.data.hidden_states import HiddenStateCollator, state_rows
+from glot_hf.states.running import HiddenStateCollator, state_rows
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}

@@ -6,9 +6,9 @@ from scipy.stats import pearsonr, spearmanr
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotModel
-from glot_hf.errors import InputError
-from glot_hf.mteb import PAPER_TASKS, LocalSTS, evaluate, find_tasks, make_encoder, score_table
+from glot_hf.experiments.mteb import PAPER_TASKS, LocalSTS, evaluate, find_tasks, make_encoder, score_table
 from glot_hf.sentence_transformer import to_sentence_transformer
+from glot_hf.system.errors import InputError
 
 
 ROWS = [

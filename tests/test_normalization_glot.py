@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from transformers import Trainer, TrainingArguments
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotPooler
-from glot_hf.data.hidden_states import HiddenStateCollator
+from glot_hf.states.running import HiddenStateCollator
 
 
 SIZE = 5

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glot_hf import packing_glot
-from glot_hf.packing_glot import TokenLayout
+from glot_hf.model import packing_glot
+from glot_hf.model.packing_glot import TokenLayout
 
 
 @st.composite

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from glot_hf import GlotConfig, GlotPooler
-from glot_hf.graph_glot import token_graph
-from glot_hf.layers_glot import GNN_LAYERS
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.graph_glot import token_graph
+from glot_hf.model.layers_glot import GNN_LAYERS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 properties = settings(max_examples=10, deadline=None)  # of each of forty heads

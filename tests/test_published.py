@@ -1,6 +1,6 @@
 import pytest
 
-from glot_hf.published import published_scores
+from glot_hf.experiments.published import published_scores
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "google-bert/bert-base-uncased", "/models/bert-base-uncased/"])

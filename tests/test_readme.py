@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig
 
 from glot_hf import GlotConfig, GlotPooler
 from glot_hf.commands.main import COMMANDS
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

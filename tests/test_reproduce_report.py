@@ -4,7 +4,7 @@ import statistics
 import numpy as np
 import pytest
 
-from glot_hf.reproduce_report import (
+from glot_hf.experiments.comparison_report import (
     chosen_table,
     difference_table,
     heat_map,

@@ -28,9 +28,9 @@ from transformers import (
 )
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.errors import InputError
-from glot_hf.metrics import metrics_for
 from glot_hf.sentence_transformer import GlotPooling, to_sentence_transformer
+from glot_hf.system.errors import InputError
+from glot_hf.training.metrics import metrics_for
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}

@@ -7,12 +7,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, Trainer
 
-from glot_hf import stress
-from glot_hf.data.hidden_states import compute_hidden_states
-from glot_hf.errors import InputError
-from glot_hf.experiments import Variant
-from glot_hf.stress import StressTestArguments, run_stress_test
-from glot_hf.stress_report import stress_table
+from glot_hf.experiments import stress_test as stress
+from glot_hf.experiments.heads import Variant
+from glot_hf.experiments.stress_report import stress_table
+from glot_hf.experiments.stress_test import StressTestArguments, run_stress_test
+from glot_hf.states.running import compute_hidden_states
+from glot_hf.system.errors import InputError
 
 
 SMALL = {

@@ -1,6 +1,6 @@
 import pytest
 
-from glot_hf.stress_report import chosen_table, plot, stress_table
+from glot_hf.experiments.stress_report import chosen_table, plot, stress_table
 
 
 def results_of(ratios, positions, poolings):

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from glot_hf import GlotForSequenceClassification
-from glot_hf.data.hidden_states import HiddenStateCollator
-from glot_hf.errors import InputError
-from glot_hf.training import GlotTrainingArguments, find_checkpoint, make_trainer
+from glot_hf.states.running import HiddenStateCollator
+from glot_hf.system.errors import InputError
+from glot_hf.training.trainer import GlotTrainingArguments, find_checkpoint, make_trainer
 
 
 def arguments(tmp_path, **options):
@@ -95,7 +95,7 @@ class TestADeadHead:
     @pytest.fixture
     def warnings(self, monkeypatch):
         messages = []
-        monkeypatch.setattr("glot_hf.training.logger.warning", messages.append)
+        monkeypatch.setattr("glot_hf.training.trainer.logger.warning", messages.append)
         return messages
 
     @pytest.fixture

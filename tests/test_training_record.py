@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from glot_hf.errors import InputError
-from glot_hf.training_record import FILE_NAME, TrainingRecord
+from glot_hf.system.errors import InputError
+from glot_hf.training.record import FILE_NAME, TrainingRecord
 
 
 def test_round_trip(tmp_path):

@@ -10,8 +10,8 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands.adapter import load_adapter
-from glot_hf.errors import InputError
-from glot_hf.finetuning import BASE_FOLDER, lora_config, save_base
+from glot_hf.system.errors import InputError
+from glot_hf.training.finetuning import BASE_FOLDER, lora_config, save_base
 
 
 SMALL = {"input_size": 6, "gnn_hidden_size": 4, "readout_hidden_size": 4}

@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from safetensors.torch import load, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..configuration_glot import GlotConfig
 from ..data import HiddenStateCache
-from ..data.cache_folder import num_bytes
-from ..data.hidden_states import HiddenStateCollator
-from ..data.stress import matched_texts
-from ..markdown import format_table
-from ..modeling_glot import GlotForSequenceClassification
+from ..experiments.markdown import format_table
+from ..experiments.stress_texts import matched_texts
+from ..model.configuration_glot import GlotConfig
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..states.folder import num_bytes
+from ..states.running import HiddenStateCollator
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, mebibytes, times
 from .timing import Side, interleave, medians

@@ -13,10 +13,10 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..data.stress import matched_texts
-from ..errors import InputError
-from ..markdown import format_table
-from ..modeling_glot import GlotModel
+from ..experiments.markdown import format_table
+from ..experiments.stress_texts import matched_texts
+from ..model.modeling_glot import GlotModel
+from ..system.errors import InputError
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, times
 from .timing import Side, interleave, medians

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..configuration_glot import GlotConfig
 from ..convert import convert_official_state_dict
-from ..errors import InputError
-from ..modeling_glot import GlotForSequenceClassification
+from ..model.configuration_glot import GlotConfig
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..system.errors import InputError
 
 
 OURS, CACHED, PYG, RELEASED = "ours", "ours, graph cached", "PyG per sentence", "released"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 _PROCESS = Path("/proc/self")

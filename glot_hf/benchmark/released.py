@@ -9,7 +9,7 @@ from unittest import mock
 
 from torch import nn
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 def load_released_pooler(

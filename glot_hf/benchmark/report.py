@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from ..errors import InputError
-from ..machine import describe_machine
+from ..system.errors import InputError
+from ..system.machine import describe_machine
 
 
 @dataclass

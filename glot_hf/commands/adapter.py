@@ -10,7 +10,7 @@ from typing import Any
 from peft import PeftModel
 from transformers.utils import find_adapter_config_file
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .finetuning import BASE_FOLDER
 
 

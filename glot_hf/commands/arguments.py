@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from transformers import HfArgumentParser, PreTrainedConfig
 
-from ..configuration_glot import GlotConfig
-from ..contrastive import ContrastiveLoss
-from ..data.hidden_states import TOKENS_PER_BATCH
-from ..errors import InputError
+from ..model.configuration_glot import GlotConfig
+from ..states.running import TOKENS_PER_BATCH
+from ..system.errors import InputError
+from ..training.contrastive import ContrastiveLoss
 from .suggestions import suggest_option
 
 

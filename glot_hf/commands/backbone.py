@@ -5,7 +5,7 @@ import math
 import sys
 from typing import Any
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import BackboneArguments, user_errors
 
 
@@ -27,8 +27,8 @@ def load_backbone_and_tokenizer(
     Raises:
         InputError: one of them cannot be loaded.
     """
-    from ..backbone_glot import load_backbone, pin_revision
-    from ..processes import find_processes
+    from ..model.backbone_glot import load_backbone, pin_revision
+    from ..system.processes import find_processes
 
     with user_errors():
         load_kwargs = {**load_kwargs, **arguments.trust}
@@ -59,7 +59,7 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
 
 def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
     """Makes the tokenizer cut at what it and the backbone can take; where neither has a limit, it cuts nothing."""
-    from ..tokenizing_glot import longest_text
+    from ..model.tokenizing_glot import longest_text
 
     tokenizer.model_max_length = longest_text(tokenizer, backbone) or tokenizer.model_max_length
 
@@ -74,7 +74,7 @@ def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: b
     Raises:
         InputError: the backbone cannot take so many tokens, or a text would have no room.
     """
-    from ..tokenizing_glot import longest_text
+    from ..model.tokenizing_glot import longest_text
 
     longest = longest_text(tokenizer, backbone) or math.inf
     shortest = tokenizer.num_special_tokens_to_add() + 1

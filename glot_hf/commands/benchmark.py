@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import BackboneArguments, CommandParser, DataArguments
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CacheArguments,
@@ -66,9 +66,9 @@ def build(argv: list[str], summary: str) -> None:
 
 
 def info(argv: list[str], summary: str) -> None:
-    from ..data.cache_builder import format_bytes
-    from ..data.cache_folder import num_bytes
-    from ..data.cache_manifest import FILE_NAME, Manifest
+    from ..states.builder import format_bytes
+    from ..states.folder import num_bytes
+    from ..states.manifest import FILE_NAME, Manifest
 
     folders, total = _caches(argv, "info", summary), 0
     for folder in folders:
@@ -95,8 +95,8 @@ def info(argv: list[str], summary: str) -> None:
 def verify(argv: list[str], summary: str) -> None:
     from transformers.utils import logging
 
-    from ..data.cache_folder import damages
-    from ..data.cache_manifest import FILE_NAME, Manifest
+    from ..states.folder import damages
+    from ..states.manifest import FILE_NAME, Manifest
 
     bad, unfinished = [], []
     for folder in _caches(argv, "verify", summary):
@@ -125,8 +125,8 @@ def verify(argv: list[str], summary: str) -> None:
 
 
 def clear(argv: list[str], summary: str) -> None:
-    from ..data.cache_builder import format_bytes
-    from ..data.cache_folder import clear as clear_folder
+    from ..states.builder import format_bytes
+    from ..states.folder import clear as clear_folder
 
     folders, total = _caches(argv, "clear", summary), 0
     for folder in folders:
@@ -138,7 +138,7 @@ def clear(argv: list[str], summary: str) -> None:
 
 
 def _progress(folder: Path, manifest: Any) -> str:
-    from ..data.cache_folder import finished_shards
+    from ..states.folder import finished_shards
 
     done, shards = finished_shards(folder, manifest), len(manifest.shards)
     state = "complete" if done == shards else "interrupted: the same command goes on"
@@ -152,8 +152,8 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     Raises:
         InputError: a folder was named that neither is a cache nor holds one, or that cannot be read.
     """
-    from ..data.cache_folder import find_caches
-    from ..data.hidden_state_cache import DEFAULT_ROOT
+    from ..states.cache import DEFAULT_ROOT
+    from ..states.folder import find_caches
 
     parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
     parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import BackboneArguments, CommandParser, parse_load_kwargs, user_errors
 from .backbone import require_backbone
 from .head import new_head
@@ -48,7 +48,7 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
         InputError: see the messages.
     """
     from ..convert import convert_official_state_dict, infer_official_options
-    from ..modeling_glot import GlotModel
+    from ..model.modeling_glot import GlotModel
 
     if os.path.exists(os.path.join(arguments.output_dir, "config.json")):
         raise InputError(f"{arguments.output_dir!r} already holds a model: name another --output_dir")

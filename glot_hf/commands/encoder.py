@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import BackboneArguments, parse_load_kwargs, user_errors
 from .backbone import set_max_length
 from .head import load_head, new_head
@@ -54,8 +54,8 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     import torch
     from safetensors import SafetensorError
 
-    from ..backbone_glot import device_of
-    from ..modeling_glot import GlotModel
+    from ..model.backbone_glot import device_of
+    from ..model.modeling_glot import GlotModel
 
     kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
     with user_errors(RuntimeError, SafetensorError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import (
     CommandParser,
     LabelledTextArguments,
@@ -30,7 +30,7 @@ def run(argv: list[str]) -> None:
     data, rest = parser.parse(argv)
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
-    from ..processes import find_processes
+    from ..system.processes import find_processes
     from .trained import load_trained
 
     head = load_trained(rest.model, data.trust)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import CommandParser, LabelledTextArguments, TrustArguments, require_positive, user_errors
 from .head import load_head
 
@@ -58,12 +58,12 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     """
     from safetensors import SafetensorError
 
-    from ..data.cache_builder import format_bytes
-    from ..export import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
-    from ..export_check import random_batches, text_batches
-    from ..export_example import example
-    from ..hub_glot import forget_paths
-    from ..modeling_glot import GlotModel
+    from ..export.check import random_batches, text_batches
+    from ..export.example import example
+    from ..export.program import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
+    from ..model.hub_glot import forget_paths
+    from ..model.modeling_glot import GlotModel
+    from ..states.builder import format_bytes
 
     with user_errors(RuntimeError, SafetensorError):
         model, tokenizer = load_head(name, arguments.trust)
@@ -75,7 +75,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     has_text = tokenizer is not None
     if arguments.quantize is not None:
         require_extra("train", "datasets", "sklearn", "scipy")
-        from .int8 import compare_metrics, compare_vectors, load_judge
+        from ..export.int8 import compare_metrics, compare_vectors, load_judge
 
         if is_classifier and not has_text:
             raise InputError("what int8 costs is judged on text, and this head has no backbone that reads it")
@@ -116,7 +116,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
 
 
 def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
-    from ..export_check import TOLERANCE, largest_difference
+    from ..export.check import TOLERANCE, largest_difference
 
     with user_errors():
         difference, compared, set_aside = largest_difference(run, model, batches)

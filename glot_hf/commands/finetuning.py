@@ -9,11 +9,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from ..backbone_glot import has_adapters
-from ..errors import InputError
-from ..finetuning import BASE_FOLDER, lora_config, save_base, unfreeze_backbone
-from ..modeling_glot import GlotForSequenceClassification
-from ..training import ParameterCount
+from ..model.backbone_glot import has_adapters
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..system.errors import InputError
+from ..training.finetuning import BASE_FOLDER, lora_config, save_base, unfreeze_backbone
+from ..training.trainer import ParameterCount
 from .arguments import FinetuningArguments, user_errors
 
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import BackboneArguments
 from .backbone import cut_at_longest, load_tokenizer
 
@@ -55,8 +55,8 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
 def _load_model(name: str, backbone_kwargs: dict[str, Any]) -> Any:
     from transformers import PreTrainedConfig
 
-    from ..configuration_glot import GlotConfig
-    from ..saved_head import saved_class
+    from ..model.configuration_glot import GlotConfig
+    from ..training.saved_head import saved_class
 
     try:
         described = PreTrainedConfig.get_config_dict(name)[0]

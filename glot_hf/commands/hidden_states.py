@@ -7,8 +7,8 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from ..data.cache_builder import format_bytes
-from ..data.hidden_state_cache import HiddenStateCache, cache_splits
+from ..states.builder import format_bytes
+from ..states.cache import HiddenStateCache, cache_splits
 from .arguments import CacheArguments, user_errors
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from huggingface_hub.errors import StrictDataclassError
 
-from ..errors import InputError
-from ..version_glot import __version__
+from ..model.version_glot import __version__
+from ..system.errors import InputError
 
 
 COMMANDS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import CommandParser, require_distinct, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
@@ -41,7 +41,7 @@ def run(argv: list[str]) -> None:
     require_distinct(arguments.poolings, "--poolings")
     if not arguments.tasks and arguments.data_dir is None:
         raise InputError("no task is named: give --tasks paper, or MTEB's names, or --data_dir with GLUE's STS-B")
-    from ..mteb import LocalSTS, evaluate, find_tasks, score_table
+    from ..experiments.mteb import LocalSTS, evaluate, find_tasks, score_table
 
     tasks = find_tasks(arguments.tasks)
     if arguments.data_dir is not None:
@@ -63,8 +63,8 @@ def run(argv: list[str]) -> None:
 
 def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any]:
     """The model first, then plain poolings of its backbone."""
-    from ..modeling_glot import GlotModel
-    from ..mteb import make_encoder
+    from ..experiments.mteb import make_encoder
+    from ..model.modeling_glot import GlotModel
     from ..sentence_transformer import to_sentence_transformer
 
     model, tokenizer = load_encoder(arguments)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import CommandParser, TrustArguments, require_positive, require_writable
 
 
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> None:
     arguments, rest = parser.parse(argv)
     require_positive(arguments.batch_size, "--batch_size")
     require_writable(arguments.output_file, "--output_file")
-    from ..processes import find_processes
+    from ..system.processes import find_processes
     from .trained import load_trained
 
     head = load_trained(rest.model, arguments.trust)

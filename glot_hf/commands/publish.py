@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from safetensors import SafetensorError
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .arguments import CommandParser, TrustArguments, user_errors
 
 
@@ -29,7 +29,7 @@ def run(argv: list[str]) -> None:
     parser.add_argument("model", help="folder that `glot-hf train` or save_pretrained wrote")
     parser.add_argument("repo", help="repository on the Hub, OWNER/NAME")
     arguments, rest = parser.parse(argv)
-    from ..hub import publish
+    from ..training.publish import publish
 
     with user_errors(RuntimeError, SafetensorError):  # of damaged weights
         commit = publish(

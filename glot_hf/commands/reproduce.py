@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -135,12 +135,12 @@ def reproduce(
     Raises:
         InputError: see the messages.
     """
-    from ..cells import CellStore
     from ..data.tasks import find_task
-    from ..experiments import budgets_of
-    from ..reproduce import Comparison, TaskStates
-    from ..reproduce_embedding import EmbeddingStates
-    from ..reproduce_report import write_report
+    from ..experiments.cells import CellStore
+    from ..experiments.comparison import Comparison, TaskStates
+    from ..experiments.comparison_report import write_report
+    from ..experiments.embedding_comparison import EmbeddingStates
+    from ..experiments.heads import budgets_of
     from .embedding_texts import positive_groups, validation_groups
     from .texts import MAX_LENGTH
 

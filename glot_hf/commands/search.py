@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import CommandParser, TrustArguments, require_positive, user_errors
 from .encoder import EncoderArguments, load_encoder
 
@@ -111,8 +111,8 @@ def _require_same(stored: dict[str, Any], key: dict[str, Any], name: str) -> Non
     """
     import transformers
 
-    from ..data.cache_key import differences
-    from ..version_glot import __version__
+    from ..model.version_glot import __version__
+    from ..states.key import differences
 
     key = {field: value for field, value in key.items() if field in stored}
     different = differences({field: stored[field] for field in key}, key)

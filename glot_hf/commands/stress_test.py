@@ -7,7 +7,7 @@ With the options that the released README names: --generator released --num_gnn_
 this command the last step.
 """
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import (
     BackboneArguments,
     CommandParser,
@@ -22,7 +22,7 @@ from .variants import load_backbone_of, parse_variants
 
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
-    from ..stress import StressTestArguments, run_stress_test
+    from ..experiments.stress_test import StressTestArguments, run_stress_test
 
     parser = CommandParser(
         BackboneArguments, StressTestArguments, SharedHeadArguments, prog="glot-hf stress-test", description=__doc__

@@ -12,8 +12,8 @@ from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
 from ..data.tasks import find_task
-from ..errors import InputError
-from ..training_record import TrainingRecord
+from ..system.errors import InputError
+from ..training.record import TrainingRecord
 from .arguments import DataArguments, require_distinct, require_positive
 
 

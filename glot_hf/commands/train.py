@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import Any
 
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -30,7 +30,7 @@ PAIR_MODE = "interaction"
 
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy")
-    from ..training import GlotTrainingArguments
+    from ..training.trainer import GlotTrainingArguments
 
     parser = CommandParser(
         BackboneArguments,
@@ -87,21 +87,21 @@ def train(
 
     from ..data.examples import tokenize
     from ..data.tasks import find_task
-    from ..linear_fit import is_linear
-    from ..machine import name_of_hardware
-    from ..metrics import metric_names
-    from ..modeling_glot import GlotForSequenceClassification
-    from ..training import (
+    from ..model.modeling_glot import GlotForSequenceClassification
+    from ..system.machine import name_of_hardware
+    from ..training.folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
+    from ..training.linear_fit import is_linear
+    from ..training.metrics import metric_names
+    from ..training.record import TrainingRecord
+    from ..training.trainer import (
         cache_disagreement,
         count_parameters,
         last_evaluation,
         make_trainer,
     )
-    from ..training_record import TrainingRecord
     from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
-    from .training_folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
     from .training_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
@@ -206,7 +206,7 @@ def _fit(trainer: Any, metric: str, command: list[str]) -> dict[str, Any]:
     Args:
         metric (`str`): what the penalty is chosen by.
     """
-    from ..linear_fit import fit_linear_layer
+    from ..training.linear_fit import fit_linear_layer
     from .training_options import warn_of_steps
 
     warn_of_steps(typed_options(command))
@@ -255,7 +255,7 @@ def _say_disagreement(results: dict[str, float], count: int, dtype: str) -> None
 
 
 def _say_how_to_load(folder: str, is_pair: bool) -> None:
-    from .training_folder import size_of_head
+    from ..training.folder import size_of_head
 
     pair = ' --text_pair "..."' if is_pair else ""
     print(

@@ -8,17 +8,26 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, set_seed
 
-from ..contrastive import ContrastiveLoss
-from ..contrastive_training import main_metric, make_contrastive_trainer
 from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
-from ..errors import InputError
-from ..finite_glot import require_finite
-from ..machine import name_of_hardware
-from ..metrics import embedding_metric_names, greater_is_better
-from ..modeling_glot import GlotModel
-from ..training import count_parameters
-from ..training_record import TrainingRecord
+from ..model.finite_glot import require_finite
+from ..model.modeling_glot import GlotModel
+from ..system.errors import InputError
+from ..system.machine import name_of_hardware
+from ..training.contrastive import ContrastiveLoss
+from ..training.contrastive_trainer import main_metric, make_contrastive_trainer
+from ..training.folder import (
+    open_folder,
+    push_folder,
+    replaced_head,
+    require_same_run,
+    resumable,
+    save_results,
+    size_of_head,
+)
+from ..training.metrics import embedding_metric_names, greater_is_better
+from ..training.record import TrainingRecord
+from ..training.trainer import count_parameters
 from .arguments import (
     BackboneArguments,
     ContrastiveArguments,
@@ -35,15 +44,6 @@ from .head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import COLUMNS, MAX_LENGTH
 from .trained import TrainedHead, evaluation_arguments
-from .training_folder import (
-    open_folder,
-    push_folder,
-    replaced_head,
-    require_same_run,
-    resumable,
-    save_results,
-    size_of_head,
-)
 from .training_options import require_effective, require_metric
 
 

@@ -14,11 +14,11 @@ from transformers.trainer_utils import PredictionOutput
 
 from ..data.examples import tokenize
 from ..data.labels import Labels
-from ..errors import InputError
-from ..finite_glot import require_finite
-from ..modeling_glot import GlotForSequenceClassification, GlotModel
-from ..training import GlotTrainingArguments, make_trainer
-from ..training_record import TrainingRecord
+from ..model.finite_glot import require_finite
+from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
+from ..system.errors import InputError
+from ..training.record import TrainingRecord
+from ..training.trainer import GlotTrainingArguments, make_trainer
 from .arguments import user_errors
 from .head import load_head
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers.trainer_utils import HubStrategy, SaveStrategy
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 # What they are about is the training of the backbone's own layers.

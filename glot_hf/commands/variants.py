@@ -3,8 +3,8 @@
 
 from typing import Any
 
-from ..configuration_glot import GlotConfig
-from ..errors import InputError
+from ..model.configuration_glot import GlotConfig
+from ..system.errors import InputError
 from .arguments import (
     BackboneArguments,
     CommandParser,
@@ -32,7 +32,7 @@ _OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", 
 
 def parse_variants(texts: list[str]) -> list[Any]:
     """
-    [`~glot_hf.experiments.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
+    [`~glot_hf.experiments.heads.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
 
     Raises:
         InputError: one is named twice, or an option does not exist, is not read by that pooling, or has a value that
@@ -43,7 +43,7 @@ def parse_variants(texts: list[str]) -> list[Any]:
 
 
 def _parse_variant(text: str) -> Any:
-    from ..experiments import Variant
+    from ..experiments.heads import Variant
 
     pooling, _, rest = text.partition(":")
     argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]
@@ -76,7 +76,7 @@ def load_backbone_of(
         InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
             other or the backbone, which is told before anything is trained.
     """
-    from ..data.cache_key import hash_backbone
+    from ..states.key import hash_backbone
 
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)

@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .labels import parse_number
 
 

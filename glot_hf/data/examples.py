@@ -8,8 +8,8 @@ import torch
 from datasets import ClassLabel, Dataset, List, Value
 from transformers import PreTrainedTokenizerBase
 
-from ..errors import InputError
-from ..tokenizing_glot import pad_tokens
+from ..model.tokenizing_glot import pad_tokens
+from ..system.errors import InputError
 from .labels import Labels, place_rows
 
 

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .label_lists import find_combination, find_separator, name_of, parse_list, split, split_by_names
 
 

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 from datasets import Dataset, load_dataset
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .rows import csv_rows, json_rows, require_known_kind
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datasets import Dataset, load_dataset
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .examples import make_examples
 from .labels import Labels
 from .tables import load_table

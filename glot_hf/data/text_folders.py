@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 def load_text_folders(folder: str, classes: tuple[str, ...]) -> Dataset:

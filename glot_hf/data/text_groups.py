@@ -11,9 +11,9 @@ from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import InputError
+from ..states.cache import HiddenStateCache
+from ..system.errors import InputError
 from .examples import warn_of_blanks
-from .hidden_state_cache import HiddenStateCache
 
 
 @dataclass(frozen=True)

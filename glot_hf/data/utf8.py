@@ -3,7 +3,7 @@
 
 import os
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 def require_utf8(path: str | os.PathLike) -> None:

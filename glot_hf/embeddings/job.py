@@ -17,14 +17,14 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ..atomic_files import discard_leftovers, write_atomically
-from ..backbone_glot import device_of
-from ..data.cache_builder import format_bytes
-from ..data.cache_key import differences
-from ..errors import InputError
-from ..pretrained_glot import GlotPreTrainedModel
-from ..processes import find_processes
-from ..version_glot import __version__
+from ..model.backbone_glot import device_of
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..model.version_glot import __version__
+from ..states.builder import format_bytes
+from ..states.key import differences
+from ..system.atomic_files import discard_leftovers, write_atomically
+from ..system.errors import InputError
+from ..system.processes import find_processes
 from .model_key import model_key
 from .record import EmbeddingRecord
 from .text_files import TextFiles, TextRow

@@ -6,8 +6,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
-from ..data.cache_key import hash_config, hash_json, hash_tokenizer, hash_weights
-from ..pretrained_glot import GlotPreTrainedModel
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..states.key import hash_config, hash_json, hash_tokenizer, hash_weights
 
 
 # Of a head's configuration, what does not change its vectors, or is said by other fields of the key.

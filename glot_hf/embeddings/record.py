@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import write_atomically
-from ..configuration_glot import require_recordable
-from ..errors import InputError
+from ..model.configuration_glot import require_recordable
+from ..system.atomic_files import write_atomically
+from ..system.errors import InputError
 from .text_files import TextFiles, TextRow
 from .text_hash import TextHash
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..atomic_files import write_atomically
-from ..errors import InputError, require_extra
+from ..system.atomic_files import write_atomically
+from ..system.errors import InputError, require_extra
 from .vector_files import read_blocks
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..data.rows import csv_rows, json_rows, require_known_kind
 from ..data.utf8 import require_utf8
-from ..errors import InputError, require_extra
+from ..system.errors import InputError, require_extra
 
 
 # Of each row its place, such as "line 2", and its cells.

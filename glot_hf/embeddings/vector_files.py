@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ..errors import InputError
+from ..system.errors import InputError
 from .text_files import TextRow
 
 

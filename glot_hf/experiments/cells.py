@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .atomic_files import write_atomically
-from .errors import InputError
+from ..system.atomic_files import write_atomically
+from ..system.errors import InputError
 
 
 class CellStore:

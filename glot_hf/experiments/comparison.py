@@ -20,11 +20,15 @@ import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import logging
 
+from ..data.tasks import Task
+from ..model.version_glot import __version__
+from ..states.cache import HiddenStateCache, cache_splits
+from ..states.key import hash_json
+from ..training.linear_fit import LinearFit
+from ..training.trainer import count_parameters
 from .cells import CellStore
-from .data.cache_key import hash_json
-from .data.hidden_state_cache import HiddenStateCache, cache_splits
-from .data.tasks import Task
-from .experiments import (
+from .comparison_report import Results
+from .heads import (
     SELECTION_SEED,
     Budget,
     Rows,
@@ -36,10 +40,6 @@ from .experiments import (
     is_linear_on,
     train_on_states,
 )
-from .linear_fit import LinearFit
-from .reproduce_report import Results
-from .training import count_parameters
-from .version_glot import __version__
 
 
 # The released code: Adam without decay of the rate or the weights, and without clipping; the heads of its README.

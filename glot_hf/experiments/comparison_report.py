@@ -14,7 +14,7 @@ from .palette import width_of
 from .published import published_scores
 
 
-# Final cells, as `glot_hf.reproduce.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
+# Final cells, as `comparison.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
 Results = dict[str, dict[str, list[dict[str, Any]]]]
 
 _TITLE_SIZE = 10  # points

@@ -8,13 +8,13 @@ import torch
 from datasets import Dataset
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from .data.cache_key import hash_backbone
-from .data.hidden_states import state_rows
-from .data.stress import matched_texts
-from .experiments import Budget, Variant, train_on_states
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..states.key import hash_backbone
+from ..states.running import state_rows
+from .heads import Budget, Variant, train_on_states
 from .markdown import short_name
-from .modeling_glot import GlotForSequenceClassification
-from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
+from .stress_test import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
+from .stress_texts import matched_texts
 
 
 VARIANTS = [
@@ -34,7 +34,7 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
     `output_dir`, reloads it and compares its answers.
 
     Returns:
-        `dict`: see [`~glot_hf.stress.run_stress_test`].
+        `dict`: see [`~glot_hf.experiments.stress_test.run_stress_test`].
 
     Raises:
         RuntimeError: the reloaded head answers differently.

@@ -6,19 +6,19 @@ from typing import Any
 
 from transformers import Trainer
 
-from .contrastive import ContrastiveLoss
-from .contrastive_training import main_metric, make_contrastive_trainer
-from .data.cache_key import hash_json
-from .data.hidden_state_cache import HiddenStateCache
-from .data.text_groups import GroupDataset, TextGroups, distinct_texts
-from .experiments import Rows, held_out_parts, train_silently
-from .modeling_glot import GlotModel
-from .reproduce import Comparison, TaskStates
+from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
+from ..model.modeling_glot import GlotModel
+from ..states.cache import HiddenStateCache
+from ..states.key import hash_json
+from ..training.contrastive import ContrastiveLoss
+from ..training.contrastive_trainer import main_metric, make_contrastive_trainer
+from .comparison import Comparison, TaskStates
+from .heads import Rows, held_out_parts, train_silently
 
 
 class EmbeddingStates(TaskStates):
     """
-    The same as [`~glot_hf.reproduce.TaskStates`], except that the rows are texts that belong together.
+    The same as [`~glot_hf.experiments.comparison.TaskStates`], except that the rows are texts that belong together.
 
     Args:
         train ([`~glot_hf.data.text_groups.TextGroups`]): parts are held out to choose the budget by.

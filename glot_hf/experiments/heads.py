@@ -13,12 +13,12 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, Shuffl
 from torch.utils.data import Dataset, Subset
 from transformers import PrinterCallback, Trainer, set_seed
 
-from .configuration_glot import GlotConfig
-from .data.hidden_states import HiddenStateCollator
-from .linear_fit import LinearFit, fit_linear_layer, is_linear
-from .metrics import metrics_for
-from .modeling_glot import GlotForSequenceClassification
-from .training import GlotTrainingArguments
+from ..model.configuration_glot import GlotConfig
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..states.running import HiddenStateCollator
+from ..training.linear_fit import LinearFit, fit_linear_layer, is_linear
+from ..training.metrics import metrics_for
+from ..training.trainer import GlotTrainingArguments
 
 
 HELD_OUT_SHARE = 0.1
@@ -133,7 +133,7 @@ def train_on_states(
 
 def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str) -> tuple[Trainer, LinearFit]:
     """
-    Fit one linear head to convergence; see [`~glot_hf.linear_fit.fit_linear_layer`].
+    Fit one linear head to convergence; see [`~glot_hf.training.linear_fit.fit_linear_layer`].
 
     Args:
         backbone, head_options, rows: those of [`train_on_states`].

@@ -14,9 +14,9 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 
-from .data.cache_key import digest, hash_config, hash_json, hash_tokenizer, hash_weights
-from .data.tasks import find_task
-from .errors import InputError
+from ..data.tasks import find_task
+from ..states.key import digest, hash_config, hash_json, hash_tokenizer, hash_weights
+from ..system.errors import InputError
 from .markdown import format_table
 
 

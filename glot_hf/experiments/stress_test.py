@@ -19,12 +19,12 @@ from sklearn.tree import DecisionTreeClassifier
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import logging
 
+from ..states.key import hash_json
+from ..states.running import state_rows
+from ..system.errors import InputError
+from ..training.trainer import count_parameters
 from .cells import CellStore
-from .data.cache_key import hash_json
-from .data.hidden_states import state_rows
-from .data.stress import GENERATORS, POSITIONS
-from .errors import InputError
-from .experiments import (
+from .heads import (
     SELECTION_SEED,
     Budget,
     Rows,
@@ -38,7 +38,7 @@ from .experiments import (
     train_on_states,
 )
 from .stress_report import write_report
-from .training import count_parameters
+from .stress_texts import GENERATORS, POSITIONS
 
 
 TRAIN_TEXTS, TEST_TEXTS = 1, 2  # the seeds of the texts

@@ -3,7 +3,7 @@
 Texts of the stress test: one short statement that decides the label, among words that say nothing.
 
 Three generators with one signature. What each of them gives away to a classifier that reads no relation is measured by
-[`glot_hf.stress.leak_check`]:
+[`glot_hf.experiments.stress_test.leak_check`]:
 
 - `released`, as the released script does: the classes differ in length and in vocabulary, so no pooling is needed;
 - `paper`, as the paper's text describes: same length, but two words of the statement differ;
@@ -13,7 +13,7 @@ Three generators with one signature. What each of them gives away to a classifie
 import random
 from collections.abc import Callable
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 POSITIONS = ("start", "middle", "end", "random")

@@ -8,11 +8,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
-from .export import Run, export_inputs
-from .finite_glot import require_finite
-from .modeling_glot import GlotModel
-from .pretrained_glot import GlotPreTrainedModel
-from .tokenizing_glot import pad_tokens
+from ..model.finite_glot import require_finite
+from ..model.modeling_glot import GlotModel
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..model.tokenizing_glot import pad_tokens
+from .program import Run, export_inputs
 
 
 TOLERANCE = 1e-5  # of float32

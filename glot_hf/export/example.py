@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The example.py beside an exported model, which shows a server all it needs: no torch, transformers or glot_hf."""
 
-from .configuration_glot import GlotConfig
+from ..model.configuration_glot import GlotConfig
 
 
 _OF_TEXT = '''\

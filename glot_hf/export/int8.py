@@ -11,14 +11,14 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
+from ..commands.arguments import LabelledTextArguments, user_errors
+from ..commands.texts import evaluation_examples
+from ..commands.trained import TrainedHead, with_record
 from ..data.examples import PairCollator
-from ..export import Run, export_inputs
-from ..finite_glot import require_finite
-from ..metrics import metrics_for
-from ..modeling_glot import GlotForSequenceClassification
-from .arguments import LabelledTextArguments, user_errors
-from .texts import evaluation_examples
-from .trained import TrainedHead, with_record
+from ..model.finite_glot import require_finite
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..training.metrics import metrics_for
+from .program import Run, export_inputs
 
 
 def load_judge(

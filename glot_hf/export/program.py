@@ -16,11 +16,11 @@ from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 from transformers import PreTrainedTokenizerBase
 
-from .backbone_forward_glot import forward_parameters
-from .backbone_glot import run_backbone, sees_padding
-from .errors import InputError
-from .modeling_glot import GlotForSequenceClassification
-from .pretrained_glot import GlotPreTrainedModel
+from ..model.backbone_forward_glot import forward_parameters
+from ..model.backbone_glot import run_backbone, sees_padding
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..system.errors import InputError
 
 
 # Tensors by name -> sentence vectors or logits.

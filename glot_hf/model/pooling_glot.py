@@ -188,7 +188,7 @@ class GlotPooler(nn.Module):
                 are by default.
             return_details (`bool`): return [`PooledTokens`] instead of the vector alone.
             adjacency (`Tensor` of shape `(B, L, L)`, bool, *optional*): the token graph, computed earlier by
-                [`~glot_hf.graph_glot.token_graph`]; pooling "glot" alone takes it.
+                [`~glot_hf.model.graph_glot.token_graph`]; pooling "glot" alone takes it.
 
         Returns:
             `Tensor` of shape `(B, D)`, or [`PooledTokens`]. A sentence without valid tokens gives zeros before the
@@ -240,7 +240,7 @@ class GlotPooler(nn.Module):
         if adjacency.shape != expected or adjacency.dtype != torch.bool:
             raise ValueError(
                 f"adjacency of shape {tuple(adjacency.shape)} and {adjacency.dtype} does not fit: it must be bool and "
-                f"(B, L, L), here {tuple(expected)}, as glot_hf.graph_glot.token_graph gives it"
+                f"(B, L, L), here {tuple(expected)}, as glot_hf.model.graph_glot.token_graph gives it"
             )
 
 

@@ -285,7 +285,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             tokenizer (*optional*): default: the one beside the published backbone.
             backbone_id (`str`, *optional*): where others find the backbone. Needed where it came from a local folder.
             license (`str`, *optional*): the Hub's name of one; default: the backbone's, where its card names one.
-            training ([`~glot_hf.card_glot.Training`], *optional*): what the card shall say of the training.
+            training ([`~glot_hf.model.card_glot.Training`], *optional*): what the card shall say of the training.
             private, token, revision, create_pr, commit_message, commit_description: as for any model.
 
         Raises:

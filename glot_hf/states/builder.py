@@ -12,12 +12,12 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ..atomic_files import discard_leftovers
-from ..errors import InputError
-from ..processes import find_processes
-from .cache_manifest import Manifest, Shard
-from .cache_shard import write_shard
-from .hidden_states import run_over_texts, token_shape
+from ..system.atomic_files import discard_leftovers
+from ..system.errors import InputError
+from ..system.processes import find_processes
+from .manifest import Manifest, Shard
+from .running import run_over_texts, token_shape
+from .shard import write_shard
 
 
 @dataclass

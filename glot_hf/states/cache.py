@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from ..errors import InputError
-from ..tokenizing_glot import longest_text
-from .cache_builder import CacheBuilder
-from .cache_key import digest, hash_texts, make_key, require_same_key
-from .cache_manifest import FILE_NAME, Manifest
-from .cache_shard import open_shard
-from .hidden_states import TOKENS_PER_BATCH, token_lengths
+from ..model.tokenizing_glot import longest_text
+from ..system.errors import InputError
+from .builder import CacheBuilder
+from .key import digest, hash_texts, make_key, require_same_key
+from .manifest import FILE_NAME, Manifest
+from .running import TOKENS_PER_BATCH, token_lengths
+from .shard import open_shard
 
 
 DEFAULT_ROOT = Path(HF_HOME, "glot_hf", "hidden_states")
@@ -32,7 +32,7 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch
 class HiddenStateCache(Dataset):
     """
     A map-style dataset of `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], ["labels"]}`, in the stored dtype;
-    `(L, n, d)` where n layers are read. [`~glot_hf.data.hidden_states.HiddenStateCollator`] makes batches of its rows.
+    `(L, n, d)` where n layers are read. [`~glot_hf.states.running.HiddenStateCollator`] makes batches of its rows.
 
     The disk holds every text once, without padding. The files are mapped into memory and rows are views of them, so
     that a cache may be larger than memory. Labels are those of the examples, and not on the disk.

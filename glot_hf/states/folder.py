@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InputError
-from .cache_manifest import FILE_NAME, Manifest
-from .cache_shard import is_shard, verify_shard
+from ..system.errors import InputError
+from .manifest import FILE_NAME, Manifest
+from .shard import is_shard, verify_shard
 
 
 def find_caches(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-from ..errors import InputError
+from ..system.errors import InputError
 
 
 FORMAT_VERSION = 1

@@ -8,9 +8,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import write_atomically
-from ..errors import InputError
-from .cache_key import FORMAT_VERSION, digest
+from ..system.atomic_files import write_atomically
+from ..system.errors import InputError
+from .key import FORMAT_VERSION, digest
 
 
 FILE_NAME = "manifest.json"
@@ -37,7 +37,7 @@ class Manifest:
     The texts are divided, the longest first and of equally long ones in their order, into shards one after the other.
 
     Args:
-        key (`dict`): see [`~glot_hf.data.cache_key.make_key`].
+        key (`dict`): see [`~glot_hf.states.key.make_key`].
         lengths (`list[int]`): tokens of each text, in the order of the sorted texts.
         shards (`list[Shard]`): in the order of their texts.
     """

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from ..backbone_glot import batches_by_length, run_backbone
-from ..configuration_glot import hidden_size_of
-from ..tokenizing_glot import longest_text, pad_tokens
+from ..model.backbone_glot import batches_by_length, run_backbone
+from ..model.configuration_glot import hidden_size_of
+from ..model.tokenizing_glot import longest_text, pad_tokens
 
 
 if TYPE_CHECKING:  # of an extra that hidden states do not need

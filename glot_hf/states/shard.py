@@ -8,10 +8,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..atomic_files import write_atomically
-from ..errors import InputError
-from .cache_key import hash_tensor
-from .cache_manifest import Manifest, Shard
+from ..system.atomic_files import write_atomically
+from ..system.errors import InputError
+from .key import hash_tensor
+from .manifest import Manifest, Shard
 
 
 _NAME, _RECORD = "hidden_states", "glot_hf"  # of the tensor; of its metadata

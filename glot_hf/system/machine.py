@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .version_glot import __version__
+from ..model.version_glot import __version__
 
 
 _PACKAGES = ("torch", "transformers", "peft", "torch-geometric", "sentence-transformers", "safetensors")

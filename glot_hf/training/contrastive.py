@@ -8,8 +8,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import InputError
-from .processes_glot import sum_over_processes
+from ..model.processes_glot import sum_over_processes
+from ..system.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import TrainOutput
 
+from ..data.text_groups import GroupCollator, GroupDataset
+from ..model.modeling_glot import GlotModel
 from .contrastive import ContrastiveLoss
-from .data.text_groups import GroupCollator, GroupDataset
 from .metrics import embedding_metrics
-from .modeling_glot import GlotModel
-from .training import DeadHeadCallback, HeadCollator, HeadTrainer
+from .trainer import DeadHeadCallback, HeadCollator, HeadTrainer
 
 
 class ContrastiveTrainer(HeadTrainer):
     """
     A Trainer of a [`GlotModel`] on rows of a [`~glot_hf.data.text_groups.GroupDataset`]. It is judged by
-    [`~glot_hf.metrics.embedding_metrics`], always with cosines.
+    [`~glot_hf.training.metrics.embedding_metrics`], always with cosines.
 
     Args:
         loss ([`ContrastiveLoss`]): of the training; evaluated too, batch by batch, unless the pairs have scores.
@@ -104,5 +104,5 @@ def make_contrastive_trainer(
 
 
 def main_metric(validation: Any) -> str:
-    """What a head is chosen by, of [`~glot_hf.metrics.embedding_metrics`]: of pairs with scores, or of others."""
+    """Return what a head is chosen by, of [`~glot_hf.training.metrics.embedding_metrics`]."""
     return "mrr" if validation.scores is None else "spearman"

@@ -7,8 +7,8 @@ import os
 import torch
 from peft import LoraConfig, PeftModel
 
-from .modeling_glot import GlotForSequenceClassification
-from .pretrained_glot import GlotPreTrainedModel
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..model.pretrained_glot import GlotPreTrainedModel
 
 
 BASE_FOLDER = "base"  # of adapters, in their folder: the head's configuration, and weights that the adapters replace

@@ -14,15 +14,15 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
-from ..atomic_files import replacing_files
-from ..errors import InputError
-from ..hub import training_of
-from ..pretrained_glot import GlotPreTrainedModel
-from ..training import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint
-from ..training_record import FILE_NAME, TrainingRecord
-from .arguments import user_errors
-from .finetuning import WEIGHTS
-from .texts import COLUMNS
+from ..commands.arguments import user_errors
+from ..commands.finetuning import WEIGHTS
+from ..commands.texts import COLUMNS
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..system.atomic_files import replacing_files
+from ..system.errors import InputError
+from .publish import training_of
+from .record import FILE_NAME, TrainingRecord
+from .trainer import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint
 
 
 # Folders beside an earlier run's head, with its checkpoints, until there is a new head.

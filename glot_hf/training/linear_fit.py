@@ -23,12 +23,12 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 from transformers import EvalPrediction
 
-from .configuration_glot import GlotConfig
-from .data.labels import ProblemType
-from .errors import InputError
+from ..data.labels import ProblemType
+from ..model.configuration_glot import GlotConfig
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..model.pooling_glot import GlotPooler
+from ..system.errors import InputError
 from .metrics import greater_is_better, metrics_for
-from .modeling_glot import GlotForSequenceClassification
-from .pooling_glot import GlotPooler
 
 
 # The nearest to 1 first, as GridSearchCV takes the first of equals. A small C and a large alpha penalise the most.
@@ -100,7 +100,7 @@ def fit_linear_layer(
         model ([`GlotForSequenceClassification`]): [`is_linear`], and with the problem type in its configuration.
         rows (`list` or `Dataset`): tokens or hidden states, with labels.
         collator: makes batches of them.
-        metric (`str`): "loss", or one of [`~glot_hf.metrics.metrics_for`]; the penalty is the best by it in
+        metric (`str`): "loss", or one of [`~glot_hf.training.metrics.metrics_for`]; the penalty is the best by it in
             five-fold cross-validation on these rows.
         batch_size (`int`): rows that are pooled at once.
 

@@ -12,7 +12,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, mean_squared_error
 from transformers import EvalPrediction
 
-from .data.labels import Labels, ProblemType
+from ..data.labels import Labels, ProblemType
 
 
 _COSINES_AT_ONCE = 2**24  # 64 MiB, whatever the number of queries and texts

@@ -9,11 +9,11 @@ from pathlib import Path
 from huggingface_hub import CommitInfo
 from transformers import AutoTokenizer
 
-from .card_glot import Training
-from .configuration_glot import GlotConfig
-from .errors import InputError
+from ..model.card_glot import Training
+from ..model.configuration_glot import GlotConfig
+from ..system.errors import InputError
+from .record import FILE_NAME, TrainingRecord
 from .saved_head import saved_class
-from .training_record import FILE_NAME, TrainingRecord
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.
@@ -71,7 +71,7 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
     if not os.path.isfile(os.path.join(folder, FILE_NAME)):
         return Training()
     record = TrainingRecord.find(folder)
-    from .data.tasks import TASKS  # needs the extra `train`, as the folder did
+    from ..data.tasks import TASKS  # needs the extra `train`, as the folder did
 
     command = shareable_command(record.command, backbone)
     dataset = _data_of(record.command)

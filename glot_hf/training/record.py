@@ -11,8 +11,8 @@ import torch
 import transformers
 from transformers.utils import cached_file, has_file
 
-from .errors import InputError
-from .version_glot import __version__
+from ..model.version_glot import __version__
+from ..system.errors import InputError
 
 
 FILE_NAME = "training_record.json"

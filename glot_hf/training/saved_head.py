@@ -1,10 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Which kind of model a saved head is."""
 
-from .configuration_glot import GlotConfig
-from .errors import InputError
-from .modeling_glot import GlotForSequenceClassification, GlotModel
-from .pretrained_glot import GlotPreTrainedModel
+from ..model.configuration_glot import GlotConfig
+from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..system.errors import InputError
 
 
 def saved_class(config: GlotConfig, name: str) -> type[GlotPreTrainedModel]:

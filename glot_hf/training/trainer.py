@@ -23,17 +23,17 @@ from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
 
-from .data.examples import PairCollator
-from .data.hidden_state_cache import HiddenStateCache
-from .data.hidden_states import HiddenStateCollator
-from .data.labels import ProblemType
-from .data.text_groups import GroupDataset
-from .errors import InputError
+from ..data.examples import PairCollator
+from ..data.labels import ProblemType
+from ..data.text_groups import GroupDataset
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..states.cache import HiddenStateCache
+from ..states.running import HiddenStateCollator
+from ..system.errors import InputError
 from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
-from .modeling_glot import GlotForSequenceClassification
-from .pretrained_glot import GlotPreTrainedModel
-from .training_record import TrainingRecord
+from .record import TrainingRecord
 
 
 logger = logging.get_logger(__name__)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from glot_hf.benchmark.finetune import FULL, LORA, Arguments, build, side_names
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 @pytest.fixture

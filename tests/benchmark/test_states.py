@@ -1,7 +1,7 @@
 import torch
 
 from glot_hf.benchmark.states import edge_density, random_lengths, random_states
-from glot_hf.graph_glot import token_graph
+from glot_hf.model.graph_glot import token_graph
 
 
 def test_the_graph_is_neither_empty_nor_full():

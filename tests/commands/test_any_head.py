@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel, Trainer, Training
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
 from glot_hf.data import HiddenStateCache
-from glot_hf.data.hidden_states import HiddenStateCollator
-from glot_hf.export_check import largest_difference, random_batches
+from glot_hf.export.check import largest_difference, random_batches
+from glot_hf.states.running import HiddenStateCollator
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8}

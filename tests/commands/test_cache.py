@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glot_hf.backbone_glot import run_backbone
 from glot_hf.commands.arguments import BackboneArguments
 from glot_hf.commands.backbone import load_backbone_and_tokenizer
 from glot_hf.commands.main import main
-from glot_hf.data.hidden_state_cache import HiddenStateCache
-from glot_hf.training import HeadTrainer
+from glot_hf.model.backbone_glot import run_backbone
+from glot_hf.states.cache import HiddenStateCache
+from glot_hf.training.trainer import HeadTrainer
 
 
 FILM_TEXTS = ("--train_file", "films.csv", "--text_column", "review", "--label_column", "mood")
@@ -31,7 +31,7 @@ def build(files, minilm_path):
 def backbone_runs(monkeypatch):
     """The number of texts in every run of a backbone: to fill a cache, or to answer live."""
     runs = {"cache": [], "live": []}
-    for module, kind in (("glot_hf.data.hidden_states", "cache"), ("glot_hf.modeling_glot", "live")):
+    for module, kind in (("glot_hf.states.running", "cache"), ("glot_hf.model.modeling_glot", "live")):
         monkeypatch.setattr(
             f"{module}.run_backbone",
             lambda backbone, inputs, *rest, kind=kind, **more: (
@@ -66,7 +66,7 @@ class TestTraining:
         assert sum(backbone_runs["cache"]) == 40  # other rows are held out, of the same texts
 
     def test_without_a_cache(self, files, train, backbone_runs, monkeypatch):
-        monkeypatch.setattr("glot_hf.data.hidden_state_cache.DEFAULT_ROOT", files / "states")
+        monkeypatch.setattr("glot_hf.states.cache.DEFAULT_ROOT", files / "states")
         assert train(*FILM_TEXTS, "--no_cache") == 0
         assert not (files / "states").exists() and not backbone_runs["cache"] and backbone_runs["live"]
 
@@ -140,7 +140,7 @@ class TestTheCommand:
     def test_the_backbone_goes_where_the_process_belongs(self, minilm_path, monkeypatch):
         """Of several processes on a machine, each to its own accelerator."""
         mine = type("Process", (), {"device": torch.device("meta")})
-        monkeypatch.setattr("glot_hf.processes.find_processes", lambda: mine)
+        monkeypatch.setattr("glot_hf.system.processes.find_processes", lambda: mine)
         model, _, _ = load_backbone_and_tokenizer(BackboneArguments(minilm_path), {})
         assert model.device == mine.device
 
@@ -248,7 +248,7 @@ class TestTheCommand:
         assert main(["cache", "clear", "states"]) == 0 and not list((files / "states").iterdir())
 
     def test_the_default_folder_may_not_be_there_yet(self, monkeypatch, tmp_path, capsys):
-        monkeypatch.setattr("glot_hf.data.hidden_state_cache.DEFAULT_ROOT", tmp_path / "none")
+        monkeypatch.setattr("glot_hf.states.cache.DEFAULT_ROOT", tmp_path / "none")
         for action in ("info", "verify", "clear"):
             assert main(["cache", action]) == 0
 

@@ -12,9 +12,9 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands.arguments import LabelledTextArguments
 from glot_hf.commands.head import load_head
-from glot_hf.commands.int8 import compare_metrics, load_judge
 from glot_hf.commands.main import main
-from glot_hf.export_check import text_batches
+from glot_hf.export.check import text_batches
+from glot_hf.export.int8 import compare_metrics, load_judge
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8}
@@ -111,7 +111,7 @@ def test_a_program_of_torch(head, files):
 
 def test_what_differs_is_not_written(head, files, error_line, monkeypatch):
     head(GlotModel, pooling="mean")
-    monkeypatch.setattr("glot_hf.export_check.TOLERANCE", -1.0)
+    monkeypatch.setattr("glot_hf.export.check.TOLERANCE", -1.0)
     assert "more than the tolerance" in error_line(main(["export", "head", "--to", "torch"]))
     assert not (files / "head_torch").exists()
 

@@ -8,8 +8,8 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotForSequenceClassification
 from glot_hf.commands.main import main
-from glot_hf.hub import shareable_command, training_of
-from glot_hf.training_record import TrainingRecord
+from glot_hf.training.publish import shareable_command, training_of
+from glot_hf.training.record import TrainingRecord
 
 
 FILMS = ["--train_file", "films.csv", "--label_column", "mood"]

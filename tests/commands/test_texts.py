@@ -5,8 +5,8 @@ import pytest
 from glot_hf.commands.arguments import DataArguments, LabelledTextArguments
 from glot_hf.commands.texts import evaluation_examples, training_examples
 from glot_hf.data.labels import Labels
-from glot_hf.errors import InputError
-from glot_hf.training_record import TrainingRecord
+from glot_hf.system.errors import InputError
+from glot_hf.training.record import TrainingRecord
 
 
 FLAGS = "text,toxic,insult,spam\na b,1,0,0\nc d,1,1,0\ne f,0,0,0\ng h,0,1,0\n"

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from glot_hf import GlotConfig, GlotForSequenceClassification
 from glot_hf.commands.main import main
-from glot_hf.training import HeadTrainer
+from glot_hf.training.trainer import HeadTrainer
 
 
 FILMS = ("--train_file", "films.csv", "--label_column", "mood")

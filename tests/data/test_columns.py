@@ -2,7 +2,7 @@ import pytest
 from datasets import Dataset
 
 from glot_hf.data.columns import choose_columns
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 def table(*names):

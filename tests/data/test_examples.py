@@ -3,7 +3,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from glot_hf.data.examples import PairCollator, label_cells, make_examples, tokenize
 from glot_hf.data.labels import Labels
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 LABELS = Labels("single_label_classification", ("bad", "good"))

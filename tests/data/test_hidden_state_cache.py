@@ -12,15 +12,15 @@ from torch.utils.data import DataLoader
 from transformers import AutoModel
 
 from glot_hf import GlotForSequenceClassification
-from glot_hf.backbone_glot import run_backbone
 from glot_hf.data import HiddenStateCache
-from glot_hf.data.cache_folder import damages
-from glot_hf.data.cache_key import hash_weights
-from glot_hf.data.cache_manifest import Manifest
-from glot_hf.data.cache_shard import verify_shard, write_shard
-from glot_hf.data.hidden_state_cache import cache_splits
-from glot_hf.data.hidden_states import HiddenStateCollator
-from glot_hf.errors import InputError
+from glot_hf.model.backbone_glot import run_backbone
+from glot_hf.states.cache import cache_splits
+from glot_hf.states.folder import damages
+from glot_hf.states.key import hash_weights
+from glot_hf.states.manifest import Manifest
+from glot_hf.states.running import HiddenStateCollator
+from glot_hf.states.shard import verify_shard, write_shard
+from glot_hf.system.errors import InputError
 
 from .conftest import make_texts, make_tokenizer
 
@@ -212,7 +212,7 @@ class TestAnInterruptedBuild:
         assert modes == {0o666 & ~umask}
 
     def test_an_error_leaves_nothing_half_written(self, tiny_bert, tokenizer, tmp_path, monkeypatch):
-        save = "glot_hf.data.cache_shard.save_file"
+        save = "glot_hf.states.shard.save_file"
         monkeypatch.setattr(save, lambda tensors, path, metadata: path.touch() or 1 / 0)
         with pytest.raises(ZeroDivisionError):
             build(tiny_bert, tokenizer, tmp_path)

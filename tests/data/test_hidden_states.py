@@ -3,7 +3,7 @@ import torch
 from transformers import AutoModel
 
 from glot_hf import GlotModel
-from glot_hf.data.hidden_states import HiddenStateCollator, compute_hidden_states
+from glot_hf.states.running import HiddenStateCollator, compute_hidden_states
 
 
 TEXTS = ["a", "the quick brown fox", "jumps over the lazy dog and away"]

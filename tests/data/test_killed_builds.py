@@ -12,9 +12,10 @@ from accelerate import PartialState
 from forked_processes import processes, run_together
 from transformers import BertConfig, BertModel
 
-from glot_hf.data import HiddenStateCache, cache_builder
-from glot_hf.data.cache_folder import damages
-from glot_hf.data.cache_manifest import Manifest
+from glot_hf.data import HiddenStateCache
+from glot_hf.states import builder
+from glot_hf.states.folder import damages
+from glot_hf.states.manifest import Manifest
 
 from .conftest import make_texts, make_tokenizer
 
@@ -96,14 +97,14 @@ def test_two_builders_of_one_cache(undisturbed, tmp_path):
 
 def build_and_log(rank, folder):
     """Logs the shards that this process writes."""
-    write = cache_builder.write_shard
+    write = builder.write_shard
 
     def spy(states, into, shard, manifest):
         write(states, into, shard, manifest)
         with open(f"{folder}-{rank}-of-{PartialState().num_processes}", "a") as log:
             log.write(shard.file + "\n")
 
-    cache_builder.write_shard = spy
+    builder.write_shard = spy
     build(folder)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from glot_hf.data.labels import Labels, learn_labels, shorten
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from glot_hf.data.tables import load_table
 from glot_hf.embeddings.text_files import TextFiles
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 READERS = [

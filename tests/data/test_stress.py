@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from glot_hf.data.stress import GENERATORS, POSITIONS, matched_texts, paper_texts, released_texts
-from glot_hf.errors import InputError
-from glot_hf.stress import leak_check
+from glot_hf.experiments.stress_test import leak_check
+from glot_hf.experiments.stress_texts import GENERATORS, POSITIONS, matched_texts, paper_texts, released_texts
+from glot_hf.system.errors import InputError
 
 
 RATIOS = [0.2, 0.5, 0.8, 0.9]

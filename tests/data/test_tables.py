@@ -4,7 +4,7 @@ import pytest
 from datasets import Dataset
 
 from glot_hf.data.tables import load_table
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 ROWS = {"text": ['plain "quoted" text', "a, comma", "NA", "007"], "label": ["x", "y", "null", "1.0"]}

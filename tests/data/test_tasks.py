@@ -6,7 +6,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from glot_hf.commands.arguments import TASK_NAMES
 from glot_hf.data import tasks
 from glot_hf.data.tasks import TASKS, find_task
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 def write(folder, name, text):

@@ -1,7 +1,7 @@
 import pytest
 
 from glot_hf.data.text_folders import load_text_folders
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 @pytest.fixture

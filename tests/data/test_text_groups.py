@@ -5,9 +5,9 @@ import torch
 from datasets import Dataset
 
 from glot_hf.data import HiddenStateCache
-from glot_hf.data.hidden_states import HiddenStateCollator
 from glot_hf.data.text_groups import GroupCollator, GroupDataset, TextGroups, distinct_texts, read_groups
-from glot_hf.errors import InputError
+from glot_hf.states.running import HiddenStateCollator
+from glot_hf.system.errors import InputError
 
 
 def test_one_group_a_positive_and_the_first_negatives():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-import glot_hf.backbone_glot
+import glot_hf.model.backbone_glot
 from glot_hf import GlotForSequenceClassification
 
 
@@ -39,5 +39,5 @@ def backbone_calls(monkeypatch):
             calls.append(kwargs)
             return load(name, **kwargs)
 
-    monkeypatch.setattr(glot_hf.backbone_glot, "AutoModel", Recorder)
+    monkeypatch.setattr(glot_hf.model.backbone_glot, "AutoModel", Recorder)
     return calls

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 TEXTS = [

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, pretrained_glot
-from glot_hf.backbone_glot import batches_by_length
+from glot_hf.model.backbone_glot import batches_by_length
 
 
 WORDS = [f"w{index}" for index in range(60)]

@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification
-from glot_hf.finetuning import lora_config, unfreeze_backbone
-from glot_hf.training import HeadTrainer
+from glot_hf.training.finetuning import lora_config, unfreeze_backbone
+from glot_hf.training.trainer import HeadTrainer
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.data.cache_key import hash_weights
+from glot_hf.states.key import hash_weights
 
 
 pytestmark = pytest.mark.slow

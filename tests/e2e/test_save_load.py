@@ -12,8 +12,8 @@ from safetensors import safe_open
 from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.layers_glot import GNN_LAYERS
-from glot_hf.pooling_glot import POOLINGS
+from glot_hf.model.layers_glot import GNN_LAYERS
+from glot_hf.model.pooling_glot import POOLINGS
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}

@@ -23,8 +23,8 @@ from glot_hf.embeddings.job import EmbeddingJob
 from glot_hf.embeddings.record import EmbeddingRecord
 from glot_hf.embeddings.text_files import TextFiles
 from glot_hf.embeddings.vector_files import WRITERS
-from glot_hf.errors import InputError
-from glot_hf.finite_glot import require_finite
+from glot_hf.model.finite_glot import require_finite
+from glot_hf.system.errors import InputError
 
 from ..data.conftest import make_texts
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from glot_hf.embeddings.search import nearest_rows, nearest_rows_by_index
 from glot_hf.embeddings.vector_files import hash_file
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 @pytest.fixture

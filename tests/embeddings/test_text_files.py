@@ -7,7 +7,7 @@ import pytest
 from pyarrow.parquet import write_table
 
 from glot_hf.embeddings.text_files import TextFiles
-from glot_hf.errors import InputError
+from glot_hf.system.errors import InputError
 
 
 TEXTS = ["plain", "", 'with "quotes", a comma and a\ttab', "ünïcödé \u2028 separator", "a lone \r return"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch_geometric.nn import MLP, GATConv, GCNConv, GINConv, GINEConv, SAGEConv
 
-from glot_hf.layers_glot import GNN_LAYERS, GATLayer
+from glot_hf.model.layers_glot import GNN_LAYERS, GATLayer
 
 
 IN, OUT = 6, 12
