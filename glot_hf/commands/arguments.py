@@ -4,19 +4,16 @@
 import dataclasses
 import json
 import math
-import os
 from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 from transformers import HfArgumentParser, PreTrainedConfig
 
 from ..model.configuration_glot import GlotConfig
 from ..states.running import TOKENS_PER_BATCH
-from ..system.errors import InputError
+from ..system.errors import InputError, require_distinct, require_positive, user_errors
 from ..training.contrastive import ContrastiveLoss
 from .suggestions import suggest_option
 
@@ -392,31 +389,6 @@ class CommandParser(HfArgumentParser):
         return tuple(parsed)
 
 
-@contextmanager
-def user_errors(*more: type[Exception]) -> Iterator[None]:
-    """What libraries raise for an argument of the user's (a missing backbone, a misfit head), as InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except UnpicklingError as error:
-        raise InputError(
-            "a file of weights is a pickle that holds more than tensors, which is not opened because it could run "
-            "code: get the model as .safetensors"
-        ) from error
-    except (ImportError, OSError, ValueError, *more) as error:
-        raise InputError(str(error)) from error
-
-
-def require_positive(value: int, flag: str) -> None:
-    """
-    Raises:
-        InputError: the value is not positive.
-    """
-    if value < 1:
-        raise InputError(f"{flag} {value} is not positive: give 1 or more")
-
-
 def require_budgets(rates: list[float], steps: list[int]) -> None:
     """
     Raises:
@@ -429,24 +401,3 @@ def require_budgets(rates: list[float], steps: list[int]) -> None:
             raise InputError(f"--learning_rates {rate} is not positive")
     for count in steps:
         require_positive(count, "--steps")
-
-
-def require_distinct(values: list[Any], flag: str) -> None:
-    """
-    Raises:
-        InputError: a value stands there twice, which would count it twice.
-    """
-    repeated = [value for value in values if values.count(value) > 1]
-    if repeated:
-        raise InputError(f"{flag} names {repeated[0]} twice: name each once")
-
-
-def require_writable(path: str | None, flag: str) -> None:
-    """
-    Asked before the work, so that none is lost.
-
-    Raises:
-        InputError: no file can be written there.
-    """
-    if path is not None and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
-        raise InputError(f"{flag} {path!r} cannot be written: name a file in a folder that exists")

@@ -5,8 +5,8 @@ import math
 import sys
 from typing import Any
 
-from ..system.errors import InputError
-from .arguments import BackboneArguments, user_errors
+from ..system.errors import InputError, user_errors
+from .arguments import BackboneArguments
 
 
 def require_backbone(arguments: BackboneArguments) -> None:

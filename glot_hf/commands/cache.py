@@ -8,16 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra
-from .arguments import (
-    BackboneArguments,
-    CacheArguments,
-    CommandParser,
-    DataArguments,
-    LayerArguments,
-    head_options,
-    user_errors,
-)
+from ..system.errors import InputError, require_extra, user_errors
+from .arguments import BackboneArguments, CacheArguments, CommandParser, DataArguments, LayerArguments, head_options
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
 
 

@@ -6,8 +6,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..system.errors import InputError
-from .arguments import BackboneArguments, CommandParser, parse_load_kwargs, user_errors
+from ..system.errors import InputError, user_errors
+from .arguments import BackboneArguments, CommandParser, parse_load_kwargs
 from .backbone import require_backbone
 from .head import new_head
 

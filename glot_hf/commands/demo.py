@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass, field
 
-from ..system.errors import require_extra
-from .arguments import CommandParser, require_positive
+from ..system.errors import require_extra, require_positive
+from .arguments import CommandParser
 
 
 @dataclass

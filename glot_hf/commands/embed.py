@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..model.configuration_glot import RECORDED_BACKBONE_KWARGS
-from ..system.errors import InputError, require_extra
-from .arguments import CommandParser, parse_load_kwargs, require_positive, user_errors
+from ..system.errors import InputError, require_extra, require_positive, user_errors
+from .arguments import CommandParser, parse_load_kwargs
 from .encoder import EncoderArguments, load_encoder
 
 

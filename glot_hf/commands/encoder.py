@@ -4,8 +4,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..system.errors import InputError
-from .arguments import BackboneArguments, parse_load_kwargs, user_errors
+from ..system.errors import InputError, user_errors
+from .arguments import BackboneArguments, parse_load_kwargs
 from .backbone import set_max_length
 from .head import load_head, new_head
 

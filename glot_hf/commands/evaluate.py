@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra
-from .arguments import (
-    CommandParser,
-    LabelledTextArguments,
-    TrustArguments,
-    require_positive,
-    require_writable,
-)
+from ..system.errors import InputError, require_extra, require_positive, require_writable
+from .arguments import CommandParser, LabelledTextArguments, TrustArguments
 
 
 @dataclass

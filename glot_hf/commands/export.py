@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..system.errors import InputError, require_extra
-from .arguments import CommandParser, LabelledTextArguments, TrustArguments, require_positive, user_errors
+from ..system.errors import InputError, require_extra, require_positive, user_errors
+from .arguments import CommandParser, LabelledTextArguments, TrustArguments
 from .head import load_head
 
 

@@ -11,15 +11,10 @@ from transformers.pytorch_utils import Conv1D
 
 from ..model.backbone_glot import has_adapters
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..system.errors import InputError
-from ..training.finetuning import BASE_FOLDER, lora_config, save_base, unfreeze_backbone
+from ..system.errors import InputError, user_errors
+from ..training.finetuning import ADAPTER_CONFIG, BASE_FOLDER, lora_config, save_base, unfreeze_backbone
 from ..training.trainer import ParameterCount
-from .arguments import FinetuningArguments, user_errors
-
-
-ADAPTER_CONFIG = "adapter_config.json"
-# Of the weights in a folder, and what else says of which kind they are.
-WEIGHTS = ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors", BASE_FOLDER)
+from .arguments import FinetuningArguments
 
 
 def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArguments) -> nn.Module:

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ..states.builder import format_bytes
 from ..states.cache import HiddenStateCache, cache_splits
-from .arguments import CacheArguments, user_errors
+from ..system.errors import user_errors
+from .arguments import CacheArguments
 
 
 def cached_rows(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra
-from .arguments import CommandParser, require_distinct, require_positive, user_errors
+from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
+from .arguments import CommandParser
 from .encoder import EncoderArguments, load_encoder
 
 

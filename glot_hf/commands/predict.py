@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ..system.errors import InputError, require_extra
-from .arguments import CommandParser, TrustArguments, require_positive, require_writable
+from ..system.errors import InputError, require_extra, require_positive, require_writable
+from .arguments import CommandParser, TrustArguments
 
 
 @dataclass

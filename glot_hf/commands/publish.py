@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from safetensors import SafetensorError
 
-from ..system.errors import InputError
-from .arguments import CommandParser, TrustArguments, user_errors
+from ..system.errors import InputError, user_errors
+from .arguments import CommandParser, TrustArguments
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..system.errors import InputError, require_extra
+from ..system.errors import InputError, require_distinct, require_extra, require_positive
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -17,8 +17,6 @@ from .arguments import (
     SharedHeadArguments,
     given_head_options,
     require_budgets,
-    require_distinct,
-    require_positive,
     typed_options,
 )
 from .backbone import require_backbone

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra
-from .arguments import CommandParser, TrustArguments, require_positive, user_errors
+from ..system.errors import InputError, require_extra, require_positive, user_errors
+from .arguments import CommandParser, TrustArguments
 from .encoder import EncoderArguments, load_encoder
 
 

@@ -7,15 +7,8 @@ With the options that the released README names: --generator released --num_gnn_
 this command the last step.
 """
 
-from ..system.errors import InputError, require_extra
-from .arguments import (
-    BackboneArguments,
-    CommandParser,
-    SharedHeadArguments,
-    given_head_options,
-    require_budgets,
-    require_distinct,
-)
+from ..system.errors import InputError, require_distinct, require_extra
+from .arguments import BackboneArguments, CommandParser, SharedHeadArguments, given_head_options, require_budgets
 from .backbone import require_backbone
 from .variants import load_backbone_of, parse_variants
 

@@ -12,15 +12,14 @@ from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
 from ..data.tasks import find_task
-from ..system.errors import InputError
-from ..training.record import TrainingRecord
-from .arguments import DataArguments, require_distinct, require_positive
+from ..system.errors import InputError, require_distinct, require_positive
+from ..training.record import COLUMNS, TrainingRecord
+from .arguments import DataArguments
 
 
 VALIDATION_SHARE = 0.1
 _FEW_CLASSES = 20  # that a small file may have in earnest
 MAX_LENGTH = 128
-COLUMNS = ("text_column", "text_pair_column", "label_column", "label_columns")
 
 
 def max_length_of(data: DataArguments) -> int:

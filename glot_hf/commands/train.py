@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import Any
 
-from ..system.errors import InputError, require_extra
+from ..system.errors import InputError, require_extra, user_errors
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -18,7 +18,6 @@ from .arguments import (
     TrainingCacheArguments,
     head_options,
     typed_options,
-    user_errors,
 )
 from .backbone import require_backbone, set_max_length
 from .head import new_head

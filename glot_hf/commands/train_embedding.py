@@ -12,7 +12,7 @@ from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotModel
-from ..system.errors import InputError
+from ..system.errors import InputError, user_errors
 from ..system.machine import name_of_hardware
 from ..training.contrastive import ContrastiveLoss
 from ..training.contrastive_trainer import main_metric, make_contrastive_trainer
@@ -26,7 +26,7 @@ from ..training.folder import (
     size_of_head,
 )
 from ..training.metrics import embedding_metric_names, greater_is_better
-from ..training.record import TrainingRecord
+from ..training.record import COLUMNS, TrainingRecord
 from ..training.trainer import count_parameters
 from .arguments import (
     BackboneArguments,
@@ -35,14 +35,13 @@ from .arguments import (
     FinetuningArguments,
     TrainingCacheArguments,
     typed_options,
-    user_errors,
 )
 from .backbone import set_max_length
 from .embedding_texts import training_groups, validation_groups
 from .finetuning import describe_training, save_trained
 from .head import new_head
 from .hidden_states import cached_rows, describe
-from .texts import COLUMNS, MAX_LENGTH
+from .texts import MAX_LENGTH
 from .trained import TrainedHead, evaluation_arguments
 from .training_options import require_effective, require_metric
 

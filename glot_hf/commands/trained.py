@@ -16,10 +16,9 @@ from ..data.examples import tokenize
 from ..data.labels import Labels
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
-from ..system.errors import InputError
+from ..system.errors import InputError, user_errors
 from ..training.record import TrainingRecord
 from ..training.trainer import GlotTrainingArguments, make_trainer
-from .arguments import user_errors
 from .head import load_head
 
 

@@ -4,15 +4,8 @@
 from typing import Any
 
 from ..model.configuration_glot import GlotConfig
-from ..system.errors import InputError
-from .arguments import (
-    BackboneArguments,
-    CommandParser,
-    HeadArguments,
-    given_head_options,
-    require_distinct,
-    user_errors,
-)
+from ..system.errors import InputError, require_distinct, user_errors
+from .arguments import BackboneArguments, CommandParser, HeadArguments, given_head_options
 from .backbone import load_backbone_and_tokenizer, set_max_length
 
 

@@ -11,12 +11,13 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
-from ..commands.arguments import LabelledTextArguments, user_errors
+from ..commands.arguments import LabelledTextArguments
 from ..commands.texts import evaluation_examples
 from ..commands.trained import TrainedHead, with_record
 from ..data.examples import PairCollator
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification
+from ..system.errors import user_errors
 from ..training.metrics import metrics_for
 from .program import Run, export_inputs
 

@@ -2,6 +2,11 @@
 """What a command tells its user in one line, without a traceback."""
 
 import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pickle import UnpicklingError
+from typing import Any
 
 
 class InputError(ValueError):
@@ -18,3 +23,49 @@ def require_extra(extra: str, *modules: str) -> None:
             importlib.import_module(module)
         except ImportError as error:
             raise InputError(f'this needs {module}: run `pip install "glot-hf[{extra}]"`') from error
+
+
+@contextmanager
+def user_errors(*more: type[Exception]) -> Iterator[None]:
+    """What libraries raise for an argument of the user's (a missing backbone, a misfit head), as InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UnpicklingError as error:
+        raise InputError(
+            "a file of weights is a pickle that holds more than tensors, which is not opened because it could run "
+            "code: get the model as .safetensors"
+        ) from error
+    except (ImportError, OSError, ValueError, *more) as error:
+        raise InputError(str(error)) from error
+
+
+def require_positive(value: int, flag: str) -> None:
+    """
+    Raises:
+        InputError: the value is not positive.
+    """
+    if value < 1:
+        raise InputError(f"{flag} {value} is not positive: give 1 or more")
+
+
+def require_distinct(values: list[Any], flag: str) -> None:
+    """
+    Raises:
+        InputError: a value stands there twice, which would count it twice.
+    """
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise InputError(f"{flag} names {repeated[0]} twice: name each once")
+
+
+def require_writable(path: str | None, flag: str) -> None:
+    """
+    Asked before the work, so that none is lost.
+
+    Raises:
+        InputError: no file can be written there.
+    """
+    if path is not None and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        raise InputError(f"{flag} {path!r} cannot be written: name a file in a folder that exists")

@@ -14,14 +14,12 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
-from ..commands.arguments import user_errors
-from ..commands.finetuning import WEIGHTS
-from ..commands.texts import COLUMNS
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.atomic_files import replacing_files
-from ..system.errors import InputError
+from ..system.errors import InputError, user_errors
+from .finetuning import WEIGHTS
 from .publish import training_of
-from .record import FILE_NAME, TrainingRecord
+from .record import COLUMNS, FILE_NAME, TrainingRecord
 from .trainer import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint
 
 

@@ -16,6 +16,7 @@ from ..system.errors import InputError
 
 
 FILE_NAME = "training_record.json"
+COLUMNS = ("text_column", "text_pair_column", "label_column", "label_columns")  # of a record
 
 
 @dataclass
