@@ -1,6 +1,6 @@
 import numpy as np
 
-from glot_hf.experiments.markdown import format_table, mean_and_deviation, short_name
+from glot_hf.reports.markdown import format_table, mean_and_deviation, short_name
 
 
 def test_mean_and_deviation():

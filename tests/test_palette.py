@@ -1,7 +1,7 @@
 import pytest
 
-from glot_hf.experiments.palette import colours_of
 from glot_hf.model.pooling_glot import POOLINGS
+from glot_hf.reports.palette import colours_of
 
 
 def test_a_pooling_has_its_colour_whatever_it_is_compared_with():

@@ -18,10 +18,10 @@ from safetensors.torch import load, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..data import HiddenStateCache
-from ..experiments.markdown import format_table
 from ..experiments.stress_texts import matched_texts
 from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification
+from ..reports.markdown import format_table
 from ..states.folder import num_bytes
 from ..states.running import HiddenStateCollator
 from .picture import draw_sides

@@ -13,9 +13,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..experiments.markdown import format_table
 from ..experiments.stress_texts import matched_texts
 from ..model.modeling_glot import GlotModel
+from ..reports.markdown import format_table
 from ..system.errors import InputError
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, times

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..experiments.markdown import format_table
 from ..model.graph_glot import token_graph
+from ..reports.markdown import format_table
 from .head_sides import CACHED, OURS, PYG, RELEASED, losses_of, make_heads, step_of
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, milliseconds, times

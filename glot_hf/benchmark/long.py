@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from transformers.utils import logging
 
-from ..experiments.markdown import format_table
 from ..model.configuration_glot import GlotConfig
 from ..model.graph_glot import token_graph
 from ..model.pooling_glot import GlotPooler
+from ..reports.markdown import format_table
 from .memory import PeakMemory, in_fresh_process
 from .report import BenchmarkArguments, Report, mebibytes, times
 from .states import random_states

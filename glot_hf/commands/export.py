@@ -75,7 +75,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     has_text = tokenizer is not None
     if arguments.quantize is not None:
         require_extra("train", "datasets", "sklearn", "scipy")
-        from ..export.int8 import compare_metrics, compare_vectors, load_judge
+        from ..export.int8 import compare_vectors
 
         if is_classifier and not has_text:
             raise InputError("what int8 costs is judged on text, and this head has no backbone that reads it")
@@ -101,7 +101,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             print(f"int8: {format_bytes(_size(folder))}; float32: {format_bytes(_size(exact))}")
             runs = {"float32": form.load(exact / form.file_name), "int8": form.load(folder / form.file_name)}
             if is_classifier:
-                compare_metrics(runs, *judge, arguments.with_backbone, arguments.batch_size)
+                compare_on_text(runs, *judge, arguments.with_backbone, arguments.batch_size)
             else:
                 compare_vectors(runs, batches)
         model.config.save_pretrained(folder)
@@ -113,6 +113,41 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             (folder / "example.py").write_text(source, encoding="utf-8")
         shutil.move(folder, output_dir)
     print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {format_bytes(_size(output_dir))}")
+
+
+def load_judge(name: str, model: Any, tokenizer: Any, data: LabelledTextArguments) -> tuple[Any, dict[str, Any]]:
+    """
+    Return the head in a folder or repository, and labelled examples for it, by the prefix of the metrics.
+
+    Raises:
+        InputError: there are none, or they do not fit the head.
+    """
+    from .texts import evaluation_examples
+    from .trained import with_record
+
+    head = with_record(name, model, tokenizer)
+    evaluations = evaluation_examples(data, head.labels_in_files, head.record)
+    head.require_pairs("text_pair" in evaluations["eval"].column_names)
+    return head, evaluations
+
+
+def compare_on_text(
+    runs: dict[str, Any], head: Any, evaluations: dict[str, Any], with_backbone: bool, batch_size: int
+) -> None:
+    """
+    Print the metrics of exported classifiers, by their names, on the examples of [`load_judge`].
+
+    Raises:
+        InputError: an answer is not finite; names its row.
+    """
+    from ..data.examples import PairCollator
+    from ..export.int8 import compare_metrics
+
+    collate = PairCollator(head.tokenizer)
+    for prefix, examples in evaluations.items():
+        rows = head.tokenize(examples).to_list()
+        with user_errors():
+            compare_metrics(runs, head.model, collate, rows, prefix, with_backbone, batch_size)
 
 
 def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:

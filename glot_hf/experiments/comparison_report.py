@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from .markdown import DAGGER, format_table, mean_and_deviation, short_name
-from .palette import width_of
+from ..reports.markdown import DAGGER, format_table, mean_and_deviation, short_name
+from ..reports.palette import width_of
 from .published import published_scores
 
 

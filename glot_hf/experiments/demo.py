@@ -9,10 +9,10 @@ from datasets import Dataset
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from ..model.modeling_glot import GlotForSequenceClassification
+from ..reports.markdown import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
 from .heads import Budget, Variant, train_on_states
-from .markdown import short_name
 from .stress_test import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 from .stress_texts import matched_texts
 

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .markdown import DAGGER, format_table, mean_and_deviation, short_name
-from .palette import colours_of, width_of
+from ..reports.markdown import DAGGER, format_table, mean_and_deviation, short_name
+from ..reports.palette import colours_of, width_of
 
 
 # Dashes of the one fall into the gaps of the other: both are seen where they are equal.

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from ..model.version_glot import __version__
-
 
 _PACKAGES = ("torch", "transformers", "peft", "torch-geometric", "sentence-transformers", "safetensors")
 
@@ -25,7 +23,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "system": platform.platform(),
-        "versions": {"glot_hf": __version__, "python": platform.python_version()}
+        "versions": {"glot_hf": _version("glot-hf"), "python": platform.python_version()}
         | {name: _version(name) for name in _PACKAGES},
     }
 

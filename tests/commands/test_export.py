@@ -11,10 +11,10 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands.arguments import LabelledTextArguments
+from glot_hf.commands.export import compare_on_text, load_judge
 from glot_hf.commands.head import load_head
 from glot_hf.commands.main import main
 from glot_hf.export.check import text_batches
-from glot_hf.export.int8 import compare_metrics, load_judge
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8}
@@ -71,7 +71,7 @@ def test_scores_that_int8_makes_all_the_same(head, files, capsys):
         "float32": lambda inputs: model(**inputs).logits.detach(),
         "int8": lambda inputs: torch.zeros(len(inputs["input_ids"]), 1),
     }
-    compare_metrics(runs, *load_judge("head", model, load_head("head")[1], data), with_backbone=True, batch_size=2)
+    compare_on_text(runs, *load_judge("head", model, load_head("head")[1], data), with_backbone=True, batch_size=2)
     assert re.search(r"spearman +-?\d\.\d{4} +nan", capsys.readouterr().out)
 
 
