@@ -97,7 +97,7 @@ def train(
         last_evaluation,
         make_trainer,
     )
-    from ..training_record import TrainingRecord
+    from ..training_record import TrainingRecord, hash_rows
     from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples
@@ -133,6 +133,7 @@ def train(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
+        rows=hash_rows(train_examples.iter(1000)),
         hardware=name_of_hardware(arguments.device),
         **columns,
     )

@@ -18,7 +18,7 @@ from ..machine import name_of_hardware
 from ..metrics import embedding_metric_names, greater_is_better
 from ..modeling_glot import GlotModel
 from ..training import count_parameters
-from ..training_record import TrainingRecord
+from ..training_record import TrainingRecord, hash_rows
 from .arguments import (
     BackboneArguments,
     ContrastiveArguments,
@@ -86,6 +86,7 @@ def train_embedding(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
+        rows=hash_rows([*train.groups, train.scores]),
         hardware=name_of_hardware(arguments.device),
         **{name: getattr(data, name) for name in COLUMNS},
     )
