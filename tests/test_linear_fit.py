@@ -95,7 +95,9 @@ def test_several_labels_are_one_against_the_rest():
     with pytest.warns(UserWarning, match="is present in all training examples"):
         oracle.fit(vectors_of(train), np.array(labels))
     expected = oracle.predict_proba(vectors_of(train))
-    np.testing.assert_allclose(torch.from_numpy(logits_of(model, train)).sigmoid().numpy(), expected, atol=1e-4)
+    found = torch.from_numpy(logits_of(model, train)).sigmoid().numpy()
+    np.testing.assert_allclose(found[:, 1:3], expected[:, 1:3], atol=1e-4)
+    np.testing.assert_allclose(found[:, [0, 3]], expected[:, [0, 3]], atol=1e-2)  # not quite never, and always
 
 
 def test_statistics_of_the_states_are_gathered_first():
@@ -112,7 +114,9 @@ def test_a_class_without_rows_is_never_the_answer():
     labels = [(0, 2)[i % 2] for i in range(40)]
     model = head_of(num_labels=3, problem_type="single_label_classification")
     fit_linear_layer(model, rows_of(labels), COLLATOR, "accuracy")
-    assert set(logits_of(model, rows_of(labels, seed=1)).argmax(-1)) == {0, 2}
+    logits = logits_of(model, rows_of(labels, seed=1))
+    assert set(logits.argmax(-1)) == {0, 2}
+    assert torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.ones(40, dtype=torch.long)) < 20
 
 
 def test_the_penalty_of_the_smallest_loss():

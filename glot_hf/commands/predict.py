@@ -76,8 +76,11 @@ def _examples(arguments: PredictionArguments, head: Any) -> Any:
             )
     else:
         table = load_table(arguments.test_file, split="test")
-        text = arguments.text_column or head.record.text_column
-        text_pair = arguments.text_pair_column or head.record.text_pair_column
+        # The columns of the training, where the file has them; else they are guessed, which is said.
+        known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
+        known = {name: column if column in table.column_names else None for name, column in known.items()}
+        text = arguments.text_column or known["text_column"]
+        text_pair = arguments.text_pair_column or known["text_pair_column"]
         text, text_pair = choose_texts(table, text, text_pair if head.is_pair else None, head.is_pair)
         columns = {"text": text, "text_pair": text_pair}
         columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in columns.items()}

@@ -91,7 +91,7 @@ def train(
     from ..training.folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
     from ..training.linear_fit import is_linear
     from ..training.metrics import metric_names
-    from ..training.record import TrainingRecord
+    from ..training.record import TrainingRecord, hash_rows
     from ..training.trainer import (
         cache_disagreement,
         count_parameters,
@@ -132,6 +132,7 @@ def train(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
+        rows=hash_rows(train_examples.iter(1000)),
         hardware=name_of_hardware(arguments.device),
         **columns,
     )
@@ -206,9 +207,11 @@ def _fit(trainer: Any, metric: str, command: list[str]) -> dict[str, Any]:
         metric (`str`): what the penalty is chosen by.
     """
     from ..training.linear_fit import fit_linear_layer
+    from ..training.trainer import DeadHeadCallback
     from .training_options import warn_of_steps
 
     warn_of_steps(typed_options(command))
+    trainer.remove_callback(DeadHeadCallback)  # which advises to train longer
     found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric)
     chosen = (
         f"chosen by {metric} in {found.num_folds}-fold cross-validation"

@@ -26,7 +26,7 @@ from ..training.folder import (
     size_of_head,
 )
 from ..training.metrics import embedding_metric_names, greater_is_better
-from ..training.record import COLUMNS, TrainingRecord
+from ..training.record import COLUMNS, TrainingRecord, hash_rows
 from ..training.trainer import count_parameters
 from .arguments import (
     BackboneArguments,
@@ -85,6 +85,7 @@ def train_embedding(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
+        rows=hash_rows([*train.groups, train.scores]),
         hardware=name_of_hardware(arguments.device),
         **{name: getattr(data, name) for name in COLUMNS},
     )

@@ -39,8 +39,8 @@ def warn_of_steps(typed: set[str]) -> None:
     """Say which of the options that were typed do nothing for a head that is fitted to convergence."""
     if unused := sorted(typed & _OF_STEPS):
         print(
-            f"there are no steps to take, as the fit goes to convergence: {', '.join(f'--{name}' for name in unused)} "
-            "has no effect",
+            "there are no steps to take, as the fit goes to convergence, so this does nothing: "
+            f"{', '.join(f'--{name}' for name in unused)}",
             file=sys.stderr,
         )
 

@@ -64,7 +64,7 @@ def csv_rows(
                     continue
                 if names is None:
                     names = cells
-                    _require_distinct(path, names)
+                    _require_header(path, names)
                 if len(cells) < len(names) and fill_short_rows:
                     cells += [""] * (len(names) - len(cells))
                 if len(cells) != len(names):
@@ -130,6 +130,12 @@ def _require_object(path: str, place: str, cells: Any) -> dict[str, Any]:
     return cells
 
 
-def _require_distinct(path: str, names: list[str]) -> None:
+def _require_header(path: str, names: list[str]) -> None:
     if len(set(names)) != len(names):
         raise InputError(f"{path!r} names a column twice: {names}")
+    separator = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), None)
+    if separator is not None:
+        raise InputError(
+            f"{path!r} has one column, {names[0]!r}, which looks like several that are separated by {separator!r}: "
+            "save it with commas as .csv, or with tabs as .tsv"
+        )

@@ -24,8 +24,8 @@ VARIANTS = [
 ]
 RATIOS = [0.0, 0.5, 0.8, 0.9]
 NUM_TEXTS = 500  # to train on, and as many to test on
-# The best, or within a point of it, of the four budgets that `glot-hf stress-test` tries, for each of these poolings at
-# each ratio, by thirds of the training texts that are held out in turn. One search takes half an hour.
+# The best, or within a point of it, of the budgets that `glot-hf stress-test` tries, for each pooling at each ratio,
+# by thirds of the training texts that are held out in turn. That search takes half an hour.
 BUDGET = Budget(learning_rate=5e-3, steps=450)
 
 

@@ -110,6 +110,7 @@ def require_same_run(model: GlotPreTrainedModel, checkpoint: str, folder: str, r
     names = [field.name for field in fields(stored) if field.name not in inherited]
     pairs = [(name, getattr(stored, name), getattr(model.config, name)) for name in (*names, "num_labels")]
     pairs += [("problem_type", stored.problem_type, model.config.problem_type)]
+    known = TrainingRecord()
     if os.path.isfile(os.path.join(checkpoint, FILE_NAME)):
         known = TrainingRecord.find(checkpoint)
         names = ("task", *COLUMNS, "max_length", "seed")
@@ -127,6 +128,11 @@ def require_same_run(model: GlotPreTrainedModel, checkpoint: str, folder: str, r
                 f"{checkpoint!r} is of a head whose label {index} is {before!r}, not {now!r}: resume with the data it "
                 "was trained with, or start anew"
             )
+    if known.rows not in (None, record.rows):
+        raise InputError(
+            f"{checkpoint!r} is of a run on other texts or labels: resume with the rows it was trained with, or start "
+            "anew"
+        )
 
 
 @contextmanager

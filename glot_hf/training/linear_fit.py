@@ -6,6 +6,7 @@ With nothing to train but one linear layer on fixed vectors, training is a conve
 exactly, and is the same for every seed.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -38,8 +39,6 @@ PENALTIES = {
 }
 _NUM_FOLDS = 5
 _SMALL = 2**23
-# The logit of a class that no training row has, which makes it no text's answer.
-_NEVER = -1e3
 _ESTIMATORS = {
     "single_label_classification": (LogisticRegression(max_iter=10_000), "C", "fit__C"),
     "multi_label_classification": (
@@ -200,6 +199,8 @@ def _scorer(model: GlotForSequenceClassification, metric: str) -> Callable[[Pipe
 def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight `(num_labels, F)` and the bias `(num_labels,)` of the linear layer that computes the same."""
     scaler, estimator = fitted["scale"], fitted["fit"]
+    # Of a class that no training row has: no text's answer, as the other logits have mean 0, and no infinite loss.
+    never = -math.log(2 * scaler.n_samples_seen_ + 1)
     weight, bias = np.zeros((num_labels, len(scaler.scale_))), np.zeros(num_labels)
     if isinstance(estimator, Ridge):
         weight[0], bias[0] = estimator.coef_, estimator.intercept_
@@ -208,9 +209,9 @@ def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.nda
             if isinstance(one, LogisticRegression):
                 weight[label], bias[label] = one.coef_[0], one.intercept_[0]
             else:  # a label that all rows have, or none
-                bias[label] = -_NEVER if one.y_[0] else _NEVER
+                bias[label] = -never if one.y_[0] else never
     else:
-        bias[:] = _NEVER
+        bias[:] = never
         coefficients, intercepts = estimator.coef_, estimator.intercept_
         if len(estimator.classes_) == 2:  # scikit-learn keeps the difference of the two logits
             coefficients, intercepts = np.outer([-0.5, 0.5], coefficients), np.multiply([-0.5, 0.5], intercepts)

@@ -2,10 +2,13 @@
 """What a head's folder says of how the head was trained, so that it is judged and used on the same footing."""
 
 import dataclasses
+import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -32,6 +35,7 @@ class TrainingRecord:
         text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
         label_columns (`list[str]`): where each class has one of its own.
         task (`str`): as in `--task`; None for the user's own data.
+        rows (`str`): [`hash_rows`] of what was trained on.
         hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
@@ -44,6 +48,7 @@ class TrainingRecord:
     label_column: str | None = None
     label_columns: list[str] | None = None
     task: str | None = None
+    rows: str | None = None
     hardware: str | None = None
     versions: dict[str, str] = dataclasses.field(
         default_factory=lambda: {
@@ -83,3 +88,11 @@ class TrainingRecord:
             return cls(**{name: value for name, value in stored.items() if name in known})
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{path!r} is damaged ({error}): restore the file, or delete it to go without") from error
+
+
+def hash_rows(rows: Iterable[Any]) -> str:
+    """Hash rows of texts and labels, JSON values, in their order."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return found.hexdigest()

@@ -126,7 +126,10 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
         return None
     if checkpoint != "last":
         if not os.path.isfile(os.path.join(checkpoint, "trainer_state.json")):
-            raise InputError(f"there is no checkpoint folder {checkpoint!r} to resume from: check the path")
+            raise InputError(
+                f"there is no checkpoint folder {checkpoint!r} to resume from: check the path, or give "
+                "--resume_from_checkpoint alone, which goes on from the last one in --output_dir"
+            )
         return checkpoint
     checkpoint = last_checkpoint(arguments.output_dir)
     if checkpoint is None:

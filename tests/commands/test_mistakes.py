@@ -143,6 +143,8 @@ def test_resuming_on_other_labels_or_texts(files, train, error_line):
         ("whose label 0 is 'bad', not 'a'", (",good", ",a")),
         ("another num_labels (2, not 3)", ('number 3",good', 'number 3",fair')),
         ("another text_column (review, not text)", ("review", "text")),
+        ("other texts or labels", ('number 3",good', 'number 3",bad')),
+        ("other texts or labels", ("number 3", "number 33")),
     ):
         (files / "films.csv").write_text(data.replace(old, new))
         assert line in error_line(train(*FILMS, *resume))

@@ -95,7 +95,7 @@ def test_the_cache_and_live_text_train_alike(train_pairs, files):
         torch.testing.assert_close(weights[1][name], tensor, atol=2e-4, rtol=1e-3)
 
 
-def test_resuming_gives_the_same_bits(train_pairs, files):
+def test_resuming_gives_the_same_bits(train_pairs, files, error_line):
     steps = ("--max_steps", "6", "--save_strategy", "steps", "--save_steps", "3", "--gnn_type", "gin")
     options = (*TRIPLETS, *steps, "--train_sampling_strategy", "group_by_length", "--input_norm", "standard")
     assert train_pairs(*options) == 0
@@ -103,6 +103,8 @@ def test_resuming_gives_the_same_bits(train_pairs, files):
     (files / "head" / "model.safetensors").unlink()
     assert train_pairs(*options, "--resume_from_checkpoint", "head/checkpoint-3") == 0
     assert (files / "head" / "model.safetensors").read_bytes() == whole
+    write("triplets.jsonl", (files / "triplets.jsonl").read_text().replace("the cat", "my cat"))
+    assert "is of a run on other texts or labels" in error_line(train_pairs(*options, "--resume_from_checkpoint"))
 
 
 def test_a_pooling_without_parameters_is_saved_as_it_is(train_pairs, files, capsys):

@@ -32,7 +32,7 @@ def test_it_is_logistic_regression(train, reviews, minilm_path, capsys, cache):
     output = capsys.readouterr()
     assert "the linear layer was fitted to convergence" in output.out and "5-fold cross-validation" in output.out
     assert (
-        "no steps to take" in output.err and "--max_steps, --per_device_train_batch_size has no effect" in output.err
+        "no steps to take" in output.err and "does nothing: --max_steps, --per_device_train_batch_size" in output.err
     )
     results = json.loads(Path("head/all_results.json").read_text())
     texts, labels = reviews
