@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 import torch
 
-from glot_hf import GlotConfig, GlotPooler, packing_glot
+from glot_hf import GlotConfig, GlotPooler
+from glot_hf.model import packing_glot
 from glot_hf.model.graph_glot import GroupedGraph, token_graph
 from glot_hf.model.layers_glot import GNN_LAYERS
 from glot_hf.model.pooling_glot import POOLINGS

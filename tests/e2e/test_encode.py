@@ -5,7 +5,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, pretrained_glot
+from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf.model import pretrained_glot
 from glot_hf.model.backbone_glot import batches_by_length
 
 
