@@ -87,11 +87,12 @@ def train(
     from ..data.examples import tokenize
     from ..data.tasks import find_task
     from ..model.modeling_glot import GlotForSequenceClassification
+    from ..states.key import hash_json
     from ..system.machine import name_of_hardware
     from ..training.folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
     from ..training.linear_fit import is_linear
     from ..training.metrics import metric_names
-    from ..training.record import TrainingRecord, hash_rows
+    from ..training.record import TrainingRecord
     from ..training.trainer import (
         cache_disagreement,
         count_parameters,
@@ -132,7 +133,7 @@ def train(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
-        rows=hash_rows(train_examples.iter(1000)),
+        rows=hash_json(train_examples[:]),
         hardware=name_of_hardware(arguments.device),
         **columns,
     )

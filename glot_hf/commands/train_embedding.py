@@ -12,6 +12,7 @@ from ..data.examples import tokenize
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotModel
+from ..states.key import hash_json
 from ..system.errors import InputError, user_errors
 from ..system.machine import name_of_hardware
 from ..training.contrastive import ContrastiveLoss
@@ -26,7 +27,7 @@ from ..training.folder import (
     size_of_head,
 )
 from ..training.metrics import embedding_metric_names, greater_is_better
-from ..training.record import COLUMNS, TrainingRecord, hash_rows
+from ..training.record import COLUMNS, TrainingRecord
 from ..training.trainer import count_parameters
 from .arguments import (
     BackboneArguments,
@@ -85,7 +86,7 @@ def train_embedding(
         seed=arguments.seed,
         max_length=max_length,
         task=data.task,
-        rows=hash_rows([*train.groups, train.scores]),
+        rows=hash_json([train.groups, train.scores]),
         hardware=name_of_hardware(arguments.device),
         **{name: getattr(data, name) for name in COLUMNS},
     )

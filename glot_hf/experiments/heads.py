@@ -97,11 +97,6 @@ class Variant:
         return self.name.replace(":", "+")
 
 
-def head_config(backbone: Any, head_options: dict[str, Any]) -> GlotConfig:
-    """Return the configuration of a head with these options on the states of a backbone."""
-    return GlotConfig(backbone_config=backbone.config.to_dict(), **head_options)
-
-
 def train_on_states(
     backbone: Any,
     head_options: dict[str, Any],
@@ -148,7 +143,7 @@ def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metri
 
 def is_linear_on(backbone: Any, head_options: dict[str, Any]) -> bool:
     """Return whether a head with these options is one linear layer on fixed vectors."""
-    return is_linear(head_config(backbone, head_options))
+    return is_linear(GlotConfig(backbone_config=backbone.config.to_dict(), **head_options))
 
 
 def _make_trainer(

@@ -2,13 +2,10 @@
 """What a head's folder says of how the head was trained, so that it is judged and used on the same footing."""
 
 import dataclasses
-import hashlib
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -35,7 +32,7 @@ class TrainingRecord:
         text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
         label_columns (`list[str]`): where each class has one of its own.
         task (`str`): as in `--task`; None for the user's own data.
-        rows (`str`): [`hash_rows`] of what was trained on.
+        rows (`str`): [`~glot_hf.states.key.hash_json`] of the texts and labels that were trained on.
         hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
@@ -88,11 +85,3 @@ class TrainingRecord:
             return cls(**{name: value for name, value in stored.items() if name in known})
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{path!r} is damaged ({error}): restore the file, or delete it to go without") from error
-
-
-def hash_rows(rows: Iterable[Any]) -> str:
-    """Hash rows of texts and labels, JSON values, in their order."""
-    found = hashlib.sha256()
-    for row in rows:
-        found.update(json.dumps(row, sort_keys=True).encode() + b"\n")
-    return found.hexdigest()
