@@ -17,6 +17,7 @@ import pytest
 import torch
 import transformers
 from hub_server import Hub
+from single_words import make_tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
 
 from glot_hf.model.graph_glot import DenseGraph, GivenEdges
@@ -37,6 +38,12 @@ def minilm_path():
 @pytest.fixture(scope="session")
 def minilm_tokenizer(minilm_path):
     return AutoTokenizer.from_pretrained(minilm_path)
+
+
+@pytest.fixture
+def tokenizer():
+    """Of single words, without special tokens, so that an empty text has no token."""
+    return make_tokenizer()
 
 
 @pytest.fixture

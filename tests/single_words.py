@@ -2,7 +2,6 @@
 
 import random
 
-import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -22,9 +21,3 @@ def make_tokenizer(**options):
 def make_texts(count, longest=12):
     generator = random.Random(0)
     return [" ".join(generator.choices(WORDS, k=generator.randint(1, longest))) for _ in range(count)]
-
-
-@pytest.fixture
-def tokenizer():
-    """Without special tokens, so that an empty text has no token."""
-    return make_tokenizer()

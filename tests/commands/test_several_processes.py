@@ -7,11 +7,10 @@ import sys
 import pytest
 import torch
 from forked_processes import run_together
+from single_words import make_texts, make_tokenizer
 from transformers import BertConfig, BertModel
 
 from glot_hf.commands.main import main
-
-from ..data.conftest import make_texts, make_tokenizer
 
 
 def run(rank, log, argv):

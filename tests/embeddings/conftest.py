@@ -2,10 +2,9 @@
 
 import pytest
 import torch
+from single_words import make_tokenizer
 
 from glot_hf import GlotModel
-
-from ..data.conftest import make_tokenizer
 
 
 @pytest.fixture(scope="module")

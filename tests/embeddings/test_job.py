@@ -16,6 +16,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from forked_processes import processes, run_together
+from single_words import make_texts
 from transformers import AutoTokenizer
 
 from glot_hf import GlotForSequenceClassification, GlotModel
@@ -25,8 +26,6 @@ from glot_hf.embeddings.text_files import TextFiles
 from glot_hf.embeddings.vector_files import WRITERS
 from glot_hf.model.finite_glot import require_finite
 from glot_hf.system.errors import InputError
-
-from ..data.conftest import make_texts
 
 
 ROWS_PER_CHUNK = 64

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+from single_words import make_texts, make_tokenizer
 from torch.utils.data import DataLoader
 from transformers import AutoModel
 
@@ -21,8 +22,6 @@ from glot_hf.states.manifest import Manifest
 from glot_hf.states.running import HiddenStateCollator
 from glot_hf.states.shard import verify_shard, write_shard
 from glot_hf.system.errors import InputError
-
-from .conftest import make_texts, make_tokenizer
 
 
 TEXTS = make_texts(40)

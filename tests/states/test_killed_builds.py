@@ -10,14 +10,13 @@ import pytest
 import torch
 from accelerate import PartialState
 from forked_processes import processes, run_together
+from single_words import make_texts, make_tokenizer
 from transformers import BertConfig, BertModel
 
 from glot_hf.data import HiddenStateCache
 from glot_hf.states import builder
 from glot_hf.states.folder import damages
 from glot_hf.states.manifest import Manifest
-
-from .conftest import make_texts, make_tokenizer
 
 
 TEXTS = make_texts(400, longest=30)
