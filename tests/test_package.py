@@ -32,6 +32,73 @@ def test_importing_it_needs_no_extra_warns_of_nothing_and_is_quick():
     assert float(result.stdout) < 3
 
 
+def run(script, *options):
+    """Run Python code in a process of its own and return what it prints."""
+    command = [sys.executable, *options, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import glot_hf; from transformers import AutoModel, AutoModelForSequenceClassification",
+        "from transformers import AutoModel, AutoModelForSequenceClassification; import glot_hf",
+    ],
+)
+def test_importing_it_is_all_that_the_auto_classes_need(imports, tmp_path):
+    config = glot_hf.GlotConfig(input_size=4, gnn_hidden_size=8, num_labels=2)
+    for name in ("GlotModel", "GlotForSequenceClassification"):
+        getattr(glot_hf, name)(config).save_pretrained(tmp_path / name)
+    script = (
+        f"{imports}\n"
+        f"print(type(AutoModel.from_pretrained({str(tmp_path / 'GlotModel')!r})).__name__)\n"
+        "folder = " + repr(str(tmp_path / "GlotForSequenceClassification")) + "\n"
+        "print(type(AutoModelForSequenceClassification.from_pretrained(folder)).__name__)\n"
+    )
+    assert run(script).split() == ["GlotModel", "GlotForSequenceClassification"]
+
+
+def test_importing_it_brings_no_library_of_an_extra():
+    libraries = ("datasets", "sklearn", "matplotlib")  # scipy comes with transformers
+    script = f"import glot_hf, sys; print(*(name for name in {libraries} if name in sys.modules))"
+    assert run(script).strip() == ""
+
+
+def test_public_names():
+    assert set(glot_hf.__all__) <= set(dir(glot_hf))
+    assert set(glot_hf.__all__) == set(glot_hf._MODULES)
+    assert all(hasattr(glot_hf, name) for name in glot_hf.__all__)
+    assert run(
+        "from glot_hf import *; print(GlotConfig.model_type, ContrastiveTrainer.__name__, __version__)"
+    ).split() == [
+        "glot",
+        "ContrastiveTrainer",
+        glot_hf.__version__,
+    ]
+    with pytest.raises(AttributeError, match="no attribute 'GlotModle'"):
+        glot_hf.GlotModle
+    with pytest.raises(ImportError):
+        exec("from glot_hf import GlotModle")
+
+
+def test_type_checkers_see_the_public_names():
+    """What is imported for them is what is imported on use."""
+    tree = ast.parse(Path(glot_hf.__file__).read_text(encoding="utf-8"))
+    (block,) = (
+        node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    )
+    assert {alias.name: f".{node.module}" for node in block.body for alias in node.names} == glot_hf._MODULES
+
+
+@pytest.mark.parametrize("options", [["--help"], ["--version"], []])
+def test_the_command_line_answers_without_torch_and_transformers(options):
+    command = [sys.executable, "-X", "importtime", "-m", "glot_hf.commands.main", *options]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "glot_hf.commands.main" in imported or "glot_hf.commands" in imported
+    assert not imported & {"torch", "transformers", "datasets"}
+
+
 def test_all_travelling_files_are_saved_with_a_head():
     """transformers copies what modeling_glot imports, by and by, into one folder."""
     saved = {modeling_glot.__file__, *get_relative_import_files(modeling_glot.__file__)}

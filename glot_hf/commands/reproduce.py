@@ -2,11 +2,12 @@
 """`glot-hf reproduce`: the paper's comparison of poolings, every one searched alike, over tasks and seeds."""
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive
+from ..system.options import option
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -29,22 +30,14 @@ RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
 
 @dataclass
 class ReproductionArguments:
-    tasks: list[str] = field(
-        default_factory=lambda: ["cola"],
-        metadata={"help": f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train."},
+    tasks: list[str] = option(["cola"], f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train.")
+    train_file: str | None = option(
+        None, f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
     )
-    train_file: str | None = field(
-        default=None, metadata={"help": f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."}
-    )
-    validation_file: str | None = field(
-        default=None, metadata={"help": f"Of {EMBEDDING}: pairs with scores, or pairs that belong together."}
-    )
-    data_dir: str | None = field(
-        default=None,
-        metadata={"help": "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb."},
-    )
-    poolings: list[str] = field(
-        default_factory=lambda: [
+    validation_file: str | None = option(None, f"Of {EMBEDDING}: pairs with scores, or pairs that belong together.")
+    data_dir: str | None = option(None, "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb.")
+    poolings: list[str] = option(
+        [
             "cls",
             "last",
             "mean",
@@ -54,33 +47,23 @@ class ReproductionArguments:
             "glot:graph_type=self",
             "glot",
         ],
-        metadata={"help": "Poolings, with options of their own as in glot:graph_type=self,input_norm=standard."},
+        "Poolings, with options of their own as in glot:graph_type=self,input_norm=standard.",
     )
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "One head each."})
-    protocol: Literal["tuned", "released"] = field(
-        default="tuned",
-        metadata={
-            "help": "tuned: learning rate and steps chosen on held out training rows, last step reported; linear "
-            "heads fitted to convergence. released: one rate, the epoch with the best accuracy on the reported split; "
-            "with --gnn_hidden_size 256, --tau 0.8 and adapool:readout_hidden_size=128 by default."
-        },
+    seeds: list[int] = option([0, 1, 2], "One head each.")
+    protocol: Literal["tuned", "released"] = option(
+        "tuned",
+        "tuned: learning rate and steps chosen on held out training rows, last step reported; linear "
+        "heads fitted to convergence. released: one rate, the epoch with the best accuracy on the reported split; "
+        "with --gnn_hidden_size 256, --tau 0.8 and adapool:readout_hidden_size=128 by default.",
     )
-    learning_rates: list[float] | None = field(
-        default=None, metadata={"help": f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."}
+    learning_rates: list[float] | None = option(
+        None, f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."
     )
-    steps: list[int] | None = field(
-        default=None, metadata={"help": f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}."}
-    )
-    num_train_epochs: int | None = field(
-        default=None, metadata={"help": f"Of every head, if released; default: {RELEASED_EPOCHS}."}
-    )
-    batch_size: int = field(default=32, metadata={"help": "Training batch size."})
-    max_train_rows: int | None = field(
-        default=None, metadata={"help": "At most so many training rows of a task, the first."}
-    )
-    output_dir: str = field(
-        default="reproduction", metadata={"help": "Folder for every finished cell, the tables and the picture."}
-    )
+    steps: list[int] | None = option(None, f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}.")
+    num_train_epochs: int | None = option(None, f"Of every head, if released; default: {RELEASED_EPOCHS}.")
+    batch_size: int = option(32, "Training batch size.")
+    max_train_rows: int | None = option(None, "At most so many training rows of a task, the first.")
+    output_dir: str = option("reproduction", "Folder for every finished cell, the tables and the picture.")
 
 
 def run(argv: list[str]) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from .backbone_glot import has_adapters, has_optional_pooler
-from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
+from .configuration_glot import GlotConfig
+from .options_glot import RECORDED_BACKBONE_KWARGS
 from .text_encoder_glot import text_encoder
 
 
