@@ -139,7 +139,7 @@ class GlotConfig(PreTrainedConfig):
     attribute_map = {"tau": "similarity_threshold"}
     sub_configs = {"backbone_config": AutoConfig}
     keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
-    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see origin_glot.fingerprint
+    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see backbone_origin_glot
 
     backbone_name_or_path: str | None = _option(None, "Repository or folder of the frozen backbone.")
     backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")

@@ -8,7 +8,7 @@ import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.model.tokenizing_glot import longest_text
+from glot_hf.model.encoding_glot import longest_text
 
 
 # By each of the names that configurations have for them.

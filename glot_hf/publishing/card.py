@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .configuration_glot import GlotConfig
-from .version_glot import __version__
+from ..model.configuration_glot import GlotConfig
+from ..model.version_glot import __version__
 
 
-# As metrics of `glot-hf train` are called: as the Hub's are called, and as a reader would call them.
+# Metrics of `glot-hf train` -> their names on the Hub, and their names for a reader.
 _METRICS = {
     "matthews_correlation": ("matthews_correlation", "Matthews correlation"),
     "f1": ("f1", "F1"),
@@ -124,17 +124,17 @@ _INSTEAD_OF_TRUST = {
 @dataclass
 class Training:
     """
-    What is known of how a head was trained; all may be missing.
+    What is known of how a head was trained. All of it may be missing.
 
     Args:
         command (`list[str]`): without paths of the machine.
-        seed (`int`): of Trainer.
+        seed (`int`): Trainer's.
         max_length (`int`): tokens a text was cut at.
         dataset (`str`): its name, for a reader.
-        dataset_id (`str`): on the Hub.
-        dataset_config (`str`): on the Hub.
-        hardware (`str`): of the machine.
-        versions (`dict[str, str]`): of libraries.
+        dataset_id (`str`): its repository on the Hub.
+        dataset_config (`str`): its configuration there.
+        hardware (`str`): the machine's.
+        versions (`dict[str, str]`): those of libraries, by name.
         results (`dict[str, float]`): metrics as `glot-hf train` names them, "eval_accuracy".
     """
 
@@ -153,8 +153,10 @@ def make_card(
     config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
 ) -> ModelCard:
     """
+    Write the model card of a head.
+
     Args:
-        config ([`GlotConfig`]): of the head, its backbone as others find it.
+        config ([`GlotConfig`]): the head's, which names the backbone where others find it.
         license (`str`): the Hub's name of one.
     """
     scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
