@@ -149,7 +149,7 @@ def reproduce(
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]
     variants = parse_variants(arguments.poolings)
-    if any((options | variant.options).get("pair_mode") == "cosine" for variant in variants):
+    if any((options | own_options).get("pair_mode") == "cosine" for own_options in variants.values()):
         for task, _ in tasks:
             if task.pair_mode not in (None, "cosine"):
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
@@ -187,7 +187,7 @@ def reproduce(
         validation = validation_groups(arguments.validation_file, columns, contrastive)
         panels.append(EmbeddingPanel(shared, train, validation, contrastive.loss, MAX_LENGTH))
     found = run_panels(store, panels, variants, budgets, arguments.seeds)
-    baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
+    baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
     results = comparison_results(panels, found)
     write_comparison_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
 

@@ -44,15 +44,12 @@ class CellStore:
 
     def get(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the result of the cell of that name, which `run` computes if it is not there yet."""
-        path = self._path(name)
+        path = self.folder / f"{name}.json"
         if not path.is_file():
             result = run()
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, result)
         return json.loads(path.read_text(encoding="utf-8"))
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

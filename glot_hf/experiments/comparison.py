@@ -21,26 +21,24 @@ from ..reports.scores import Results
 from ..states.cache import cache_splits
 from ..states.key import hash_json
 from ..training.on_states import Budget, Rows, is_dead
-from .panels import Cell, CellNames, Metrics, Panel, Shared, TrainedHead
-from .variant import Variant
+from .panels import Cell, Metrics, Panel, Shared
 
 
 class ComparisonPanel(Panel):
     """A panel of the comparison: how its scores are taken and kept."""
 
-    names = CellNames(selection="selection", final="final", scores="scores")
     name: str
     final_metric: str  # what is reported
     more_splits: tuple[str, ...] = ()  # reported beside "validation"
 
     @property
     @abstractmethod
-    def content(self) -> str:
-        """Hash the rows, so that cells of a file that was replaced are not taken for those of the new one."""
+    def content(self) -> Any:
+        """The rows, as JSON values."""
 
-    @property
+    @cached_property
     def folder(self) -> str:
-        return f"{self.name}-{self.content}"
+        return f"{self.name}-{hash_json(self.content)[:12]}"
 
     def score(self, metric: str, metrics: Metrics) -> float | None:
         """Return the metric of that name; None where the training diverged."""
@@ -48,34 +46,28 @@ class ComparisonPanel(Panel):
             return None
         return metrics.get(f"eval_{metric}", 0.0)  # a constant answer correlates with nothing
 
-    def selection_cell(
-        self, variant: Variant, budget: Budget, metrics: list[Metrics], training_rows: int, seconds: float
-    ) -> Cell:
+    def selection_cell(self, variant: str, budget: Budget, metrics: list[Metrics], found: Cell) -> Cell:
         return {
             "task": self.name,
-            "variant": variant.name,
+            "variant": variant,
             "budget": budget._asdict(),
             "metric": self.selection_metric,
             "scores": [self.score(self.selection_metric, values) for values in metrics],
-            "training_rows": training_rows,
-            "seconds": seconds,
+            **found,
         }
 
-    def final_cell(self, variant: Variant, head: TrainedHead) -> Cell:
-        scores = {split: self.score(self.final_metric, values) for split, values in head.metrics.items()}
+    def final_cell(self, variant: str, metrics: dict[str, Metrics], found: Cell) -> Cell:
+        scores = {split: self.score(self.final_metric, values) for split, values in metrics.items()}
         return {
             "task": self.name,
-            "variant": variant.name,
-            "chosen": head.chosen,
-            "seed": head.seed,
+            "variant": variant,
             "metric": self.final_metric,
             "score": scores.pop("validation"),
             "more_scores": scores,
-            "is_dead": is_dead(head.metrics["validation"]),
-            "metrics": {split: _finite(values) for split, values in head.metrics.items()},
-            "head_parameters": head.parameters,
-            "training_rows": head.training_rows,
-            "seconds": head.seconds,
+            "is_dead": is_dead(metrics["validation"]),
+            "metrics": {split: _finite(values) for split, values in metrics.items()},
+            "training_rows": len(self.rows[0]),
+            **found,
             "versions": {
                 "glot_hf": __version__,
                 "transformers": transformers.__version__,
@@ -102,15 +94,15 @@ class TaskPanel(ComparisonPanel):
         limits = [limit for limit in (task.max_train_rows, max_train_rows) if limit is not None]
         self.max_train_rows = min(limits, default=None)
 
-    def head_options(self, variant: Variant) -> dict[str, Any]:
-        options = {"pair_mode": self.task.pair_mode, **super().head_options(variant)}
+    def head_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        options = {"pair_mode": self.task.pair_mode, **super().head_options(options)}
         if self.task.pair_mode is None:
             del options["pair_mode"]  # which was given for the pairs among the tasks
         return options | self.task.labels.config_options
 
-    @cached_property
-    def content(self) -> str:
-        return hash_json([examples[:] for examples in self._examples.values()])[:12]
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        return [examples[:] for examples in self._examples.values()]
 
     @cached_property
     def _examples(self) -> dict[str, Any]:

@@ -15,14 +15,13 @@ from ..states.running import state_rows
 from ..training.on_states import Budget, train_on_states
 from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 from .stress_texts import matched_texts
-from .variant import Variant
 
 
-VARIANTS = [
-    *(Variant(name, {"pooling": name}) for name in ("mean", "max", "cls", "adapool")),
-    Variant("glot:graph_type=self", {"pooling": "glot", "graph_type": "self"}),  # the control without edges
-    Variant("glot", {"pooling": "glot"}),
-]
+VARIANTS = {
+    **{name: {"pooling": name} for name in ("mean", "max", "cls", "adapool")},
+    "glot:graph_type=self": {"pooling": "glot", "graph_type": "self"},  # the control without edges
+    "glot": {"pooling": "glot"},
+}
 RATIOS = [0.0, 0.5, 0.8, 0.9]
 NUM_TEXTS = 500  # to train on, and as many to test on
 # The best, or within a point of it, of the budgets that `glot-hf stress-test` tries, for each pooling at each ratio,
@@ -52,7 +51,7 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
         output_dir=output_dir,
         generator="matched",
         ratios=RATIOS,
-        poolings=[variant.name for variant in VARIANTS],
+        poolings=list(VARIANTS),
         seeds=list(range(num_seeds)),
         train_size=NUM_TEXTS,
         test_size=NUM_TEXTS,

@@ -1,7 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Sentence vectors in a comparison of poolings: chosen on held-out training pairs, judged on other pairs."""
 
-from functools import cached_property
 from typing import Any
 
 from transformers import Trainer
@@ -9,13 +8,11 @@ from transformers import Trainer
 from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..model.modeling_glot import GlotModel
 from ..states.cache import HiddenStateCache
-from ..states.key import hash_json
 from ..training.contrastive import ContrastiveLoss
 from ..training.contrastive_trainer import main_metric, make_contrastive_trainer
 from ..training.on_states import Rows, held_out_parts, train_silently
 from .comparison import ComparisonPanel
 from .panels import Shared
-from .variant import Variant
 
 
 class EmbeddingPanel(ComparisonPanel):
@@ -31,6 +28,7 @@ class EmbeddingPanel(ComparisonPanel):
     """
 
     name = "embedding"
+    can_be_fitted = False  # a contrastive loss is fitted by no regression
 
     def __init__(
         self, shared: Shared, train: TextGroups, validation: TextGroups, loss: ContrastiveLoss, max_length: int
@@ -39,21 +37,16 @@ class EmbeddingPanel(ComparisonPanel):
         self.train_groups, self.validation_groups, self.loss, self.max_length = train, validation, loss, max_length
         self.selection_metric, self.final_metric = main_metric(train), main_metric(validation)
 
-    def is_linear(self, variant: Variant) -> bool:
-        """Return False: a contrastive loss is fitted by no regression."""
-        return False
+    @property
+    def content(self) -> list[Any]:
+        return [[groups.groups, groups.scores] for groups in (self.train_groups, self.validation_groups)]
 
-    def train_head(self, variant: Variant, rows: Rows, seed: int, **training_options) -> Trainer:
+    def train(self, head_options: dict[str, Any], rows: Rows, seed: int, **budget) -> Trainer:
         def make_trainer(arguments: Any) -> Trainer:
-            model = GlotModel.from_backbone(self.shared.backbone, **self.head_options(variant))
+            model = GlotModel.from_backbone(self.shared.backbone, **head_options)
             return make_contrastive_trainer(model, self.shared.tokenizer, arguments, self.loss, rows)
 
-        return train_silently(make_trainer, seed, **self.shared.training_options, **training_options)
-
-    @cached_property
-    def content(self) -> str:
-        both = (self.train_groups, self.validation_groups)
-        return hash_json([[groups.groups, groups.scores] for groups in both])[:12]
+        return train_silently(make_trainer, seed, **self.shared.training_options, **budget)
 
     def load_rows(self) -> tuple[GroupDataset, dict[str, GroupDataset]]:
         texts = distinct_texts((self.train_groups, self.validation_groups))

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from transformers import Trainer
 
 from ..data.tasks import Task
+from ..training.on_states import Rows
 from .comparison import TaskPanel
 from .panels import Metrics, Shared
-from .variant import Variant
 
 
 MEAN_CORRELATION = "mean of spearman and pearson"
@@ -35,16 +35,13 @@ class ReleasedBudget(NamedTuple):
     @property
     def training_options(self) -> dict[str, Any]:
         """Return the budget as options of [`GlotTrainingArguments`]."""
-        return {
-            **self._asdict(),
-            "lr_scheduler_type": "constant",
-            "weight_decay": 0.0,
-            "max_grad_norm": 0.0,
-        }
+        return self._asdict() | {"lr_scheduler_type": "constant", "weight_decay": 0.0, "max_grad_norm": 0.0}
 
 
 class ReleasedTaskPanel(TaskPanel):
     """A task whose best epoch is reported; its other splits are not, for which other epochs would be the best."""
+
+    can_be_fitted = False  # the released code trains linear heads like others
 
     def __init__(self, shared: Shared, task: Task, data_dir: str | None, max_train_rows: int | None):
         super().__init__(shared, task, data_dir, max_train_rows)
@@ -52,21 +49,17 @@ class ReleasedTaskPanel(TaskPanel):
         if task.labels.problem_type == "regression":
             self.final_metric = MEAN_CORRELATION
 
-    def head_options(self, variant: Variant) -> dict[str, Any]:
-        return {**RELEASED_HEADS.get(variant.options["pooling"], {}), **super().head_options(variant)}
+    def head_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {**RELEASED_HEADS.get(options["pooling"], {}), **super().head_options(options)}
 
-    def is_linear(self, variant: Variant) -> bool:
-        """Return False: the released code trains linear heads as it trains others."""
-        return False
+    def train(self, head_options: dict[str, Any], rows: Rows, seed: int, **budget) -> Trainer:
+        """Train one head, judged after every epoch on the reported rows."""
+        return super().train(head_options, rows, seed, evaluation_rows=self.rows[1]["validation"], **budget)
 
-    def train_and_judge(
-        self, variant: Variant, budget: ReleasedBudget, seed: int
-    ) -> tuple[Trainer, dict[str, Metrics]]:
-        train, reported = self.rows
-        options = {**budget.training_options, "evaluation_rows": reported["validation"]}
-        trainer = self.train_head(variant, train, seed, **options)
+    def judge(self, trainer: Trainer) -> dict[str, Metrics]:
+        """Return the metrics of the best epoch."""
         epochs = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
-        return trainer, {"validation": max(epochs, key=_accuracy)}
+        return {"validation": max(epochs, key=_accuracy)}
 
     def score(self, metric: str, metrics: Metrics) -> float | None:
         found = super().score(metric, metrics)

@@ -21,10 +21,9 @@ from ..states.running import state_rows
 from ..system.errors import InputError
 from ..training.on_states import Budget, Rows, budgets_of, is_dead
 from .cells import CellStore
-from .panels import Cell, CellNames, Metrics, Panel, Shared, TrainedHead, run_panels
+from .panels import Cell, Metrics, Panel, Shared, Variants, run_panels
 from .stress_report import write_stress_report
 from .stress_texts import GENERATORS, POSITIONS
-from .variant import Variant
 
 
 TRAIN_TEXTS, TEST_TEXTS = 1, 2  # the seeds of the texts
@@ -131,7 +130,7 @@ def run_stress_test(
     backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     arguments: StressTestArguments,
-    variants: list[Variant],
+    variants: Variants,
     head_options: dict[str, Any],
     source: dict[str, Any],
 ) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def run_stress_test(
     Args:
         backbone, tokenizer: compute the states that are pooled.
         arguments ([`StressTestArguments`]): the texts, and how heads are trained.
-        variants (`list[Variant]`): what `arguments.poolings` names.
+        variants (`dict`): options of [`GlotConfig`] by the name of each pooling in `arguments.poolings`.
         head_options (`dict`): options of [`GlotConfig`] for all of them.
         source (`dict`): where the backbone is from, for the record.
 
@@ -176,7 +175,7 @@ class StressPanel(Panel):
         ratio (`float`), position (`str`): one of each that `arguments` names.
     """
 
-    names = CellNames(selection="held-out", final="test", scores="accuracies")
+    selection_name, final_name, scores_name = "held-out", "test", "accuracies"
     selection_metric = "accuracy"
 
     def __init__(self, shared: Shared, arguments: StressTestArguments, ratio: float, position: str):
@@ -200,8 +199,8 @@ class StressPanel(Panel):
         """Return what is kept of [`leak_check`] on these texts."""
         return self.place | {"accuracy": leak_check(*self._texts)}
 
-    def head_options(self, variant: Variant) -> dict[str, Any]:
-        return super().head_options(variant) | {"problem_type": "single_label_classification", "num_labels": 2}
+    def head_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return super().head_options(options) | {"problem_type": "single_label_classification", "num_labels": 2}
 
     def load_rows(self) -> tuple[Rows, dict[str, Rows]]:
         tokenizer, max_length = self.shared.tokenizer, self.arguments.max_length
@@ -223,19 +222,9 @@ class StressPanel(Panel):
         )
         return train, {"test": test}
 
-    def selection_cell(
-        self, variant: Variant, budget: Budget, metrics: list[Metrics], training_rows: int, seconds: float
-    ) -> Cell:
+    def selection_cell(self, variant: str, budget: Budget, metrics: list[Metrics], found: Cell) -> Cell:
         return self.place | {"accuracies": [values["eval_accuracy"] for values in metrics]}
 
-    def final_cell(self, variant: Variant, head: TrainedHead) -> Cell:
-        cell = {
-            **self.place,
-            "pooling": variant.name,
-            "chosen": head.chosen,
-            "accuracy": head.metrics["test"]["eval_accuracy"],
-            "is_dead": is_dead(head.metrics["test"]),
-            "head_parameters": head.parameters,
-            "seconds": head.seconds,
-        }
-        return cell if head.seed is None else cell | {"seed": head.seed}
+    def final_cell(self, variant: str, metrics: dict[str, Metrics], found: Cell) -> Cell:
+        accuracy, dead = metrics["test"]["eval_accuracy"], is_dead(metrics["test"])
+        return self.place | {"pooling": variant, "accuracy": accuracy, "is_dead": dead} | found

@@ -51,8 +51,8 @@ def released_texts(
     """
     Make the texts of the released script, word for word those it makes from the same random seed.
 
-    They give the label away: a negative has a negator and `distance` distractors more than a positive, so that at its distance of 10 the length
-    alone tells the classes apart; and "never", "without" and "excluding" stand in negatives only.
+    They give the label away: a negative has a negator and `distance` distractors more than a positive, so that at the
+    distance of 10 the length alone tells the classes apart; and some negators stand in negatives only.
 
     Args:
         ratio (`float`): distractors around the statement as a share of 128 words, in [0, 1). It is not their share of
@@ -133,8 +133,8 @@ def matched_texts(
     """
     Make "the box holds a key but not a scarf" against "the box holds a scarf but not a key".
 
-    Whether metal or cloth is held decides the label. Both classes have the same words and the same length, so that neither a bag of words nor the length gives
-    the label away.
+    Whether metal or cloth is held decides the label. Both classes have the same words and the same length, so that
+    neither a bag of words nor the length gives the label away.
 
     Args:
         count (`int`): how many texts; the classes alternate.

@@ -107,7 +107,9 @@ def train_on_states(
     def make_trainer(arguments: GlotTrainingArguments) -> Trainer:
         return _make_trainer(backbone, head_options, arguments, rows, evaluation_rows)
 
-    return train_silently(make_trainer, seed, evaluate=evaluation_rows is not None, **training_options)
+    if evaluation_rows is not None:
+        training_options["eval_strategy"] = "epoch"
+    return train_silently(make_trainer, seed, **training_options)
 
 
 def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str) -> tuple[Trainer, LinearFit]:
@@ -151,29 +153,19 @@ def _make_trainer(
     )
 
 
-def silent_trainer(
-    make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, evaluate: bool = False, **training_options
-) -> Trainer:
+def silent_trainer(make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, **options) -> Trainer:
     """
     Return what `make_trainer` makes, which is called once the seed is set; it prints and writes nothing.
 
     Args:
         make_trainer: makes a trainer from its arguments; the head's first weights are drawn there.
         seed (`int`): decides the head's first weights and the order of the rows.
-        evaluate (`bool`): judge the head after every epoch.
-        training_options: options of [`GlotTrainingArguments`].
+        options: options of [`GlotTrainingArguments`].
     """
     set_seed(seed)
-    arguments = GlotTrainingArguments(
-        output_dir=tempfile.gettempdir(),  # nothing is written there
-        seed=seed,
-        eval_strategy="epoch" if evaluate else "no",
-        save_strategy="no",
-        logging_strategy="no",
-        disable_tqdm=True,
-        **training_options,
-    )
-    trainer = make_trainer(arguments)
+    never = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
+    folder = tempfile.gettempdir()  # nothing is written there
+    trainer = make_trainer(GlotTrainingArguments(folder, seed=seed, disable_tqdm=True, **never | options))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -198,12 +198,15 @@ def test_variants(reproduce, trained):
 
 def test_parse_variants():
     """Dashes are as good as underscores; a variant that is not what its name says would be a lie."""
-    mean, queries, control = parse_variants(
-        ["mean", "multi_query:num_latents=2,num_attention_heads=4", "glot:graph-type=self"]
-    )
-    assert mean.options == {"pooling": "mean"}
-    assert queries.options == {"pooling": "multi_query", "num_latents": 2, "num_attention_heads": 4}
-    assert control.options == {"pooling": "glot", "graph_type": "self"}
+    assert parse_variants(["mean", "multi_query:num_latents=2,num_attention_heads=4", "glot:graph-type=self"]) == {
+        "mean": {"pooling": "mean"},
+        "multi_query:num_latents=2,num_attention_heads=4": {
+            "pooling": "multi_query",
+            "num_latents": 2,
+            "num_attention_heads": 4,
+        },
+        "glot:graph-type=self": {"pooling": "glot", "graph_type": "self"},
+    }
 
 
 def test_options_of_all_with_dashes(reproduce, trained):

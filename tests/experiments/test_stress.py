@@ -10,7 +10,6 @@ from transformers import AutoModel, Trainer
 from glot_hf.experiments import panels, stress
 from glot_hf.experiments.stress import StressTestArguments, run_stress_test
 from glot_hf.experiments.stress_report import stress_table
-from glot_hf.experiments.variant import Variant
 from glot_hf.states.running import compute_hidden_states
 from glot_hf.system.errors import InputError
 
@@ -35,7 +34,7 @@ def minilm(minilm_path):
 def run(minilm, minilm_tokenizer, tmp_path):
     def run(**options):
         arguments = StressTestArguments(output_dir=str(tmp_path / "results"), **SMALL | options)
-        variants = [Variant(name, {"pooling": name}) for name in arguments.poolings]
+        variants = {name: {"pooling": name} for name in arguments.poolings}
         return run_stress_test(
             minilm, minilm_tokenizer, arguments, variants, {"gnn_hidden_size": 8}, {"backbone": "minilm"}
         )
