@@ -174,7 +174,7 @@ def _final_cells(
         return finish(trainer, str(fitted), None, started)
 
     def finish(trainer: Trainer, chosen: str, seed: int | None, started: float) -> Cell:
-        metrics, (parameters, _) = panel.judge(trainer), count_parameters(trainer.model)
+        metrics, parameters = panel.judge(trainer), count_parameters(trainer.model).head
         found = {"chosen": chosen, "seed": seed, "head_parameters": parameters, "seconds": _since(started)}
         return panel.final_cell(variant, metrics, found)
 
