@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .early_exit_glot import states_below_top
+
 
 class BackboneStates(NamedTuple):
     """What a backbone returns for a batch."""
@@ -148,7 +150,21 @@ def forward_backbone(
     if "token_type_ids" not in names and "kwargs" not in names:  # some tokenizers return them for any model
         inputs = {name: tensor for name, tensor in inputs.items() if name != "token_type_ids"}
 
-    read = _Outputs(backbone(**inputs, **flags), backbone.config.model_type)
+    def run(inputs: dict[str, Tensor]) -> _Outputs:
+        return _Outputs(backbone(**(inputs | flags)), backbone.config.model_type)
+
+    if layers != -1 and not output_hidden_states and not output_attentions:
+        several = [layers] if isinstance(layers, int) else layers
+        calls = inputs | {name: value for name, value in flags.items() if name != "output_hidden_states"}
+
+        def whole_run(inputs: dict[str, Any]) -> list[Tensor]:
+            hidden_states = run(inputs).layers("hidden_states", 3)
+            return [hidden_states[layer] for layer in several]
+
+        below = states_below_top(backbone, calls, several, whole_run)
+        if below is not None:
+            return BackboneStates(below[0] if isinstance(layers, int) else torch.stack(below, dim=2), None, None)
+    read = run(inputs)
     hidden_states = read.layers("hidden_states", 3) if layers != -1 or output_hidden_states else None
     states = read.last_hidden_state() if layers == -1 else select_layers(hidden_states, layers)
     shape = next(inputs[name].shape[:2] for name in ("input_ids", "inputs_embeds") if name in inputs)  # B, L
