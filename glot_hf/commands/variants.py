@@ -14,6 +14,9 @@ _ATTENTION = ("cross_attention", "latent_attention", "multi_query")
 # Options that only some poolings read.
 _READ_BY = {
     "graph_type": ("glot",),
+    "block": ("glot", "deepsets"),
+    "dropout": ("glot",),
+    "readout": ("glot", "deepsets"),
     "similarity_threshold": ("glot",),
     **dict.fromkeys(_GRAPH_OPTIONS, ("glot", "deepsets")),
     "readout_hidden_size": ("glot", "adapool", "deepsets"),

@@ -35,6 +35,10 @@ _NEVER_FROM_A_FILE = {
     for suffix in ("", "_internal")
 }
 
+_READOUTS = ("attention", "mean", "max")
+# Options of the paper's graph layers that the residual block does not have, and their defaults.
+_OF_GRAPH_LAYERS = {"gnn_type": "gat", "jumping_knowledge": "cat", "num_attention_heads": 1}
+
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
@@ -71,6 +75,21 @@ def _not_negative(value: int) -> None:
 def _below_one(value: float) -> None:
     if not -1 <= value < 1:
         raise ValueError(f"tau is a cosine threshold in [-1, 1), got {value}")
+
+
+def _dropout(value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"is the chance that a number is dropped, in [0, 1), got {value}")
+
+
+def _readouts(value: str | list[str]) -> None:
+    kinds = value if isinstance(value, list) else [value]
+    if not kinds:
+        raise ValueError(f"is an empty list: give one or more of {list(_READOUTS)}")
+    if unknown := [kind for kind in kinds if kind not in _READOUTS]:
+        raise ValueError(f"is of {list(_READOUTS)}, one or a list of several, got {unknown[0]!r}")
+    if len(set(kinds)) != len(kinds):
+        raise ValueError(f"names a readout twice: {value}")
 
 
 def _layers(value: int | list[int]) -> None:
@@ -113,8 +132,9 @@ class GlotConfig(PreTrainedConfig):
     Configuration of a GLOT head (arXiv 2603.03389) on a frozen backbone. Options are validated when the configuration
     is made and whenever one is assigned; each field's `help` says what it does.
 
-    With `d = input_size`, `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has
-    `hidden_size = projection_size or D`, where `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds,
+    With `d = token_size` (`input_size`, times the number of layers where several are concatenated),
+    `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has `hidden_size = projection_size or D`, where
+    for each readout `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds and for `block="residual"`,
     `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
     width for deepsets.
 
@@ -122,7 +142,8 @@ class GlotConfig(PreTrainedConfig):
 
     Raises:
         StrictDataclassError: an option has the wrong type or a value outside what it allows.
-        ValueError: `tau` and `similarity_threshold` disagree, or `input_size` is not the backbone's hidden size.
+        ValueError: options do not fit each other: `tau` and `similarity_threshold` disagree, `input_size` is not the
+            backbone's hidden size, `block` does not have an option that was given.
         TypeError: an option does not exist.
 
     Example:
@@ -154,7 +175,11 @@ class GlotConfig(PreTrainedConfig):
         None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _positive
     )
     backbone_layers: int | list[int] = _option(
-        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list mixed by learned weights.", _layers
+        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list, joined as layer_mix says.", _layers
+    )
+    layer_mix: Literal["learned", "concat"] = _option(
+        "learned",
+        "How a list of backbone_layers becomes one state a token: a mix by learned weights, or all side by side.",
     )
     input_norm: Literal["none", "layer", "standard"] = _option(
         "none",
@@ -176,13 +201,20 @@ class GlotConfig(PreTrainedConfig):
     ] = _option("glot", "How token states become a sentence vector.")
     graph_type: Literal["similarity", "self"] = _option(
         "similarity",
-        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges).",
+        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges; "
+        "the residual block then has no graph term).",
     )
     graph_block_size: int | None = _option(
         None,
         "Rows of the graph in memory at a time, for long texts; by default all, and blocks where all would be many.",
         _positive,
     )
+    block: Literal["gnn", "residual"] = _option(
+        "gnn",
+        "What glot makes of the tokens: gnn = the paper's graph layers, residual = num_gnn_layers pre-norm residual "
+        "layers of width gnn_hidden_size, which have no gnn_type, jumping_knowledge and num_attention_heads.",
+    )
+    dropout: float | int = _option(0.0, "Chance that block=residual drops a number in training.", _dropout)
     gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
         "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )
@@ -203,8 +235,17 @@ class GlotConfig(PreTrainedConfig):
     jumping_knowledge: Literal["cat", "max", "mean", "last"] = _option(
         "cat", "How layer outputs join: cat = [x; h1; ...; hK], max or mean over h1..hK, last = hK."
     )
+    readout: str | list[str] = _option(
+        "attention",
+        "How glot's token embeddings become one vector: attention (the paper), mean or max, or a list of several, "
+        "side by side.",
+        _readouts,
+    )
     readout_hidden_size: int | None = _option(
-        None, "Width of the readout's tanh layer; default max(128, D // 2), as released.", _positive
+        None,
+        "Width of the attention readout's tanh layer; default max(128, D // 2), as released, and gnn_hidden_size for "
+        "block=residual.",
+        _positive,
     )
     projection_size: int | None = _option(None, "Project the sentence vector linearly to this width.", _positive)
     pair_mode: Literal["concat", "interaction", "cosine"] | None = _option(
@@ -273,17 +314,40 @@ class GlotConfig(PreTrainedConfig):
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @property
+    def token_size(self) -> int | None:
+        """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
+        if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
+            return self.input_size
+        return len(self.backbone_layers) * self.input_size
+
+    @property
+    def token_embedding_size(self) -> int | None:
+        """Width of what glot's readouts read of a token, or None while `input_size` is not known."""
+        if self.input_size is None:
+            return None
+        if self.block == "residual":
+            return self.gnn_hidden_size
+        if self.num_gnn_layers == 0:
+            return self.token_size
+        if self.jumping_knowledge == "cat":
+            return self.token_size + self.num_gnn_layers * self.gnn_hidden_size
+        return self.gnn_hidden_size
+
+    @property
+    def readouts(self) -> list[str]:
+        """`readout` as a list, also where it is one."""
+        return self.readout if isinstance(self.readout, list) else [self.readout]
+
+    @property
     def pooled_size(self) -> int | None:
         """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
         if self.pooling == "multi_query":
-            return (self.num_latents or 4) * self.input_size
-        if self.pooling not in ("glot", "deepsets") or self.num_gnn_layers == 0:
-            return self.input_size
-        if self.jumping_knowledge == "cat":
-            return self.input_size + self.num_gnn_layers * self.gnn_hidden_size
-        return self.gnn_hidden_size
+            return (self.num_latents or 4) * self.token_size
+        if self.pooling not in ("glot", "deepsets"):
+            return self.token_size
+        return len(self.readouts) * self.token_embedding_size
 
     @property
     def hidden_size(self) -> int | None:
@@ -313,7 +377,8 @@ class GlotConfig(PreTrainedConfig):
     def validate_num_attention_heads(self):
         """Part of `@strict`-powered validation."""
         attends = self.pooling in ("cross_attention", "latent_attention", "multi_query")
-        name = "input_size" if attends else "gnn_hidden_size"
+        name = "token_size" if attends and self.token_size != self.input_size else "input_size"
+        name = name if attends else "gnn_hidden_size"
         size = getattr(self, name)
         if size is not None and size % self.num_attention_heads:
             raise ValueError(f"num_attention_heads ({self.num_attention_heads}) must divide {name} ({size})")
@@ -342,6 +407,16 @@ class GlotConfig(PreTrainedConfig):
                 f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
                 f"{count}, or -{count + 1} to -1 from the end"
             )
+
+    def validate_block(self):
+        """Part of `@strict`-powered validation."""
+        if self.pooling != "glot":
+            return
+        if self.block == "gnn" and self.dropout:
+            raise ValueError(f'dropout={self.dropout} is for block="residual": block="gnn", as in the paper, has none')
+        for name, default in _OF_GRAPH_LAYERS.items() if self.block == "residual" else ():
+            if (value := getattr(self, name)) != default:
+                raise ValueError(f'{name}={value!r} has no effect with block="residual": leave it out, or block="gnn"')
 
     def validate_pair_mode(self):
         """Part of `@strict`-powered validation."""

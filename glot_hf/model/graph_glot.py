@@ -155,6 +155,10 @@ class TokenGraph(ABC):
 
         return self.over_rows(rows, [], [], self_loops)
 
+    def mean(self, tokens: Tensor) -> Tensor:
+        """The mean of each token's neighbours, zero where it has none. `(N, C)` -> `(N, C)`."""
+        return self.sum(tokens) / self.degrees().clamp(min=1).to(tokens.dtype)
+
     def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
         r"""
         Return :math:`\sum_j \text{softmax}_j(\text{LeakyReLU}(target_i + source_j)) values_j` over each token's

@@ -24,7 +24,7 @@ class GlotModelOutput(ModelOutput):
     Args:
         pooler_output (`Tensor` of shape `(B, D)`): sentence vectors.
         token_embeddings (`Tensor` of shape `(B, L, D)`): what the readout sums, before the projection.
-        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None for max pooling.
+        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None where nothing is weighed.
         adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph; also None without a graph.
         hidden_states (tuple of `Tensor` of shape `(B, L, d)`): the backbone's.
         attentions (tuple of `Tensor` of shape `(B, heads, L, L)`): the backbone's.

@@ -74,6 +74,9 @@ This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]
 _GRAPH = """\
 the token states of {which_backbone} become a graph of similar
 tokens, a small graph network runs over it, and an attention readout makes"""
+_RESIDUAL = """\
+the token states of {which_backbone} go through a small network of
+residual layers, and a readout makes"""
 _OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
 
 # Loaded without glot_hf, the tokenizer too asks for trust: its configuration is the head's.
@@ -215,7 +218,9 @@ def _body(
     else:
         commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
         which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
-    method = _GRAPH if config.pooling == "glot" else _OTHER_POOLING
+    method = _OTHER_POOLING
+    if config.pooling == "glot":
+        method = _RESIDUAL if config.block == "residual" else _GRAPH
     body = _PREAMBLE.format(
         title=repo_id.split("/")[-1],
         paper=_PAPER,
@@ -245,13 +250,17 @@ def _body(
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
     head = f"pooling `{config.pooling}`"
-    if config.pooling == "glot":
+    if config.pooling == "glot" and config.block == "residual":
+        head += f", {config.num_gnn_layers} residual layers of width {config.gnn_hidden_size}"
+        if config.graph_type == "similarity":
+            head += f" with a graph term, tau {config.similarity_threshold:g}"
+    elif config.pooling == "glot":
         head += (
             f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
         )
     default = GlotConfig()
-    for option in ("graph_type", "input_norm", "backbone_layers"):
+    for option in ("graph_type", "dropout", "readout", "input_norm", "backbone_layers", "layer_mix"):
         if (value := getattr(config, option)) != getattr(default, option):
             head += f", {option} `{value}`"
     if config.pair_mode:
