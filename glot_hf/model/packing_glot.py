@@ -2,10 +2,12 @@
 """
 Pack the valid tokens of padded batches, `(B, L, C)` -> `(N, C)`, so that layers spend no time on padding.
 
-    padded (B, L)    packed (N)    groups of like length, for what compares tokens of a sentence
-    a a a a a a      aaaaaa        a a a a a a    (1, 6)
-    b b . . . .      bb            c c c          (2, 3)
-    c c c . . .      ccc           b b .
+What compares the tokens of a sentence still needs padding, but only to the longest of a group of like length:
+
+    padded (B, L)        groups, the longest first        packed (N,)
+    a a a a a a          a a a a a a    (1, 6)            a a a a a a c c c b b
+    b b . . . .          c c c          (2, 3)
+    c c c . . .          b b .
 
 A step took 64 ms packed and grouped where it took 120 ms padded, 22 where it took 84, and 152 where it took 368.
 """
