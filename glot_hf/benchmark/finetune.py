@@ -20,9 +20,9 @@ from transformers.utils import logging
 
 from ..model.backbone_glot import build_backbone
 from ..model.configuration_glot import GlotConfig, hidden_size_of
+from ..model.encoding_glot import longest_input
 from ..model.graph_glot import token_graph
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..model.tokenizing_glot import longest_input
 from ..reports.markdown import format_table
 from ..system.errors import InputError
 from ..system.options import option

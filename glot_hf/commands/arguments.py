@@ -234,7 +234,14 @@ class FinetuningArguments:
 # Configuration fields that have flags of their own, or that no flag could hold.
 _NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
 # Fields whose type argparse does not know: what to parse instead.
-_FLAG_TYPES = {"similarity_threshold": float, "backbone_layers": list[int], "backbone_load_kwargs": str}
+_FLAG_TYPES = {
+    "similarity_threshold": float,
+    "dropout": float,
+    "backbone_layers": list[int],
+    "readout": list[str],
+    "backbone_load_kwargs": str,
+}
+_ONE_OR_SEVERAL = ("backbone_layers", "readout")  # a list of one is that one
 
 
 def _head_flags() -> Iterator[tuple[str, Any, Any]]:
@@ -245,7 +252,7 @@ def _head_flags() -> Iterator[tuple[str, Any, Any]]:
         aliases = [f"--{alias}" for alias, name in GlotConfig.attribute_map.items() if name == each.name]
         metadata = {"help": each.metadata["help"].replace("%", "%%"), "aliases": aliases}
         default = {"default": each.default}
-        if each.name == "backbone_layers":
+        if each.name in _ONE_OR_SEVERAL:
             default = {"default_factory": lambda value=each.default: [value]}
         yield each.name, _FLAG_TYPES.get(each.name, each.type), field(metadata=metadata, **default)
 
@@ -273,8 +280,9 @@ def head_options(arguments: Any) -> dict[str, Any]:
         StrictDataclassError: a value is outside what its option allows.
     """
     options = dataclasses.asdict(arguments)
-    if len(options["backbone_layers"]) == 1:
-        options["backbone_layers"] = options["backbone_layers"][0]
+    for name in _ONE_OR_SEVERAL:
+        if len(options.get(name, ())) == 1:
+            (options[name],) = options[name]
     options["backbone_load_kwargs"] = parse_load_kwargs(options["backbone_load_kwargs"])
     GlotConfig(**{name: value for name, value in options.items() if name != "backbone_in_checkpoint"})
     return options

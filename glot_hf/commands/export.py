@@ -54,8 +54,8 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     from ..export.check import random_batches, text_batches
     from ..export.example import example
     from ..export.program import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
-    from ..model.hub_glot import forget_paths
     from ..model.modeling_glot import GlotModel
+    from ..publishing.upload import forget_paths
     from ..states.builder import format_bytes
 
     with user_errors(RuntimeError, SafetensorError):

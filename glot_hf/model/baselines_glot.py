@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .configuration_glot import GlotConfig
 from .packing_glot import TokenLayout
-from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
+from .readout_glot import PooledTokens, Readout, largest, uniform_weights, weighted_sum
 
 
 class WeightedPooling(nn.Module, ABC):
@@ -82,12 +82,7 @@ class MaxPooling(nn.Module):
         super().__init__()
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
-        hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
-        if hidden_states.shape[1] == 0:
-            return PooledTokens(hidden_states.sum(dim=1), layout, [tokens])
-        lowest = torch.finfo(hidden_states.dtype).min
-        vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
-        return PooledTokens(vector * mask.any(dim=1, keepdim=True), layout, [tokens])
+        return PooledTokens(largest([tokens], layout), layout, [tokens])
 
 
 class AttentionPooling(nn.Module, ABC):
@@ -95,7 +90,7 @@ class AttentionPooling(nn.Module, ABC):
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        self.attention = nn.MultiheadAttention(config.input_size, config.num_attention_heads, batch_first=True)
+        self.attention = nn.MultiheadAttention(config.token_size, config.num_attention_heads, batch_first=True)
 
     @abstractmethod
     def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
@@ -133,7 +128,7 @@ class MultiQueryPooling(AttentionPooling):
 
     def __init__(self, config: GlotConfig):
         super().__init__(config)
-        self.learned_queries = nn.Parameter(torch.empty(config.pooled_size // config.input_size, config.input_size))
+        self.learned_queries = nn.Parameter(torch.empty(config.pooled_size // config.token_size, config.token_size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -152,7 +147,7 @@ class LatentAttentionPooling(nn.Module):
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        size = config.input_size
+        size = config.token_size
         self.latents = nn.Parameter(torch.empty(config.num_latents or 512, size))
         self.token_norm, self.latent_norm, self.mlp_norm = nn.LayerNorm(size), nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention = nn.MultiheadAttention(size, config.num_attention_heads, bias=False, batch_first=True)

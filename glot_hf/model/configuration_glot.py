@@ -31,6 +31,9 @@ _NEVER_FROM_A_FILE = {
     for suffix in ("", "_internal")
 }
 
+# Options of the paper's graph layers that the residual block does not have, and their defaults.
+_OF_GRAPH_LAYERS = {"gnn_type": "gat", "jumping_knowledge": "cat", "num_attention_heads": 1}
+
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
@@ -60,8 +63,9 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     Configuration of a GLOT head (arXiv 2603.03389) on a frozen backbone. Options are validated when the configuration
     is made and whenever one is assigned; each field's `help` says what it does.
 
-    With `d = input_size`, `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has
-    `hidden_size = projection_size or D`, where `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds,
+    With `d = token_size` (`input_size`, times the number of layers where several are concatenated),
+    `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has `hidden_size = projection_size or D`, where
+    for each readout `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds and for `block="residual"`,
     `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
     width for deepsets.
 
@@ -69,7 +73,8 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     Raises:
         StrictDataclassError: an option has the wrong type or a value outside what it allows.
-        ValueError: `tau` and `similarity_threshold` disagree, or `input_size` is not the backbone's hidden size.
+        ValueError: options do not fit each other: `tau` and `similarity_threshold` disagree, `input_size` is not the
+            backbone's hidden size, `block` does not have an option that was given.
         TypeError: an option does not exist.
 
     Example:
@@ -86,7 +91,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     attribute_map = ALIASES
     sub_configs = {"backbone_config": AutoConfig}
     keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
-    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see origin_glot.fingerprint
+    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see backbone_origin_glot
 
     backbone_config: dict[str, Any] | PreTrainedConfig | None = model_option(None, "The backbone's own configuration.")
 
@@ -152,17 +157,40 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @property
+    def token_size(self) -> int | None:
+        """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
+        if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
+            return self.input_size
+        return len(self.backbone_layers) * self.input_size
+
+    @property
+    def token_embedding_size(self) -> int | None:
+        """Width of what glot's readouts read of a token, or None while `input_size` is not known."""
+        if self.input_size is None:
+            return None
+        if self.block == "residual":
+            return self.gnn_hidden_size
+        if self.num_gnn_layers == 0:
+            return self.token_size
+        if self.jumping_knowledge == "cat":
+            return self.token_size + self.num_gnn_layers * self.gnn_hidden_size
+        return self.gnn_hidden_size
+
+    @property
+    def readouts(self) -> list[str]:
+        """`readout` as a list, also where it is one."""
+        return self.readout if isinstance(self.readout, list) else [self.readout]
+
+    @property
     def pooled_size(self) -> int | None:
         """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
         if self.pooling == "multi_query":
-            return (self.num_latents or 4) * self.input_size
-        if self.pooling not in ("glot", "deepsets") or self.num_gnn_layers == 0:
-            return self.input_size
-        if self.jumping_knowledge == "cat":
-            return self.input_size + self.num_gnn_layers * self.gnn_hidden_size
-        return self.gnn_hidden_size
+            return (self.num_latents or 4) * self.token_size
+        if self.pooling not in ("glot", "deepsets"):
+            return self.token_size
+        return len(self.readouts) * self.token_embedding_size
 
     @property
     def hidden_size(self) -> int | None:
@@ -192,7 +220,8 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     def validate_num_attention_heads(self):
         """Part of `@strict`-powered validation."""
         attends = self.pooling in ("cross_attention", "latent_attention", "multi_query")
-        name = "input_size" if attends else "gnn_hidden_size"
+        name = "token_size" if attends and self.token_size != self.input_size else "input_size"
+        name = name if attends else "gnn_hidden_size"
         size = getattr(self, name)
         if size is not None and size % self.num_attention_heads:
             raise ValueError(f"num_attention_heads ({self.num_attention_heads}) must divide {name} ({size})")
@@ -221,6 +250,16 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
                 f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
                 f"{count}, or -{count + 1} to -1 from the end"
             )
+
+    def validate_block(self):
+        """Part of `@strict`-powered validation."""
+        if self.pooling != "glot":
+            return
+        if self.block == "gnn" and self.dropout:
+            raise ValueError(f'dropout={self.dropout} is for block="residual": block="gnn", as in the paper, has none')
+        for name, default in _OF_GRAPH_LAYERS.items() if self.block == "residual" else ():
+            if (value := getattr(self, name)) != default:
+                raise ValueError(f'{name}={value!r} has no effect with block="residual": leave it out, or block="gnn"')
 
     def validate_pair_mode(self):
         """Part of `@strict`-powered validation."""

@@ -153,8 +153,7 @@ class SAGELayer(nn.Module):
         self.lin = nn.Linear(2 * in_size, out_size)
 
     def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
-        mean = graph.sum(tokens) / graph.degrees().clamp(min=1).to(tokens.dtype)  # (N, in)
-        return self.lin(torch.cat([tokens, mean], dim=-1))
+        return self.lin(torch.cat([tokens, graph.mean(tokens)], dim=-1))
 
 
 GNN_LAYERS: dict[str, type[nn.Module]] = {

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
-from .backbone_forward_glot import BackboneStates
-from .backbone_glot import build_backbone, device_of, is_trainable, run_backbone
+from .backbone_forward_glot import BackboneStates, run_backbone
+from .backbone_glot import build_backbone, device_of, is_trainable
+from .backbone_holder_glot import HUB_OPTIONS, NO_BACKBONE
 from .configuration_glot import GlotConfig
-from .holder_glot import HUB_OPTIONS
 from .pooling_glot import GlotPooler
-from .pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+from .pretrained_glot import GlotPreTrainedModel
 
 
 @dataclass
@@ -24,7 +24,7 @@ class GlotModelOutput(ModelOutput):
     Args:
         pooler_output (`Tensor` of shape `(B, D)`): sentence vectors.
         token_embeddings (`Tensor` of shape `(B, L, D)`): what the readout sums, before the projection.
-        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None for max pooling.
+        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None where nothing is weighed.
         adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph; also None without a graph.
         hidden_states (tuple of `Tensor` of shape `(B, L, d)`): the backbone's.
         attentions (tuple of `Tensor` of shape `(B, heads, L, L)`): the backbone's.
@@ -78,9 +78,8 @@ class GlotModel(GlotPreTrainedModel):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
         """
-        The same as of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with
-        `pair_mode="cosine"`, the vectors are those that it compares: its `similarity_projection` becomes a part of
-        `projection`.
+        Load a head, see [`~GlotPreTrainedModel.from_pretrained`]. A saved classifier with `pair_mode="cosine"` gives
+        the vectors that it compares: its `similarity_projection` becomes a part of `projection`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
@@ -95,7 +94,7 @@ class GlotModel(GlotPreTrainedModel):
         return loaded
 
     def train(self, mode: bool = True):
-        """As usual, but a backbone with no trainable parameter stays in eval mode (no dropout)."""
+        """Set the training mode. A backbone with no trainable parameter stays in eval mode (no dropout)."""
         super().train(mode)
         if self.backbone is not None and not is_trainable(self.backbone):
             self.backbone.eval()
@@ -133,7 +132,7 @@ class GlotModel(GlotPreTrainedModel):
                 padding is left where it is.
             adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
-                Of hidden states, a list of layers gives those alone, and None in place of the others.
+                With a list of layers, `output_hidden_states` gives those alone, and None in place of the others.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
 
@@ -155,7 +154,7 @@ class GlotModel(GlotPreTrainedModel):
         elif self.backbone is None:
             raise ValueError(NO_BACKBONE)
         elif input_ids is not None and input_ids.shape[1] == 0:
-            # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
+            # A tokenizer without special tokens makes no token of empty texts: the backbone cannot run on none.
             run = BackboneStates(torch.zeros(len(input_ids), 0, *self.head.token_shape), None, None)
         else:
             run = run_backbone(
@@ -230,15 +229,15 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
     ) -> GlotSequenceClassifierOutput | tuple:
         """
         Args:
-            input_ids_b, attention_mask_b, hidden_states_b, adjacency_b: the second sentence of each pair, as the
-                first.
-            token_type_ids (`Tensor` of shape `(B, L)`, int): of the first sentence; with them, the second's are zeros.
+            input_ids_b, attention_mask_b, hidden_states_b, adjacency_b: the second sentence of each pair, in the
+                shapes of the first.
+            token_type_ids (`Tensor` of shape `(B, L)`, int): the first sentence's; the second's are then zeros.
             labels (`Tensor` of shape `(B,)`, or `(B, num_labels)` for several): class indices, or floats.
 
             The others are those of [`GlotModel.forward`].
 
         Raises:
-            ValueError: a second sentence without a `pair_mode`, or the other way round; and as [`GlotModel.forward`].
+            ValueError: a second sentence without a `pair_mode`, or the other way round; or see [`GlotModel.forward`].
         """
         is_pair = input_ids_b is not None or hidden_states_b is not None
         if is_pair and self.config.pair_mode is None:
@@ -304,7 +303,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 return F.cosine_similarity(*projected, dim=-1)[:, None]
 
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean loss of logits `(B, num_labels)` against labels as `forward` takes them."""
+        """Return the mean loss of logits `(B, num_labels)` against labels in the shapes of `forward`."""
         if self.config.pair_mode == "cosine":
             return F.mse_loss(logits[:, 0].float(), labels.view(-1).to(logits.device).float())
         if self.config.problem_type in ("regression", "multi_label_classification"):

@@ -15,6 +15,8 @@ ALIASES = {"tau": "similarity_threshold"}  # other names of options
 # attn_implementation, trust_remote_code, ...) belongs to one machine or to one decision of trust, and is never stored.
 RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
+READOUTS = ("attention", "mean", "max")
+
 
 def _positive(value: int | None) -> None:
     if value is not None and value < 1:
@@ -29,6 +31,21 @@ def _not_negative(value: int) -> None:
 def _below_one(value: float) -> None:
     if not -1 <= value < 1:
         raise ValueError(f"tau is a cosine threshold in [-1, 1), got {value}")
+
+
+def _dropout(value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"is the chance that a number is dropped, in [0, 1), got {value}")
+
+
+def _readouts(value: str | list[str]) -> None:
+    kinds = value if isinstance(value, list) else [value]
+    if not kinds:
+        raise ValueError(f"is an empty list: give one or more of {list(READOUTS)}")
+    if unknown := [kind for kind in kinds if kind not in READOUTS]:
+        raise ValueError(f"is of {list(READOUTS)}, one or a list of several, got {unknown[0]!r}")
+    if len(set(kinds)) != len(kinds):
+        raise ValueError(f"names a readout twice: {value}")
 
 
 def _layers(value: int | list[int]) -> None:
@@ -85,7 +102,11 @@ class HeadOptions:
         None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _positive
     )
     backbone_layers: int | list[int] = model_option(
-        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list mixed by learned weights.", _layers
+        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list, joined as layer_mix says.", _layers
+    )
+    layer_mix: Literal["learned", "concat"] = model_option(
+        "learned",
+        "How a list of backbone_layers becomes one state a token: a mix by learned weights, or all side by side.",
     )
     input_norm: Literal["none", "layer", "standard"] = model_option(
         "none",
@@ -107,13 +128,20 @@ class HeadOptions:
     ] = model_option("glot", "How token states become a sentence vector.")
     graph_type: Literal["similarity", "self"] = model_option(
         "similarity",
-        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges).",
+        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges; "
+        "the residual block then has no graph term).",
     )
     graph_block_size: int | None = model_option(
         None,
         "Rows of the graph in memory at a time, for long texts; by default all, and blocks where all would be many.",
         _positive,
     )
+    block: Literal["gnn", "residual"] = model_option(
+        "gnn",
+        "What glot makes of the tokens: gnn = the paper's graph layers, residual = num_gnn_layers pre-norm residual "
+        "layers of width gnn_hidden_size, which have no gnn_type, jumping_knowledge and num_attention_heads.",
+    )
+    dropout: float | int = model_option(0.0, "Chance that block=residual drops a number in training.", _dropout)
     gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = model_option(
         "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )
@@ -138,8 +166,17 @@ class HeadOptions:
     jumping_knowledge: Literal["cat", "max", "mean", "last"] = model_option(
         "cat", "How layer outputs join: cat = [x; h1; ...; hK], max or mean over h1..hK, last = hK."
     )
+    readout: str | list[str] = model_option(
+        "attention",
+        "How glot's token embeddings become one vector: attention (the paper), mean or max, or a list of several, "
+        "side by side.",
+        _readouts,
+    )
     readout_hidden_size: int | None = model_option(
-        None, "Width of the readout's tanh layer; default max(128, D // 2), as released.", _positive
+        None,
+        "Width of the attention readout's tanh layer; default max(128, D // 2), as released, and gnn_hidden_size for "
+        "block=residual.",
+        _positive,
     )
     projection_size: int | None = model_option(None, "Project the sentence vector linearly to this width.", _positive)
     pair_mode: Literal["concat", "interaction", "cosine"] | None = model_option(

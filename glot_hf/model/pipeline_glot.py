@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 from transformers import TextClassificationPipeline
 
+from .encoding_glot import longest_text
 from .finite_glot import require_finite
-from .tokenizing_glot import longest_text
 
 
 class GlotTextClassificationPipeline(TextClassificationPipeline):

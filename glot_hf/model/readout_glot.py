@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The paper's attention readout, and what every pooling gives back."""
+"""Readouts, token embeddings -> one sentence vector (the paper's is by attention), and what every pooling returns."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,8 @@ class PooledTokens:
         vector (`Tensor` of shape `(B, D)`): the sentence vectors.
         layout ([`TokenLayout`]): of the batch.
         parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
-        readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None for max pooling.
+        readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None without a weighted sum or,
+            of pooling "glot", without an attention readout.
         graph ([`TokenGraph`]): None without a graph.
     """
 
@@ -85,3 +86,38 @@ def weighted_sum(parts: list[Tensor], weights: Tensor, layout: TokenLayout) -> T
         return torch.cat(sums, dim=-1)
 
     return layout.over_sentences(of_group, layout.pack(weights), *parts)
+
+
+def largest(parts: list[Tensor], layout: TokenLayout) -> Tensor:
+    """
+    The largest value of each dimension over the valid tokens, 0 for a sentence without any. Token embeddings in parts,
+    `(N, D_i)` each -> `(B, D)`.
+    """
+
+    def of_group(mask: Tensor, *parts: Tensor) -> Tensor:
+        embeddings = torch.cat(parts, dim=-1)  # (B_g, L_g, D)
+        if embeddings.shape[1] == 0:
+            return embeddings.sum(dim=1)
+        lowest = torch.finfo(embeddings.dtype).min
+        return embeddings.masked_fill(~mask[:, :, None], lowest).amax(dim=1) * mask.any(dim=1, keepdim=True)
+
+    return layout.over_sentences(of_group, layout.is_valid, *parts)
+
+
+def read_out(kinds: list[str], parts: list[Tensor], layout: TokenLayout, attention: Tensor | None) -> Tensor:
+    """
+    Return sentence vectors `(B, n * D)`: what each of n readouts makes of the tokens, side by side.
+
+    Args:
+        kinds (`list[str]`): "attention", "mean" or "max".
+        parts (`list[Tensor]`): token embeddings, `(N, D_i)` each.
+        attention (`Tensor` of shape `(B, L)`): weights of the attention readout; None where it is not asked for.
+    """
+    vectors = []
+    for kind in kinds:
+        if kind == "max":
+            vectors.append(largest(parts, layout))
+        else:
+            weights = attention if kind == "attention" else uniform_weights(layout.mask)  # (B, L)
+            vectors.append(weighted_sum(parts, weights, layout))
+    return torch.cat(vectors, dim=-1)

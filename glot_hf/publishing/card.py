@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .configuration_glot import GlotConfig
-from .version_glot import __version__
+from ..model.configuration_glot import GlotConfig
+from ..model.version_glot import __version__
 
 
-# As metrics of `glot-hf train` are called: as the Hub's are called, and as a reader would call them.
+# Metrics of `glot-hf train` -> their names on the Hub, and their names for a reader.
 _METRICS = {
     "matthews_correlation": ("matthews_correlation", "Matthews correlation"),
     "f1": ("f1", "F1"),
@@ -74,6 +74,9 @@ This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]
 _GRAPH = """\
 the token states of {which_backbone} become a graph of similar
 tokens, a small graph network runs over it, and an attention readout makes"""
+_RESIDUAL = """\
+the token states of {which_backbone} go through a small network of
+residual layers, and a readout makes"""
 _OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
 
 # Loaded without glot_hf, the tokenizer too asks for trust: its configuration is the head's.
@@ -124,17 +127,17 @@ _INSTEAD_OF_TRUST = {
 @dataclass
 class Training:
     """
-    What is known of how a head was trained; all may be missing.
+    What is known of how a head was trained. All of it may be missing.
 
     Args:
         command (`list[str]`): without paths of the machine.
-        seed (`int`): of Trainer.
+        seed (`int`): Trainer's.
         max_length (`int`): tokens a text was cut at.
         dataset (`str`): its name, for a reader.
-        dataset_id (`str`): on the Hub.
-        dataset_config (`str`): on the Hub.
-        hardware (`str`): of the machine.
-        versions (`dict[str, str]`): of libraries.
+        dataset_id (`str`): its repository on the Hub.
+        dataset_config (`str`): its configuration there.
+        hardware (`str`): the machine's.
+        versions (`dict[str, str]`): those of libraries, by name.
         results (`dict[str, float]`): metrics as `glot-hf train` names them, "eval_accuracy".
     """
 
@@ -153,8 +156,10 @@ def make_card(
     config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
 ) -> ModelCard:
     """
+    Write the model card of a head.
+
     Args:
-        config ([`GlotConfig`]): of the head, its backbone as others find it.
+        config ([`GlotConfig`]): the head's, which names the backbone where others find it.
         license (`str`): the Hub's name of one.
     """
     scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
@@ -213,7 +218,9 @@ def _body(
     else:
         commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
         which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
-    method = _GRAPH if config.pooling == "glot" else _OTHER_POOLING
+    method = _OTHER_POOLING
+    if config.pooling == "glot":
+        method = _RESIDUAL if config.block == "residual" else _GRAPH
     body = _PREAMBLE.format(
         title=repo_id.split("/")[-1],
         paper=_PAPER,
@@ -243,13 +250,17 @@ def _body(
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
     head = f"pooling `{config.pooling}`"
-    if config.pooling == "glot":
+    if config.pooling == "glot" and config.block == "residual":
+        head += f", {config.num_gnn_layers} residual layers of width {config.gnn_hidden_size}"
+        if config.graph_type == "similarity":
+            head += f" with a graph term, tau {config.similarity_threshold:g}"
+    elif config.pooling == "glot":
         head += (
             f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
         )
     default = GlotConfig()
-    for option in ("graph_type", "input_norm", "backbone_layers"):
+    for option in ("graph_type", "dropout", "readout", "input_norm", "backbone_layers", "layer_mix"):
         if (value := getattr(config, option)) != getattr(default, option):
             head += f", {option} `{value}`"
     if config.pair_mode:
