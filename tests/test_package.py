@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from transformers.dynamic_module_utils import get_relative_import_files
 
 import glot_hf
-from glot_hf.model import modeling_glot
+from glot_hf import GlotConfig, GlotModel
 
 
 PACKAGE = Path(glot_hf.__file__).parent
-MODEL = PACKAGE / "model"  # all that travels, and nothing else
+MODEL = PACKAGE / "model"
 TRAVELLING = sorted(set(MODEL.glob("*.py")) - {MODEL / "__init__.py"})
-FOR_SENTENCE_TRANSFORMERS = MODEL / "sentence_transformer_glot.py"  # travels with what that library saves
+FOR_SENTENCE_TRANSFORMERS = MODEL / "sentence_transformer_glot.py"  # saved by that library, and not with a head alone
 
 
 def test_importing_it_needs_no_extra_warns_of_nothing_and_is_quick():
@@ -99,15 +98,19 @@ def test_the_command_line_answers_without_torch_and_transformers(options):
     assert not imported & {"torch", "transformers", "datasets"}
 
 
-def test_all_travelling_files_are_saved_with_a_head():
-    """transformers copies what modeling_glot imports, by and by, into one folder."""
-    saved = {modeling_glot.__file__, *get_relative_import_files(modeling_glot.__file__)}
-    assert set(TRAVELLING) - {FOR_SENTENCE_TRANSFORMERS} == set(map(Path, saved))
+def test_the_model_room_is_what_is_saved_with_a_head(tmp_path):
+    GlotModel(GlotConfig(input_size=8, gnn_hidden_size=4)).save_pretrained(tmp_path)
+    saved = {path.name: path.read_bytes() for path in tmp_path.rglob("*.py")}
+    room = {path.name: path.read_bytes() for path in TRAVELLING if path != FOR_SENTENCE_TRANSFORMERS}
+    assert saved == room and all(name.endswith("_glot.py") for name in room)
 
 
 @pytest.mark.parametrize("path", TRAVELLING, ids=lambda path: path.name)
 def test_travelling_files_import_only_what_is_everywhere(path):
-    """transformers' loader takes flat files, and makes every absolute import, even a lazy one, a requirement."""
+    """
+    Each other, and never another part of glot_hf: transformers' loader takes flat files, and makes every absolute
+    import, even a lazy one, a requirement.
+    """
     everywhere = {"torch", "transformers", "huggingface_hub"} | sys.stdlib_module_names
     if path == FOR_SENTENCE_TRANSFORMERS:
         everywhere |= {"sentence_transformers"}
@@ -116,7 +119,7 @@ def test_travelling_files_import_only_what_is_everywhere(path):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                assert node.level == 1 and node.module and node.module.endswith("_glot")
+                assert node.level == 1 and node.module and node.module.endswith("_glot"), ast.unparse(node)
                 continue
             modules = [node.module]
         else:
