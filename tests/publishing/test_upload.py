@@ -153,30 +153,19 @@ class TestWhatArrives:
 class TestCodeThatAHeadBrought:
     """It has no part in publishing, which is the package's."""
 
-    CODE = f"""
-        from transformers import AutoModelForSequenceClassification
-
-        model = AutoModelForSequenceClassification.from_pretrained({HEAD!r}, trust_remote_code=True)
-        assert type(model).__module__.startswith("transformers_modules"), type(model)
-        print(model.push_to_hub("tester/again").oid)
-    """
-
-    def test_brings_neither_the_upload_nor_the_card(self, model, hub_here):
-        model.push_to_hub(HEAD)
-        assert not {"hub_glot.py", "card_glot.py", "upload.py", "card.py"} & set(hub_here.files(HEAD))
-
     def test_publishes_with_the_package(self, model, hub, hub_here, tmp_path):
         model.push_to_hub(HEAD)
-        output = hub.run_python(self.CODE, HF_HOME=str(tmp_path / "another_machine"))
+        code = f"""
+            from transformers import AutoModelForSequenceClassification
+
+            model = AutoModelForSequenceClassification.from_pretrained({HEAD!r}, trust_remote_code=True)
+            assert type(model).__module__.startswith("transformers_modules"), type(model)
+            print(model.push_to_hub("tester/again").oid)
+        """
+        output = hub.run_python(code, HF_HOME=str(tmp_path / "another_machine"))
         assert output.split()[-1] == hub_here.commits("tester/again")[-1]
         first, again = hub_here.files(HEAD), hub_here.files("tester/again")
         assert set(first) == set(again) and {name for name in first if first[name] != again[name]} <= {"README.md"}
-
-    def test_says_what_to_install(self, model, hub, tmp_path):
-        model.push_to_hub(HEAD)
-        with pytest.raises(RuntimeError, match="ImportError: push_to_hub needs glot_hf 0.*install it from its repo"):
-            hub.run_python(self.CODE, without_glot_hf=True, HF_HOME=str(tmp_path / "another_machine"))
-        assert not HfApi().repo_exists("tester/again")
 
     def test_refuses_another_version_of_the_package(self, model, hub_here, monkeypatch):
         monkeypatch.setattr("glot_hf.__version__", "99.0")
