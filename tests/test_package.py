@@ -142,4 +142,4 @@ def test_every_loading_says_whether_code_is_trusted():
 
 def test_no_file_is_long():
     for path in PACKAGE.rglob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path
