@@ -68,7 +68,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
 
 
 def _refuse_by_configuration(name_or_path: str, revision: str | None, trusted: bool, kwargs: dict[str, Any]) -> None:
-    """Refuse, before gigabytes are downloaded, what its configuration shows to be no text model."""
+    """Refuse a backbone whose configuration shows that it is no text model, before its gigabytes are downloaded."""
     if "gguf_file" in kwargs:
         return  # always a language model, whose configuration is in the large file
     keys = ("cache_dir", "code_revision", "local_files_only", "subfolder", "token")
@@ -151,7 +151,7 @@ def text_encoder(model: nn.Module) -> nn.Module:
 
 def refuse_other_inputs(config: PreTrainedConfig, model_class: type | tuple | None = None) -> None:
     """
-    Refuse a model that does not make states of a text. Its configuration tells, before its weights are downloaded.
+    Refuse a model that does not make states of a text, by its configuration: before its weights are downloaded.
 
     Raises:
         ValueError: names what it reads instead.

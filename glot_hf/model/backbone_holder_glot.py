@@ -35,7 +35,7 @@ _PLACE = ("gguf_file", "subfolder", "variant")  # recorded options that say wher
 
 
 class BackboneHolder:
-    """The part of a GLOT model that is about its backbone: `base_model.backbone`, which may be None."""
+    """What a GLOT model does with its backbone, `base_model.backbone`, which may be None."""
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """

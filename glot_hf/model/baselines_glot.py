@@ -17,14 +17,14 @@ from .readout_glot import PooledTokens, Readout, largest, uniform_weights, weigh
 
 
 class WeightedPooling(nn.Module, ABC):
-    """A weighted sum of the hidden states themselves; what the weights are is the subclass."""
+    """A weighted sum of the hidden states themselves. The weights are the subclass's."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
 
     @abstractmethod
     def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        """`(N, d)` -> `(B, L)`, zero at padding."""
+        """Return the weights of the tokens. `(N, d)` -> `(B, L)`, zero at padding."""
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         weights = self.weights(tokens, layout)
@@ -86,7 +86,7 @@ class MaxPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module, ABC):
-    """Multi-head attention (Vaswani et al., 2017) of a few queries to the tokens; what asks is the subclass."""
+    """Multi-head attention (Vaswani et al., 2017) of a few queries, the subclass's, to the tokens."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
@@ -94,7 +94,7 @@ class AttentionPooling(nn.Module, ABC):
 
     @abstractmethod
     def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        """`(N, d)` -> `(B, n, d)`."""
+        """Return n queries for each sentence. `(N, d)` -> `(B, n, d)`."""
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
@@ -122,8 +122,8 @@ class CrossAttentionPooling(AttentionPooling):
 
 class MultiQueryPooling(AttentionPooling):
     """
-    Attention with a few learned queries, what they find side by side: the seeds of pooling by multi-head attention
-    (Set Transformer: Lee et al., ICML 2019), as attentive probing of frozen models uses it.
+    Attention with a few learned queries, whose results are set side by side: the seeds of pooling by multi-head
+    attention (Set Transformer: Lee et al., ICML 2019), which attentive probing of frozen models uses.
     """
 
     def __init__(self, config: GlotConfig):
@@ -140,9 +140,9 @@ class MultiQueryPooling(AttentionPooling):
 
 class LatentAttentionPooling(nn.Module):
     """
-    The latent attention layer of NV-Embed (Lee et al., ICLR 2025, arXiv 2405.17428): the tokens ask, a learned
-    dictionary answers, an MLP follows, and the mean of the valid tokens is taken. As there, norms before and residual
-    connections around both steps, a width of `4 d` and a gated GELU in the MLP.
+    The latent attention layer of NV-Embed (Lee et al., ICLR 2025, arXiv 2405.17428): the tokens attend to learned
+    latents, an MLP follows, and the mean of the valid tokens is taken. NV-Embed's details are kept: norms before and
+    residual connections around both steps, a width of `4 d` and a gated GELU in the MLP.
     """
 
     def __init__(self, config: GlotConfig):

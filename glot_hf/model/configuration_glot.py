@@ -11,7 +11,7 @@ from transformers.utils.versions import require_version
 from .version_glot import __version__
 
 
-# First of all: what is imported next does not exist in older versions. As in setup.cfg.
+# Checked before the next imports, which older versions do not have. setup.cfg requires the same version.
 require_version("transformers>=5.4", "This GLOT head needs a newer transformers: pip install -U transformers")
 
 from huggingface_hub.dataclasses import strict  # noqa: E402
@@ -128,7 +128,9 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
-        """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
+        """
+        The same as `PreTrainedConfig.from_dict`, except that keys of a newer version are kept with a warning.
+        """
         config_dict = {key: value for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
         if (model_type := config_dict.get("model_type", cls.model_type)) != cls.model_type:
             raise ValueError(
@@ -152,7 +154,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         return result
 
     def save_pretrained(self, save_directory, *args, **kwargs):
-        """As usual, with glot_hf's version, beside that of transformers."""
+        """Save the configuration with glot_hf's version, beside that of transformers."""
         self.glot_hf_version = __version__
         super().save_pretrained(save_directory, *args, **kwargs)
 
@@ -183,7 +185,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     @property
     def pooled_size(self) -> int | None:
-        """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
+        """The width D of the pooled vector before the projection, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
         if self.pooling == "multi_query":
@@ -194,7 +196,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     @property
     def hidden_size(self) -> int | None:
-        """Width of the sentence vector, or None while `input_size` is not known."""
+        """The width of the sentence vector, or None while `input_size` is not known."""
         return self.projection_size or self.pooled_size
 
     @property
@@ -209,16 +211,16 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         self.get_text_config().vocab_size = value
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The backbone's text configuration (what resizing embeddings asks), or this one where there is none."""
+        """Return the backbone's text configuration, which resizing embeddings reads, or this one if there is none."""
         if self.backbone_config is None:
             return self
         return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
 
     def validate_output_attentions(self):
-        """Overrides a check on this configuration's own attention implementation: it is the backbone that attends."""
+        """Skip the check of this configuration's own attention implementation: it is the backbone that attends."""
 
     def validate_num_attention_heads(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse a number of attention heads that does not divide their width."""
         attends = self.pooling in ("cross_attention", "latent_attention", "multi_query")
         name = "token_size" if attends and self.token_size != self.input_size else "input_size"
         name = name if attends else "gnn_hidden_size"
@@ -227,7 +229,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
             raise ValueError(f"num_attention_heads ({self.num_attention_heads}) must divide {name} ({size})")
 
     def validate_input_size(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse a width that is not the backbone's."""
         if self.backbone_config is None:
             return
         expected = hidden_size_of(self.backbone_config)
@@ -238,7 +240,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
             )
 
     def validate_backbone_layers(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse layers that the backbone does not have."""
         if self.backbone_config is None:
             return
         count = getattr(self.get_text_config(), "num_hidden_layers", None)
@@ -262,7 +264,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
                 raise ValueError(f'{name}={value!r} has no effect with block="residual": leave it out, or block="gnn"')
 
     def validate_pair_mode(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse classes where pairs get one score."""
         if self.pair_mode == "cosine" and self.problem_type not in (None, "regression"):
             raise ValueError(
                 f'pair_mode="cosine" gives one score and no classes, which problem_type={self.problem_type!r} needs: '
@@ -270,7 +272,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
             )
 
     def validate_backbone_in_checkpoint(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse to keep a backbone that cannot be built from its configuration."""
         if self.backbone_in_checkpoint and self.backbone_config is None:
             raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
         if self.backbone_in_checkpoint and type(self.backbone_config) not in MODEL_MAPPING:
@@ -289,7 +291,7 @@ def _refuse_two_thresholds(options: dict[str, Any]) -> None:
 
 
 def _without_kernels(value: Any) -> Any:
-    """A configuration as a dict, and those of its parts, without what may name a kernel."""
+    """Return a configuration, as a dict, and those of its parts without the keys that may name a kernel."""
     if not isinstance(value, dict):
         return value
     return {key: _without_kernels(each) for key, each in value.items() if key not in _NEVER_FROM_A_FILE}
@@ -301,14 +303,14 @@ def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")
     if model_type not in CONFIG_MAPPING and config_dict:
-        # Of a part of a model, or of one with code of its own, which is not run to read a few numbers. A class,
-        # because to_dict asks it.
+        # A part of a model has no registered type, nor has a model with code of its own, which is not run to read a
+        # few numbers. It takes a class, because to_dict reads the type from the class.
         return type("UnregisteredConfig", (PreTrainedConfig,), {"model_type": model_type})(**config_dict)
     return AutoConfig.for_model(model_type, **config_dict)
 
 
 def hidden_size_of(backbone_config: PreTrainedConfig) -> int | None:
-    """Width d of a backbone's last hidden states, or None where its configuration does not say."""
+    """Return the width d of a backbone's last hidden states, or None where its configuration does not say."""
     text_config = backbone_config.get_text_config()
     # OPT projects its last hidden state back to the width of its word embeddings.
     return getattr(text_config, "word_embed_proj_dim", None) or getattr(text_config, "hidden_size", None)

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""From texts to sentence vectors: how many tokens a text may have, which texts make a batch, and `encode`."""
+"""Encode texts as sentence vectors: how many tokens a text may have, which texts make a batch, and `encode`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,14 +30,14 @@ def longest_text(tokenizer: PreTrainedTokenizerBase, backbone: nn.Module) -> int
 
 
 def longest_input(backbone: nn.Module) -> int | None:
-    """Return how many tokens a backbone can take; None where its configuration says no limit."""
+    """Return how many tokens a backbone can take; None where its configuration sets no limit."""
     config = backbone.config.get_text_config()
     found = [getattr(config, name, None) for name in _NUM_POSITIONS]
     limits = [limit for limit in found if isinstance(limit, int) and limit > 0]  # XLNet, without a limit, says -1
     for name, module in backbone.named_modules():
         padding = getattr(module, "padding_idx", None)
         if name.rpartition(".")[2] == "position_embeddings" and padding is not None:
-            # RoBERTa and its kin number positions from the one after the padding's.
+            # RoBERTa and models like it number positions from the one after the padding token's.
             limits.append(len(module.weight) - padding - 1)
     return min(limits, default=None)
 
@@ -87,7 +87,7 @@ def encode(
     max_length: int | None = None,
     show_progress: bool = False,
 ) -> Tensor:
-    """Return the sentence vectors of texts: see `GlotPreTrainedModel.encode`, which this is."""
+    """Return the sentence vectors of texts: see `GlotPreTrainedModel.encode`."""
     if isinstance(sentences, str):
         raise TypeError("encode takes a list of texts: pass [text] for one text")
     base, last = model.base_model, model.last_projection()

@@ -24,7 +24,7 @@ _SMALLEST_NORM, _LARGEST_NORM = 1e-15, 1e15
 
 
 class Edges(ABC):
-    """Which tokens are joined. The subclasses are the kinds of graph."""
+    """Which tokens are joined. Each subclass is a kind of graph."""
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Tensor:
@@ -77,7 +77,7 @@ class NoOtherTokens(Edges):
 
 
 class GivenEdges(Edges):
-    """Take a graph that was computed earlier: `(B, L, L)` bool."""
+    """The edges of a graph that was computed earlier: `(B, L, L)` bool."""
 
     def __init__(self, adjacency: Tensor, mask: Tensor):
         self.adjacency, self.mask = adjacency, mask
@@ -128,7 +128,8 @@ class TokenGraph(ABC):
         Args:
             function: `function(neighbours, *rows, *columns)` of shapes `(B, R, L)` bool, `(B, R, ...)` and
                 `(B, L, ...)`; returns `(B, R, ...)`.
-            rows, columns (`list[Tensor]`): packed, `(N, ...)` each: what it reads of a row's own token, and of all.
+            rows, columns (`list[Tensor]`): packed, `(N, ...)` each: what the function reads of a row's own
+                token, and of all tokens.
             self_loops (`bool`): let every token, also padding, be its own neighbour.
 
         Returns:
@@ -216,10 +217,10 @@ class DenseGraph(TokenGraph):
 class BlockedGraph(TokenGraph):
     """
     The graphs of a batch, never more than a block of their rows in memory: each block is computed when a layer needs
-    it, and again in the backward pass, so that memory grows with L and not with L^2.
+    it, and again in the backward pass, so memory grows with L and not with L^2.
 
-    It is exact, because a softmax over a whole row needs no other row. Only an edge whose cosine is within rounding of
-    tau may differ from the dense graph's.
+    The result is exact, because a softmax over a whole row needs no other row. Only an edge whose cosine is within
+    rounding of tau may differ from the dense graph's.
 
     Args:
         edges ([`Edges`]): which tokens are joined.
@@ -266,7 +267,7 @@ class _OverBlocks(torch.autograd.Function):
     Compute a result block by block, and each block again for its gradient.
 
     torch.utils.checkpoint would do so too, but it keeps small tensors alive between the large ones that it frees: the
-    C library's heap then cannot reuse the gaps and grows by each block, which is with L^2.
+    C library's heap then cannot reuse the gaps and grows by each block, so memory grows with L^2 after all.
     """
 
     @staticmethod

@@ -42,7 +42,7 @@ class GlotModelOutput(ModelOutput):
 class GlotSequenceClassifierOutput(ModelOutput):
     """
     Output of [`GlotForSequenceClassification`]: `loss` where there are labels, `logits` of shape `(B, num_labels)`,
-    and what was asked for of [`GlotModelOutput`] (of the first sentence, for pairs).
+    and the parts of [`GlotModelOutput`] that were asked for (of the first sentence, for pairs).
     """
 
     loss: Tensor | None = None
@@ -56,7 +56,7 @@ class GlotSequenceClassifierOutput(ModelOutput):
 
 class GlotModel(GlotPreTrainedModel):
     """
-    Backbone and head: text or hidden states -> sentence vectors.
+    A backbone and a head: text or hidden states -> sentence vectors.
 
     `GlotModel(config)` has no backbone (its input is `hidden_states`) unless `config.backbone_in_checkpoint` builds
     one with random weights; [`~GlotPreTrainedModel.from_backbone`] and [`~GlotPreTrainedModel.from_pretrained`] attach
@@ -288,7 +288,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
         return result if return_dict else result.to_tuple()
 
     def _logits(self, a: Tensor, b: Tensor | None) -> Tensor:
-        """`(B, D)`, and for pairs `(B, D)` -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
+        """Return logits. `(B, D)`, for pairs twice -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
         layer = self.similarity_projection if self.config.pair_mode == "cosine" else self.classifier
         a, b = a.to(layer.weight.dtype), b if b is None else b.to(layer.weight.dtype)
         match self.config.pair_mode:

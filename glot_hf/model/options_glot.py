@@ -11,8 +11,8 @@ from huggingface_hub.dataclasses import validated_field
 
 ALIASES = {"tau": "similarity_threshold"}  # other names of options
 
-# What of `backbone_kwargs` is recorded with a head and used again when it is loaded. Anything else (device_map, token,
-# attn_implementation, trust_remote_code, ...) belongs to one machine or to one decision of trust, and is never stored.
+# The `backbone_kwargs` that are recorded with a head and used again when it is loaded. Others (device_map, token,
+# attn_implementation, trust_remote_code, ...) belong to one machine or to one decision of trust, and are never stored.
 RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
 READOUTS = ("attention", "mean", "max")
@@ -57,7 +57,7 @@ def _layers(value: int | list[int]) -> None:
 
 def require_recordable(value: dict[str, Any] | None) -> None:
     """
-    Asked of all options for loading a backbone that a file names, wherever it is from.
+    Check options for loading a backbone, wherever the file that names them is from.
 
     Raises:
         ValueError: they are more than `RECORDED_BACKBONE_KWARGS`, or name a file outside the backbone's folder.

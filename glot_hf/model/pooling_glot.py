@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Poolings: token hidden states -> one sentence vector. GLOT itself, the registry of all, and `GlotPooler`, the trained
-head that a configuration describes.
+Poolings, token hidden states -> one sentence vector: GLOT itself, the registry of all poolings, and `GlotPooler`, the
+trained head that a configuration describes.
 
 GLOT is a weighted sum of token embeddings, `z = sum_i pi_i u_i`. That is how the paper places its baselines: constant
 scores are mean pooling, one-hot scores are CLS pooling, and a graph without layers is attention-scored pooling.
@@ -33,7 +33,7 @@ from .packing_glot import TokenLayout
 from .readout_glot import PooledTokens, Readout, read_out, uniform_weights, weighted_sum
 
 
-# A graph with more than so many entries (B*L*L) is computed in blocks of rows, each of at most so many.
+# A graph with more entries (B*L*L) than the first number is computed in blocks of rows of at most the second.
 _LARGEST_DENSE_GRAPH, _BLOCK = 2**25, 2**22
 
 
@@ -116,8 +116,8 @@ class GraphPooling(nn.Module):
 
 class DeepSetsPooling(nn.Module):
     """
-    The control without a graph (Deep Sets: Zaheer et al., NeurIPS 2017): an MLP of each token alone, as wide as gives
-    it GLOT's number of parameters, and the mean of its outputs, which are as wide as GLOT's.
+    The control without a graph (Deep Sets: Zaheer et al., NeurIPS 2017): an MLP of each token alone, and the mean of
+    its outputs. It has as many parameters as GLOT, and its outputs are as wide as GLOT's.
     """
 
     def __init__(self, config: GlotConfig):

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Loading and saving GLOT models: the head in its own small checkpoint, the backbone from where it is published."""
+"""Load and save GLOT models: the head in its own small checkpoint, the backbone from where it is published."""
 
 import copy
 import importlib
@@ -55,7 +55,10 @@ _PAIR_PIPELINES = {
 
 
 class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
-    """Loading and saving: the head in its own small checkpoint, the backbone from where it is published."""
+    """
+    Base class of GLOT models: they load and save the head in its own small checkpoint, and take the backbone from
+    where it is published.
+    """
 
     config_class = GlotConfig
     base_model_prefix = "glot"

@@ -14,11 +14,11 @@ from .packing_glot import TokenLayout
 @dataclass
 class PooledTokens:
     """
-    A sentence vector and what it was made of. What takes memory is made when it is read.
+    A sentence vector and what it was made of. Properties that take much memory are computed when they are read.
 
     Args:
         vector (`Tensor` of shape `(B, D)`): the sentence vectors.
-        layout ([`TokenLayout`]): of the batch.
+        layout ([`TokenLayout`]): the batch's.
         parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
         readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None without a weighted sum or,
             of pooling "glot", without an attention readout.
@@ -33,17 +33,17 @@ class PooledTokens:
 
     @property
     def token_embeddings(self) -> Tensor:
-        """`(B, L, D')`, zero at padding: what the readout weighs."""
+        """What the readout weighs: `(B, L, D')`, zero at padding."""
         return self.layout.pad(torch.cat(self.parts, dim=-1))
 
     @property
     def adjacency(self) -> Tensor | None:
-        """`(B, L, L)` bool; None without a graph."""
+        """The token graph: `(B, L, L)` bool; None without a graph."""
         return None if self.graph is None else self.graph.adjacency()
 
 
 class LinearOfParts(nn.Linear):
-    """A linear layer of `(N, D_1), ..., (N, D_n)` side by side, without ever joining them. -> `(N, out)`."""
+    """A linear layer on parts `(N, D_1), ..., (N, D_n)` side by side, which are never joined. -> `(N, out)`."""
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         weights = self.weight.split([part.shape[-1] for part in parts], dim=1)
@@ -64,7 +64,7 @@ class Readout(nn.Module):
         self.score_layer = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
 
     def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
-        """Token embeddings in parts, `(N, D_i)` each -> weights `(B, L)`, float32."""
+        """Return the weights of the tokens. Token embeddings in parts, `(N, D_i)` each -> `(B, L)`, float32."""
         linear, _, score = self.score_layer
         hidden = linear(parts).tanh_()  # (N, hidden_size)
         scores = layout.pad(score(hidden)).squeeze(-1).float()  # (B, L)
@@ -74,12 +74,12 @@ class Readout(nn.Module):
 
 
 def uniform_weights(mask: Tensor) -> Tensor:
-    """The weights of a mean over the valid tokens. `(B, L)` bool -> `(B, L)`."""
+    """Return the weights of a mean over the valid tokens. `(B, L)` bool -> `(B, L)`."""
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
 def weighted_sum(parts: list[Tensor], weights: Tensor, layout: TokenLayout) -> Tensor:
-    """Token embeddings in parts, `(N, D_i)` each, and weights `(B, L)` -> `(B, D)`."""
+    """Sum token embeddings, in parts of `(N, D_i)` each, by their weights `(B, L)`. -> `(B, D)`."""
 
     def of_group(weights: Tensor, *parts: Tensor) -> Tensor:
         sums = [(weights[:, None].to(part.dtype) @ part).squeeze(1) for part in parts]  # (B_g, D_i) each

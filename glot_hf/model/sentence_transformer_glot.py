@@ -1,8 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-A head as a module of sentence-transformers, behind its `Transformer`.
+`GlotPooling`, a module of sentence-transformers: a head that comes after its `Transformer`.
 
-This file travels with what sentence-transformers saves, and not with a head alone, which does not need that library.
+This file is saved by sentence-transformers, and not with a head alone, which does not need that library.
 """
 
 import copy
@@ -26,7 +26,7 @@ from .pooling_glot import GlotPooler
 from .version_glot import __version__
 
 
-# Options of a backbone, which the Transformer is, and of a classifier.
+# Options that a pooling does not have: those of the backbone, which is the Transformer, and of a classifier.
 _NOT_OF_A_POOLING = {
     "backbone_config",
     "backbone_in_checkpoint",
@@ -54,9 +54,9 @@ class GlotPooling(Module):
 
     Args:
         config ([`GlotConfig`], *optional*): with `input_size` known; its `backbone_*` options have no meaning here.
-        truncate_dim (`int`, *optional*): give the first so many dimensions alone, before other modules see them.
+        truncate_dim (`int`, *optional*): the number of leading dimensions to keep, before other modules see them.
         include_prompt (`bool`): False leaves the tokens of the prompt, which the backbone reads, out of the vector.
-        options: instead of `config`, its options.
+        options: options of [`GlotConfig`], in place of `config`.
 
     Raises:
         StrictDataclassError, TypeError, ValueError: an option is not valid.
@@ -70,7 +70,7 @@ class GlotPooling(Module):
     ```
     """
 
-    # What modules.json calls it: this file in the saved folder, where sentence-transformers looks for it.
+    # The name in modules.json: sentence-transformers looks for this file in the saved folder.
     __module__ = "sentence_transformer_glot"
 
     def __init__(
@@ -138,7 +138,7 @@ class GlotPooling(Module):
 
     def on_model_ready(self, model: SentenceTransformer) -> None:
         """
-        Set the `Transformer` of a new `SentenceTransformer` as the class says, and its model card.
+        Set up the `Transformer` of a new `SentenceTransformer` for the promises of this class, and its model card.
 
         Raises:
             ValueError: padding reaches the tokens of its backbone in spite of the mask, or it is not of text.
@@ -252,7 +252,7 @@ def _remove_recorders(model: PreTrainedModel) -> None:
 
 
 class GlotModelCardData(SentenceTransformerModelCardData):
-    """A card whose example loads: the code of `GlotPooling` has to be trusted."""
+    """A model card whose example trusts the code of `GlotPooling`, without which nothing loads."""
 
     def generate_usage_snippet(self) -> str:
         return re.sub(

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The model card of a head, written from what is known of it: nobody types it."""
+"""Write the model card of a head from its configuration and the record of its training: nobody types it."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -127,18 +127,18 @@ _INSTEAD_OF_TRUST = {
 @dataclass
 class Training:
     """
-    What is known of how a head was trained. All of it may be missing.
+    What is known of how a head was trained. Any of it may be missing.
 
     Args:
-        command (`list[str]`): without paths of the machine.
-        seed (`int`): Trainer's.
-        max_length (`int`): tokens a text was cut at.
-        dataset (`str`): its name, for a reader.
+        command (`list[str]`): the command line, without paths of the machine.
+        seed (`int`): Trainer's seed.
+        max_length (`int`): the number of tokens at which a text was cut.
+        dataset (`str`): the name of the data set, for a reader.
         dataset_id (`str`): its repository on the Hub.
         dataset_config (`str`): its configuration there.
-        hardware (`str`): the machine's.
-        versions (`dict[str, str]`): those of libraries, by name.
-        results (`dict[str, float]`): metrics as `glot-hf train` names them, "eval_accuracy".
+        hardware (`str`): what the head was trained on.
+        versions (`dict[str, str]`): versions of libraries, by name.
+        results (`dict[str, float]`): metrics by their names in `glot-hf train`, such as "eval_accuracy".
     """
 
     command: list[str] = field(default_factory=list)
@@ -156,11 +156,15 @@ def make_card(
     config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
 ) -> ModelCard:
     """
-    Write the model card of a head.
+    Return the model card of a head.
 
     Args:
         config ([`GlotConfig`]): the head's, which names the backbone where others find it.
-        license (`str`): the Hub's name of one.
+        repo_id (`str`): "owner/name".
+        head_parameters (`int`): the number of parameters of the head alone.
+        is_classifier (`bool`): the head has a classifying layer.
+        training ([`Training`]): what is known of the training.
+        license (`str`): a license by its name on the Hub.
     """
     scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
     data = ModelCardData(

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Upload a head to the Hub: what is uploaded, and what never is."""
+"""Upload a head to the Hub in one commit, without anything that belongs to this machine alone."""
 
 import copy
 import json
@@ -38,8 +38,8 @@ def upload(
     uploaded, whatever lies beside the head: no optimizer, no checkpoint, no path of this machine.
 
     Args:
-        model: a GLOT model; it may be of the code that a head brought. Its own configuration is not changed.
-        tokenizer: the backbone's; None takes it from where the backbone is published.
+        model: a GLOT model, also of the code that a head brought. Its own configuration is not changed.
+        tokenizer (*optional*): the backbone's; default: the one beside the published backbone.
         backbone_id (`str`, *optional*): where others find the backbone, if that is not where this model found it.
         revision (`str`, *optional*): branch to commit to; made if there is none. Default: main.
         commit_options: options of `HfApi.create_commit`.
@@ -93,7 +93,7 @@ def upload(
 
 def forget_paths(folder: str | os.PathLike) -> None:
     """
-    Take the paths of this machine out of the configurations of a saved model and its tokenizer: where they, and the
+    Delete the paths of this machine from the configurations of a saved model and its tokenizer: where they, and the
     parts of a model, were loaded from, and the files that older versions of transformers noted.
     """
     for path in Path(folder).glob("*config.json"):
