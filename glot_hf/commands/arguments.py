@@ -232,7 +232,7 @@ class FinetuningArguments:
 
 
 # Configuration fields that have flags of their own, or that no flag could hold.
-_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
+_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config", "decision_threshold")
 # Fields whose type argparse does not know: what to parse instead.
 _FLAG_TYPES = {
     "similarity_threshold": float,
