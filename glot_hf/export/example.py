@@ -86,6 +86,6 @@ def example(config: GlotConfig, with_backbone: bool, is_classifier: bool) -> str
 
 def _answer_of(config: GlotConfig) -> str:
     threshold = config.decision_threshold
-    return (
-        "logits.argmax()" if threshold is None else f"int(logits[1] - logits[0] > {log(threshold / (1 - threshold))})"
-    )
+    if threshold is None:
+        return "logits.argmax()"
+    return f"int(logits[1] - logits[0] > {log(threshold / (1 - threshold))})"

@@ -275,8 +275,8 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
         facts.append(f"- Labels: {labels}." if config.problem_type != "regression" else "- Label: a score.")
     if is_classifier and config.decision_threshold is not None:
         facts.append(
-            f"- `{config.id2label[1]}` is the answer from a probability of {config.decision_threshold:.3g} on, which was "
-            "chosen on held-out rows; the stock pipeline answers from 0.5 on."
+            f"- `{config.id2label[1]}` is the answer from a probability of {config.decision_threshold:.3g} on; the "
+            "stock pipeline does not know this, and answers it from 0.5 on."
         )
     if training.hardware:
         facts.append(f"- Hardware: {training.hardware}.")
