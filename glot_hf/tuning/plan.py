@@ -71,7 +71,7 @@ def make_plan(
         seed (`int`): draws the rows that are probed.
     """
     is_pair = "text_pair" in examples.column_names
-    if reason := _too_little(examples, labels):
+    if reason := too_little(examples, labels):
         print(f"recipe: {reason}, so a linear layer is fitted to mean vectors, without a choice")
         linear = linear_candidate(-1 if layers is None else layers, is_pair)
         return Plan(linear.name, linear.head_options | _threshold(None if threshold == "auto" else threshold), {})
@@ -114,7 +114,7 @@ def plan_layers(
     seed: int = 0,
 ) -> Plan:
     """Choose the layers alone, for a head that is known; takes the same arguments as [`make_plan`]."""
-    if reason := _too_little(examples, labels):
+    if reason := too_little(examples, labels):
         raise InputError(f"--backbone_layers auto: {reason}, so a probe says nothing; name a layer")
     layers, found = find_layers(backbone, tokenizer, examples, labels, max_length, seed)
     return Plan("head as asked", reading(layers), {}, {"probe": found})
@@ -133,7 +133,7 @@ def find_layers(
     some = examples.select(rows_to_probe(len(examples), seed))
     probe = probe_layers(layer_vectors(backbone, tokenizer, some[:], max_length), some["labels"], labels.problem_type)
     seconds = time.monotonic() - started
-    print(f"recipe: {describe_probe(probe, len(some))} ({seconds:.1f} s)")
+    print(f"probe: {describe_probe(probe, len(some))} ({seconds:.1f} s)")
     return probe.backbone_layers, {"rows": len(some), "losses": probe.losses, "seconds": seconds}
 
 
@@ -163,7 +163,7 @@ def _threshold(threshold: float | None) -> dict[str, Any]:
     return {} if threshold is None else {"decision_threshold": threshold}
 
 
-def _too_little(examples: Dataset, labels: Labels) -> str | None:
+def too_little(examples: Dataset, labels: Labels) -> str | None:
     """Return why held-out rows would say nothing, or None."""
     if len(examples) < _FEWEST_ROWS:
         return f"there are fewer than {_FEWEST_ROWS} rows"
