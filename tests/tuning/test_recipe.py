@@ -40,7 +40,7 @@ def rows_where(signal, num_rows=90, width=32):
     return rows
 
 
-def test_the_linear_head_wins_where_nothing_is_better(tiny_bert, monkeypatch):
+def test_the_linear_head_wins_where_nothing_is_better(tiny_bert):
     said = []
     choice = choose_head(
         tiny_bert, candidates_for(-1, 90, False), rows_where("mean"), CLASSES, "accuracy", say=said.append
