@@ -213,8 +213,12 @@ def train(
             results = _fit(trainer, metric.removeprefix("eval_"), command)
         else:
             results = trainer.train(resume_from_checkpoint=checkpoint).metrics
-    live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
-    results |= live.metrics if cache.cache else last_evaluation(trainer)
+    is_rounded = cache.cache and rows["eval"].dtype != model.glot.backbone.dtype
+    if is_rounded:  # a head is judged by what it will answer to texts
+        live = trainer.predict(evaluations["eval"], metric_key_prefix="eval")
+        results |= live.metrics
+    else:
+        results |= last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
         raise InputError(
             f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
@@ -222,8 +226,8 @@ def train(
         )
     for prefix, examples in evaluations.items():
         if prefix != "eval":
-            results |= trainer.evaluate(examples, metric_key_prefix=prefix)
-    if cache.cache and rows["eval"].dtype != model.glot.backbone.dtype:
+            results |= trainer.evaluate(examples if is_rounded else rows[prefix], metric_key_prefix=prefix)
+    if is_rounded:
         cached = trainer.predict(rows["eval"], metric_key_prefix="eval")
         results |= cache_disagreement(live, cached, labels.problem_type, model.config.decision_threshold)
     results |= {
