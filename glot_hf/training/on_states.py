@@ -179,6 +179,7 @@ def silent_trainer(make_trainer: Callable[[GlotTrainingArguments], Trainer], see
     """
     set_seed(seed)
     never = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
+    never["ddp_find_unused_parameters"] = False  # a step uses all of a head
     folder = tempfile.gettempdir()  # nothing is written there
     trainer = make_trainer(GlotTrainingArguments(folder, seed=seed, disable_tqdm=True, **never | options))
     trainer.remove_callback(PrinterCallback)
