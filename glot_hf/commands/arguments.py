@@ -126,6 +126,15 @@ class RecipeArguments:
 
 
 @dataclass
+class TuneArguments:
+    """How long to search, and what for."""
+
+    minutes: float | None = option(None, "Try heads for so many minutes.")
+    trials: int | None = option(None, "Try so many heads, beside the linear ones.")
+    threshold: str = option("auto", "As in glot-hf train.")
+
+
+@dataclass
 class ContrastiveArguments:
     """Of `--task embedding` alone."""
 

@@ -2,6 +2,7 @@
 """When `glot-hf train` chooses the head itself, and the head that it chooses."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from datasets import Dataset
@@ -11,12 +12,12 @@ from transformers.trainer_utils import SchedulerType
 
 from ..data.labels import Labels
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..system.errors import InputError
+from ..system.errors import InputError, require_extra
 from ..training.on_states import Rows
 from ..training.record import TrainingRecord
 from ..tuning.plan import Plan, make_plan, plan_layers
 from ..tuning.recipe import METRICS
-from .arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments
+from .arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
 from .training_options import OF_STEPS
 
 
@@ -33,12 +34,14 @@ class Chosen(NamedTuple):
         layers (`bool`): the layers that it reads.
         threshold (`float`, *optional*): as in [`~glot_hf.tuning.plan.make_plan`].
         fits (`bool`): a head that is one linear layer is fitted to convergence.
+        search ([`TuneArguments`], *optional*): of `glot-hf tune`, which searches longer.
     """
 
     head: bool
     layers: bool
     threshold: float | Literal["auto"] | None
     fits: bool
+    search: TuneArguments | None = None
 
 
 def what_is_chosen(
@@ -101,7 +104,7 @@ def choose(
     states_of: Callable[[int | list[int]], dict[str, Rows]],
     metric: str,
     max_length: int | None,
-    seed: int,
+    arguments: Any,
 ) -> Plan:
     """
     Choose what is to be chosen, on training rows alone.
@@ -110,9 +113,27 @@ def choose(
         options (`dict`): the options of [`GlotConfig`] as they were typed.
         states_of: returns the states of all splits at some layers; those of "train" are read.
         metric (`str`): see [`metric_of`].
+        arguments ([`GlotTrainingArguments`]): of the training that follows.
     """
     if not chosen.head:
-        return plan_layers(backbone, tokenizer, examples, labels, max_length, seed)
+        return plan_layers(backbone, tokenizer, examples, labels, max_length, arguments.seed)
+    if chosen.search is not None:
+        require_extra("tune", "optuna")
+        from ..tuning.tune import tune
+
+        return tune(
+            backbone,
+            tokenizer,
+            examples,
+            labels,
+            lambda layers: states_of(layers)["train"],
+            metric,
+            Path(arguments.output_dir, "tuning"),
+            chosen.search.minutes,
+            chosen.search.trials,
+            chosen.threshold,
+            max_length,
+        )
     return make_plan(
         backbone,
         tokenizer,
@@ -123,7 +144,7 @@ def choose(
         layers=None if chosen.layers else options["backbone_layers"],
         threshold=chosen.threshold,
         max_length=max_length,
-        seed=seed,
+        seed=arguments.seed,
     )
 
 

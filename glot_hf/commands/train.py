@@ -170,7 +170,7 @@ def train(
                 states_of,
                 metric,
                 max_length,
-                arguments.seed,
+                arguments,
             )
     if plan is not None:
         apply_plan(plan, arguments)

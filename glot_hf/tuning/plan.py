@@ -20,6 +20,7 @@ from ..system.errors import InputError
 from ..training.on_states import Rows
 from .probe import Probe, layer_vectors, probe_layers, rows_to_probe
 from .recipe import Choice, candidates_for, choose_head, linear_candidate, reading
+from .trials import Judge, Trial
 
 
 _FEWEST_ROWS = 50  # fewer say nothing about which head is better
@@ -78,15 +79,9 @@ def make_plan(
     found: dict[str, Any] = {"metric": metric}
     if layers is None:
         layers, found["probe"] = find_layers(backbone, tokenizer, examples, labels, max_length, seed)
-    choice = choose_head(
-        backbone,
-        candidates_for(layers, len(examples), is_pair),
-        rows_of(layers),
-        labels.config_options,
-        metric,
-        threshold,
-        say=lambda line: print(f"recipe: {line}"),
-    )
+    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold)
+    candidates = candidates_for(layers, len(examples), is_pair)
+    choice = choose_head(judge, candidates, rows_of(layers), say=lambda line: print(f"recipe: {line}"))
     print(f"recipe: {describe_choice(choice)}")
     found["candidates"] = [
         {
@@ -100,9 +95,15 @@ def make_plan(
         }
         for trial, (margin, error) in zip(choice.trials, choice.margins)
     ]
-    candidate = choice.winner.candidate
-    options = candidate.head_options | _threshold(choice.winner.threshold)
-    return Plan(candidate.name, options, candidate.training_options, found)
+    return plan_of(choice.winner, found)
+
+
+def plan_of(trial: Trial, found: dict[str, Any]) -> Plan:
+    """Return the plan that trains a head that was tried."""
+    candidate = trial.candidate
+    return Plan(
+        candidate.name, candidate.head_options | _threshold(trial.threshold), candidate.training_options, found
+    )
 
 
 def plan_layers(

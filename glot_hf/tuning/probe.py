@@ -99,21 +99,28 @@ def layer_vectors(
     Returns:
         `np.ndarray` of shape `(layers, N, d)`, float32; for pairs `(layers, N, 2 * d)`: |a - b| and a * b.
     """
-    count = _num_layers(backbone, tokenizer)
-    sides = []
-    for name in ("text", "text_pair"):
-        if name in examples:
-            texts = list(examples[name])
-            vectors = np.zeros((len(texts), count, backbone.config.get_text_config().hidden_size), dtype=np.float32)
-            run = run_over_texts(backbone, tokenizer, texts, list(range(count)), max_length)
-            for index, states in logging.tqdm(run, total=len(texts), desc="Reading every layer"):
-                if len(states):
-                    vectors[index] = states.float().mean(dim=0).numpy()  # (layers, d)
-            sides.append(vectors.transpose(1, 0, 2))
+    sides = [
+        text_vectors(backbone, tokenizer, list(examples[name]), max_length)
+        for name in ("text", "text_pair")
+        if name in examples
+    ]
     if len(sides) == 1:
         return sides[0]
     first, second = sides
     return np.concatenate([np.abs(first - second), first * second], axis=2)
+
+
+def text_vectors(
+    backbone: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None
+) -> np.ndarray:
+    """Return the mean vector of each text at every layer, `(layers, N, d)` in float32."""
+    count = _num_layers(backbone, tokenizer)
+    vectors = np.zeros((count, len(texts), backbone.config.get_text_config().hidden_size), dtype=np.float32)
+    run = run_over_texts(backbone, tokenizer, texts, list(range(count)), max_length)
+    for index, states in logging.tqdm(run, total=len(texts), desc="Reading every layer"):
+        if len(states):
+            vectors[:, index] = states.float().mean(dim=0).numpy()  # (layers, d)
+    return vectors
 
 
 def rows_to_probe(num_rows: int, seed: int) -> np.ndarray:

@@ -1,0 +1,56 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf tune`: search a head on your own rows for minutes, then train the winner as `glot-hf train` does."""
+
+from ..system.errors import InputError, require_extra, require_positive
+from .arguments import (
+    EMBEDDING,
+    BackboneArguments,
+    CommandParser,
+    DataArguments,
+    FinetuningArguments,
+    HeadArguments,
+    RecipeArguments,
+    TrainingCacheArguments,
+    TuneArguments,
+    head_options,
+    typed_options,
+)
+from .backbone import require_backbone
+
+
+def run(argv: list[str]) -> None:
+    require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
+    from ..training.trainer import GlotTrainingArguments
+    from .recipe import Chosen
+    from .train import train
+    from .training_options import OF_STEPS
+
+    parser = CommandParser(
+        BackboneArguments,
+        DataArguments,
+        TuneArguments,
+        TrainingCacheArguments,
+        GlotTrainingArguments,
+        prog="glot-hf tune",
+        description=__doc__,
+    )
+    backbone, data, search, cache, arguments = parser.parse(argv)
+    require_backbone(backbone)
+    if (search.minutes is None) == (search.trials is None):
+        raise InputError("say how long to search: either --minutes, such as 10, or --trials, such as 40")
+    if search.minutes is not None and not 0 < search.minutes < float("inf"):
+        raise InputError(f"--minutes {search.minutes} is not positive: give 5 or more")
+    if search.trials is not None:
+        require_positive(search.trials, "--trials")
+    if data.task == EMBEDDING:
+        raise InputError(
+            "--task embedding has no labels to tune by: glot-hf reproduce --tasks embedding compares poolings"
+        )
+    if given := sorted(typed_options(argv) & OF_STEPS):
+        raise InputError(f"--{given[0]} is what tune searches: leave it out, or train with glot-hf train")
+    if not cache.cache:
+        raise InputError("--no_cache keeps no hidden states to search on: leave it out")
+    threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
+    chosen = Chosen(head=True, layers=True, threshold=threshold, fits=True, search=search)
+    options = head_options(HeadArguments())
+    train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])
