@@ -115,6 +115,14 @@ def _training_file(data: DataArguments, seed: int) -> tuple[Dataset, dict[str, D
     return parts["train"], {"eval": parts["test"]}, labels, columns
 
 
+def positions_of_held_out(data: DataArguments, num_rows: int, seed: int) -> list[int] | None:
+    """Return where in `--train_file` the rows are that [`training_examples`] holds out; None where others judge."""
+    if data.task is not None or data.validation_file is not None:
+        return None
+    positions = Dataset.from_dict({"position": range(num_rows)})  # is divided as the rows are
+    return positions.train_test_split(test_size=VALIDATION_SHARE, seed=seed)["test"]["position"][:]
+
+
 def _choose(table: Dataset, columns: dict[str, Any], source: str) -> tuple[Dataset, str, str, str | None]:
     """Return the table, several label columns made one, and its columns: text, label and second text of a pair."""
     label, several = columns.get("label_column"), columns.get("label_columns")

@@ -4,6 +4,7 @@
 import math
 import shlex
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..system.errors import InputError, require_extra, user_errors
@@ -105,6 +106,10 @@ def train(
     from ..data.examples import tokenize
     from ..data.tasks import find_task
     from ..model.modeling_glot import GlotForSequenceClassification
+    from ..reports.answers import count_classes, report_answers
+    from ..reports.baseline import linear_baseline
+    from ..reports.course import advice_on, curve_of
+    from ..reports.report import print_report, write_report
     from ..states.key import hash_json
     from ..system.machine import name_of_hardware
     from ..training.folder import open_folder, push_folder, replaced_head, require_same_run, resumable, save_results
@@ -120,7 +125,7 @@ def train(
     from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
     from .recipe import apply_plan, choose, head_of, metric_of, recorded_plan
-    from .texts import max_length_of, training_examples
+    from .texts import max_length_of, positions_of_held_out, training_examples
     from .training_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
@@ -154,11 +159,10 @@ def train(
 
     if cache.cache and model.glot.backbone.device.type == "cpu":
         model.glot.backbone.to(arguments.device)  # where Trainer will want it
-    plan = None
+    plan, metric = None, metric_of(arguments.metric_for_best_model, task and task.metric, labels)
     if checkpoint is not None:
         plan = recorded_plan(checkpoint)
     elif chosen.head or chosen.layers:
-        metric = metric_of(arguments.metric_for_best_model, task and task.metric, labels)
         with user_errors():
             plan = choose(
                 chosen,
@@ -207,10 +211,9 @@ def train(
     trainer.record = record
     with resumable(arguments, checkpoint):
         if chosen.fits and is_linear(model.config) and not finetuning.trains_backbone:
-            metric = arguments.metric_for_best_model or (task.metric if task is not None else "loss")
-            if chosen.head:
-                metric = "loss"  # as the recipe did on held-out rows; the threshold sees to the metric
-            results = _fit(trainer, metric.removeprefix("eval_"), command)
+            # The recipe chose by the loss on held-out rows; its threshold sees to the metric.
+            named = "loss" if chosen.head else arguments.metric_for_best_model or (task.metric if task else "loss")
+            results = _fit(trainer, named.removeprefix("eval_"), command)
         else:
             results = trainer.train(resume_from_checkpoint=checkpoint).metrics
     is_rounded = cache.cache and rows["eval"].dtype != model.glot.backbone.dtype
@@ -230,6 +233,23 @@ def train(
     if is_rounded:
         cached = trainer.predict(rows["eval"], metric_key_prefix="eval")
         results |= cache_disagreement(live, cached, labels.problem_type, model.config.decision_threshold)
+    answers = live if is_rounded else trainer.predict(rows["eval"])
+    report = report_answers(
+        answers.predictions,
+        answers.label_ids,
+        labels,
+        metric,
+        splits["eval"],
+        model.config.decision_threshold,
+        positions_of_held_out(data, len(train_examples) + len(splits["eval"]), arguments.seed),
+    )
+    report["training_rows"] = count_classes(train_examples["labels"][:], labels)
+    report["curve"] = curve_of(trainer.state.log_history)
+    report["advice"] = advice_on(report["curve"], bool(plan and plan.training_options))
+    if cache.cache and not is_linear(model.config):
+        report["baseline"] = linear_baseline(
+            model.glot.backbone, rows["train"], rows["eval"], model.config.backbone_layers, labels, metric, is_pair
+        )
     results |= {
         "head_parameters": count.head,
         "backbone_parameters": count.backbone_trained + count.backbone_frozen,
@@ -241,6 +261,8 @@ def train(
         with replaced_head(arguments.output_dir) as folder:
             trainer.model = save_trained(network, finetuning, folder, arguments.output_dir)
             save_results(trainer, results, folder)
+            write_report(report, Path(folder))
+        print_report(report, Path(arguments.output_dir))
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(rows["eval"]), cache.cache_dtype)
         if task is not None:

@@ -15,9 +15,9 @@ def mean_and_deviation(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
-def format_table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table; all columns but the first are aligned to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+def format_table(header: list[str], rows: list[list[str]], are_numbers: bool = True) -> str:
+    """Return a Markdown table; all columns but the first are aligned to the right where they are numbers."""
+    lines = [header, ["---", *["---:" if are_numbers else "---"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
