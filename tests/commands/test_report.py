@@ -46,8 +46,7 @@ def test_no_text_is_published(films, minilm_path, hub_here):
     options = ["--backbone", minilm_path, "--train_file", "films.csv", "--output_dir", "head"]
     assert main(["train", *options, "--backbone_in_checkpoint", "--max_steps", "1"]) == 0
     assert MARKER in Path("head/report.md").read_text() + Path("head/report.json").read_text()
-    assert main(["publish", "head", "someone/films"]) == 0
-    files = [path for path in hub_here.folder.rglob("*") if path.is_file()]
-    assert any(path.name == "model.safetensors" for path in files)
-    assert not any(MARKER.encode() in path.read_bytes() for path in files)
-    assert not any(path.name.startswith("report") for path in files)
+    assert main(["publish", "head", "tester/films"]) == 0
+    uploaded = hub_here.files("tester/films")
+    assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
+    assert not any(MARKER.encode() in content for content in uploaded.values())
