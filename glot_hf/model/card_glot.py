@@ -242,8 +242,8 @@ def _body(
 
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
-    head = f"pooling `{config.pooling}`"
-    if config.pooling == "glot":
+    head = "token states" if config.compares_tokens else f"pooling `{config.pooling}`"
+    if config.pooling == "glot" and not config.compares_tokens:
         head += (
             f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
@@ -254,7 +254,7 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
             head += f", {option} `{value}`"
     if config.pair_mode:
         head += f", pairs compared by `{config.pair_mode}`"
-    facts = [f"- Head: {head}; sentence vectors of width {config.hidden_size}."]
+    facts = [f"- Head: {head}{'' if config.compares_tokens else f'; sentence vectors of width {config.hidden_size}'}."]
     if is_classifier and config.pair_mode != "cosine":
         labels = ", ".join(f"`{label}`" for _, label in sorted(config.id2label.items()))
         facts.append(f"- Labels: {labels}." if config.problem_type != "regression" else "- Label: a score.")

@@ -207,8 +207,10 @@ class GlotConfig(PreTrainedConfig):
         None, "Width of the readout's tanh layer; default max(128, D // 2), as released.", _positive
     )
     projection_size: int | None = _option(None, "Project the sentence vector linearly to this width.", _positive)
-    pair_mode: Literal["concat", "interaction", "cosine"] | None = _option(
-        None, "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b)."
+    pair_mode: Literal["concat", "interaction", "cosine", "late", "late_mean"] | None = _option(
+        None,
+        "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b); late compares "
+        "their tokens, without a pooling, and late_mean, its control, tokens with the other sentence's mean.",
     )
 
     def __new__(cls, *args, **kwargs):
@@ -271,6 +273,11 @@ class GlotConfig(PreTrainedConfig):
         """As usual, with glot_hf's version, beside that of transformers."""
         self.glot_hf_version = __version__
         super().save_pretrained(save_directory, *args, **kwargs)
+
+    @property
+    def compares_tokens(self) -> bool:
+        """Whether pairs are compared token by token, so that no text has a vector."""
+        return self.pair_mode in ("late", "late_mean")
 
     @property
     def pooled_size(self) -> int | None:
@@ -349,6 +356,14 @@ class GlotConfig(PreTrainedConfig):
             raise ValueError(
                 f'pair_mode="cosine" gives one score and no classes, which problem_type={self.problem_type!r} needs: '
                 'use pair_mode="concat" or "interaction", or labels in [-1, 1]'
+            )
+
+    def validate_late_interaction(self):
+        """Part of `@strict`-powered validation."""
+        if self.compares_tokens and (self.pooling != "glot" or self.projection_size is not None):
+            raise ValueError(
+                f'pair_mode="{self.pair_mode}" compares token states and pools nothing: leave pooling '
+                f"({self.pooling!r}) and projection_size ({self.projection_size}) out, or use another pair_mode"
             )
 
     def validate_backbone_in_checkpoint(self):

@@ -27,6 +27,7 @@ from .baselines_glot import (
 from .blocked_glot import BlockedGraph
 from .configuration_glot import GlotConfig
 from .graph_glot import DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
+from .late_glot import TokenStates
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
 from .packing_glot import TokenLayout
@@ -170,7 +171,7 @@ class GlotPooler(nn.Module):
         self.input_norm = INPUT_NORMS[config.input_norm](self.token_shape) if config.input_norm != "none" else None
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
-        self.pooling = POOLINGS[config.pooling](config)
+        self.pooling = TokenStates() if config.compares_tokens else POOLINGS[config.pooling](config)
         self.projection = nn.Linear(config.pooled_size, config.projection_size) if config.projection_size else None
 
     def forward(

@@ -67,6 +67,10 @@ NO_BACKBONE = (
     "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
     "load it with `backbone=...` or load_backbone=True"
 )
+NO_VECTORS = (
+    "a head with pair_mode={!r} compares the tokens of two texts, and has no vector of one: take its scores of pairs "
+    '(glot-hf predict --text --text_pair), or for vectors train a head with pair_mode="cosine"'
+)
 
 
 class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
@@ -346,8 +350,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         compares them; None for other heads.
 
         Raises:
-            ValueError: this is the `base_model` of such a head, which does not have it.
+            ValueError: this is the `base_model` of such a head, which does not have it, or a head without vectors.
         """
+        if self.config.compares_tokens:
+            raise ValueError(NO_VECTORS.format(self.config.pair_mode))
         last = getattr(self, "similarity_projection", None)
         if last is None and self.config.pair_mode == "cosine":
             raise ValueError(

@@ -17,14 +17,14 @@ class PooledTokens:
     A sentence vector and what it was made of. What takes memory is made when it is read.
 
     Args:
-        vector (`Tensor` of shape `(B, D)`): the sentence vectors.
+        vector (`Tensor` of shape `(B, D)`): the sentence vectors; None where tokens are compared.
         layout ([`TokenLayout`]): of the batch.
         parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
         readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None for max pooling.
         graph ([`TokenGraph`]): None without a graph.
     """
 
-    vector: Tensor
+    vector: Tensor | None
     layout: TokenLayout
     parts: list[Tensor]
     readout_weights: Tensor | None = None
