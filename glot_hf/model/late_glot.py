@@ -10,6 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import initialization as init
 
 from .blocked_glot import over_blocks
 from .configuration_glot import GlotConfig
@@ -70,7 +71,6 @@ class LateInteraction(nn.Module):
         self.token_scorer = nn.Parameter(torch.empty(size))  # v; a bias would cancel in the softmax
         self.mean_map = nn.Parameter(torch.empty(size, size))  # W
         self.weight = nn.Parameter(torch.empty(num_labels, len(_SCORE)))  # u_1 to u_3 of each label, over 10
-        self.slope = nn.Parameter(torch.empty(num_labels))
         self.bias = nn.Parameter(torch.empty(num_labels))  # u_4, likewise
         self.reset_parameters()
 
@@ -79,13 +79,10 @@ class LateInteraction(nn.Module):
         for zero in (self.up, self.token_scorer, self.mean_map):
             nn.init.zeros_(zero)
         nn.init.constant_(self.sharpness, _SHARPNESS)
-        num_labels = len(self.bias)
-        there = {"device": self.weight.device}  # whatever the default is while a checkpoint is loaded
-        signs = torch.linspace(-0.5, 0.5, num_labels, **there) if self.are_classes else torch.ones(num_labels, **there)
-        if not getattr(self.weight, "_is_hf_initialized", False):  # as functions of nn.init ask, of loaded weights
-            with torch.no_grad():
-                self.weight.copy_(torch.outer(torch.ones_like(signs), torch.tensor(_SCORE, **there))
-                self.slope.copy_(signs / _GAIN))
+        weights = self.weight.new_tensor(_SCORE).expand_as(self.weight)
+        if self.are_classes:  # from a half below to a half above: two classes then differ by z
+            weights = torch.linspace(-0.5, 0.5, len(self.weight), device=weights.device)[:, None] * weights
+        init.copy_(self.weight, weights / _GAIN)
         nn.init.constant_(self.bias, _SAME / _GAIN if self.is_regression else 0)
 
     def forward(self, states_a: Tensor, mask_a: Tensor, states_b: Tensor, mask_b: Tensor) -> Tensor:
@@ -112,7 +109,7 @@ class LateInteraction(nn.Module):
         )  # (B, 3)
         # Less 0.7, as u sums to 1: else a step of u would above all shift all logits alike.
         scores = (1 if self.is_regression else _LOGIT_SCALE) * (scores - _SAME).to(self.weight.dtype)
-        return _GAIN * F.linear(scores, self.weight * self.slope[:, None], self.bias)
+        return _GAIN * F.linear(scores, self.weight, self.bias)
 
     def _embed(self, states: Tensor, layout: TokenLayout) -> tuple[Tensor, Tensor, Tensor]:
         """Return embeddings e `(B, L, d)`, zero at padding, token weights `(B, L)` and `(I + W)` mean `(B, d)`."""
