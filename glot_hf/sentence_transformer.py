@@ -13,11 +13,12 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from transformers.utils import has_file
 
 from .model.backbone_glot import device_of, has_adapters
+from .model.backbone_holder_glot import NO_BACKBONE
+from .model.backbone_origin_glot import place_in_repository
 from .model.configuration_glot import GlotConfig
-from .model.hub_glot import forget_paths
-from .model.origin_glot import place_in_repository
-from .model.pretrained_glot import NO_BACKBONE, GlotPreTrainedModel
+from .model.pretrained_glot import GlotPreTrainedModel
 from .model.sentence_transformer_glot import GlotPooling
+from .publishing.upload import forget_paths
 from .training.saved_head import saved_class
 
 

@@ -8,7 +8,7 @@ memory.
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..model.modeling_glot import GlotForSequenceClassification
 from ..reports.markdown import format_table
 from ..states.folder import num_bytes
 from ..states.running import HiddenStateCollator
+from ..system.options import option
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, mebibytes, times
 from .timing import Side, interleave, medians
@@ -38,12 +39,10 @@ Row = dict[str, Any]
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    num_texts: int = field(default=2000, metadata={"help": "Generated texts, without a task or a file."})
-    released_rows: int = field(
-        default=128, metadata={"help": "Rows read from the released layout, which is slow; its bytes are scaled."}
-    )
-    gnn_hidden_size: int = field(default=128, metadata={"help": "H of the head that is trained for an epoch."})
-    num_gnn_layers: int = field(default=2, metadata={"help": "K of the head."})
+    num_texts: int = option(2000, "Generated texts, without a task or a file.")
+    released_rows: int = option(128, "Rows read from the released layout, which is slow; its bytes are scaled.")
+    gnn_hidden_size: int = option(128, "H of the head that is trained for an epoch.")
+    num_gnn_layers: int = option(2, "K of the head.")
 
 
 def run(

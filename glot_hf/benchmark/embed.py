@@ -5,7 +5,7 @@ pooling on the same backbone, texts and max_length, with its defaults and at its
 """
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from ..experiments.stress_texts import matched_texts
 from ..model.modeling_glot import GlotModel
 from ..reports.markdown import format_table
 from ..system.errors import InputError
+from ..system.options import option
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, times
 from .timing import Side, interleave, medians
@@ -24,14 +25,13 @@ from .timing import Side, interleave, medians
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    texts: str | None = field(default=None, metadata={"help": "Texts, one a line; default: generated ones."})
-    num_texts: int = field(default=5000, metadata={"help": "Texts, the first of the file without duplicates."})
-    max_length: int = field(default=128, metadata={"help": "Longer texts are cut at this many tokens, by each side."})
-    gnn_hidden_size: int = field(default=128, metadata={"help": "H of the GLOT head."})
-    num_gnn_layers: int = field(default=2, metadata={"help": "K of the GLOT head."})
-    batch_sizes: list[int] = field(
-        default_factory=lambda: [8, 16, 64, 128],
-        metadata={"help": "Of sentence-transformers, beside its default, of which the best is taken too."},
+    texts: str | None = option(None, "Texts, one a line; default: generated ones.")
+    num_texts: int = option(5000, "Texts, the first of the file without duplicates.")
+    max_length: int = option(128, "Longer texts are cut at this many tokens, by each side.")
+    gnn_hidden_size: int = option(128, "H of the GLOT head.")
+    num_gnn_layers: int = option(2, "K of the GLOT head.")
+    batch_sizes: list[int] = option(
+        [8, 16, 64, 128], "Of sentence-transformers, beside its default, of which the best is taken too."
     )
 
 

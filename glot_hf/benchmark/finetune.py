@@ -9,7 +9,7 @@ steps: all tensors that live at once, of weights, gradients, optimizer, activati
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -20,11 +20,12 @@ from transformers.utils import logging
 
 from ..model.backbone_glot import build_backbone
 from ..model.configuration_glot import GlotConfig, hidden_size_of
+from ..model.encoding_glot import longest_input
 from ..model.graph_glot import token_graph
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..model.tokenizing_glot import longest_input
 from ..reports.markdown import format_table
 from ..system.errors import InputError
+from ..system.options import option
 from ..training.finetuning import lora_config
 from .memory import PeakMemory, in_fresh_process
 from .picture import draw_sides
@@ -39,14 +40,12 @@ LIVE, CACHED, GRAPH = "backbone run each step", "cached states", "cached states 
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    backbone: str | None = field(
-        default=None, metadata={"help": "Repository or folder; default: BERT base (110 M) with random weights."}
-    )
-    batch_size: int = field(default=32, metadata={"help": "Sentences a batch."})
-    length: int = field(default=128, metadata={"help": "Tokens of each sentence, all valid."})
-    lora_rank: int = field(default=64, metadata={"help": "r of LoRA on all linear layers."})
-    gnn_hidden_sizes: list[int] = field(default_factory=lambda: [64, 128, 256], metadata={"help": "H of the heads."})
-    num_gnn_layers: int = field(default=2, metadata={"help": "K of the heads."})
+    backbone: str | None = option(None, "Repository or folder; default: BERT base (110 M) with random weights.")
+    batch_size: int = option(32, "Sentences a batch.")
+    length: int = option(128, "Tokens of each sentence, all valid.")
+    lora_rank: int = option(64, "r of LoRA on all linear layers.")
+    gnn_hidden_sizes: list[int] = option([64, 128, 256], "H of the heads.")
+    num_gnn_layers: int = option(2, "K of the heads.")
 
 
 class Training(NamedTuple):

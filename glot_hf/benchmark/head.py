@@ -6,13 +6,14 @@ and of ragged lengths: ours, a PyTorch Geometric head, the released code, and th
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ..model.graph_glot import token_graph
 from ..reports.markdown import format_table
+from ..system.options import option
 from .head_sides import CACHED, OURS, PYG, RELEASED, losses_of, make_heads, step_of
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, milliseconds, times
@@ -27,16 +28,16 @@ _CALLS = 5
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    batch_size: int = field(default=32, metadata={"help": "Sentences a batch."})
-    length: int = field(default=128, metadata={"help": "Tokens of a sentence, of the longest in the ragged batch."})
-    input_size: int = field(default=768, metadata={"help": "Width d of the hidden states."})
-    gnn_hidden_size: int = field(default=256, metadata={"help": "H."})
-    num_gnn_layers: int = field(default=2, metadata={"help": "K."})
-    tau: float = field(default=0.6, metadata={"help": "Tokens are joined where their cosine exceeds this."})
-    released_repo: str | None = field(
-        default=None, metadata={"help": "A clone of github.com/ipsitmantri/GLOT, whose code is imported and timed."}
+    batch_size: int = option(32, "Sentences a batch.")
+    length: int = option(128, "Tokens of a sentence, of the longest in the ragged batch.")
+    input_size: int = option(768, "Width d of the hidden states.")
+    gnn_hidden_size: int = option(256, "H.")
+    num_gnn_layers: int = option(2, "K.")
+    tau: float = option(0.6, "Tokens are joined where their cosine exceeds this.")
+    released_repo: str | None = option(
+        None, "A clone of github.com/ipsitmantri/GLOT, whose code is imported and timed."
     )
-    released_repeats: int = field(default=2, metadata={"help": "Times the released code is timed, which is slow."})
+    released_repeats: int = option(2, "Times the released code is timed, which is slow.")
 
 
 def run(arguments: Arguments) -> Report:

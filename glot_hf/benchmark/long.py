@@ -5,7 +5,7 @@ Time and peak memory of forward and backward of a GLOT head over texts of many l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..model.configuration_glot import GlotConfig
 from ..model.graph_glot import token_graph
 from ..model.pooling_glot import GlotPooler
 from ..reports.markdown import format_table
+from ..system.options import option
 from .memory import PeakMemory, in_fresh_process
 from .report import BenchmarkArguments, Report, mebibytes, times
 from .states import random_states
@@ -29,16 +30,12 @@ DENSE, BLOCKED = "dense", "blocked"
 
 @dataclass
 class Arguments(BenchmarkArguments):
-    lengths: list[int] = field(
-        default_factory=lambda: [512, 1024, 2048, 4096, 8192, 16_384, 32_768], metadata={"help": "Tokens of the text."}
-    )
-    input_size: int = field(default=768, metadata={"help": "Width d of the hidden states."})
-    gnn_hidden_size: int = field(default=128, metadata={"help": "H."})
-    num_gnn_layers: int = field(default=2, metadata={"help": "K."})
-    graph_block_size: int = field(default=128, metadata={"help": "Rows of the graph in memory at a time, of blocked."})
-    max_memory: float = field(
-        default=8.0, metadata={"help": "GiB. Dense is skipped where it would need more, by four times a doubling."}
-    )
+    lengths: list[int] = option([512, 1024, 2048, 4096, 8192, 16_384, 32_768], "Tokens of the text.")
+    input_size: int = option(768, "Width d of the hidden states.")
+    gnn_hidden_size: int = option(128, "H.")
+    num_gnn_layers: int = option(2, "K.")
+    graph_block_size: int = option(128, "Rows of the graph in memory at a time, of blocked.")
+    max_memory: float = option(8.0, "GiB. Dense is skipped where it would need more, by four times a doubling.")
 
 
 def run(arguments: Arguments) -> Report:

@@ -2,7 +2,7 @@
 """What all benchmarks share: options, and a report as a table, a JSON file and a picture."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,17 @@ from matplotlib.figure import Figure
 
 from ..system.errors import InputError
 from ..system.machine import describe_machine
+from ..system.options import option
 
 
 @dataclass
 class BenchmarkArguments:
     """Options of every benchmark."""
 
-    output_dir: str = field(default="benchmark_output", metadata={"help": "Folder for the JSON file and the picture."})
-    device: str | None = field(default=None, metadata={"help": "cpu or cuda; default: cuda, where there is one."})
-    repeats: int = field(default=5, metadata={"help": "Times each side is timed, after a warm-up."})
-    seed: int = field(default=0, metadata={"help": "Of weights and data."})
+    output_dir: str = option("benchmark_output", "Folder for the JSON file and the picture.")
+    device: str | None = option(None, "cpu or cuda; default: cuda, where there is one.")
+    repeats: int = option(5, "Times each side is timed, after a warm-up.")
+    seed: int = option(0, "Of weights and data.")
 
     def __post_init__(self):
         for name, value in asdict(self).items():

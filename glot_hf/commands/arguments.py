@@ -14,6 +14,7 @@ from transformers import HfArgumentParser, PreTrainedConfig
 from ..model.configuration_glot import GlotConfig
 from ..states.running import TOKENS_PER_BATCH
 from ..system.errors import InputError, require_distinct, require_positive, user_errors
+from ..system.options import option
 from ..training.contrastive import ContrastiveLoss
 from .suggestions import suggest_option
 
@@ -26,15 +27,14 @@ EMBEDDING = "embedding"
 
 @dataclass
 class BackboneName:
-    backbone: str | None = field(default=None, metadata={"help": "Repository or folder of the frozen backbone."})
-    backbone_revision: str | None = field(default=None, metadata={"help": "Its branch, tag or commit."})
+    backbone: str | None = option(None, "Repository or folder of the frozen backbone.")
+    backbone_revision: str | None = option(None, "Its branch, tag or commit.")
 
 
 @dataclass
 class TrustArguments:
-    trust_remote_code: bool = field(
-        default=False,
-        metadata={"help": "Run the code that backbone and tokenizer bring, which you trust; asked for each time."},
+    trust_remote_code: bool = option(
+        False, "Run the code that backbone and tokenizer bring, which you trust; asked for each time."
     )
 
     @property
@@ -52,85 +52,54 @@ class BackboneArguments(TrustArguments, BackboneName):
 class DataArguments:
     """Which labelled texts: `--train_file` and its companions, or `--task`."""
 
-    train_file: str | None = field(
-        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
+    train_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file, or the name of a dataset.")
+    validation_file: str | None = option(None, "The same for evaluation; default: a tenth of train_file is held out.")
+    text_column: str | None = option(None, "Column of the text; guessed by default.")
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    label_column: str | None = option(None, "Column of the label; guessed by default.")
+    label_columns: list[str] | None = option(
+        None, "Columns of a 0 or 1 for each class, instead of one label column; several may apply."
     )
-    validation_file: str | None = field(
-        default=None, metadata={"help": "The same for evaluation; default: a tenth of train_file is held out."}
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = option(
+        None, "What the labels are; found from them by default."
     )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text; guessed by default."})
-    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    label_column: str | None = field(default=None, metadata={"help": "Column of the label; guessed by default."})
-    label_columns: list[str] | None = field(
-        default=None,
-        metadata={"help": "Columns of a 0 or 1 for each class, instead of one label column; several may apply."},
+    task: str | None = option(
+        None,
+        f"A task by name, instead of a file: {TASK_NAMES}. Or {EMBEDDING}: vectors, by contrast, of the "
+        "pairs in --train_file (query, pos and, where there are, neg; or two columns that are named).",
     )
-    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = field(
-        default=None, metadata={"help": "What the labels are; found from them by default."}
+    data_dir: str | None = option(None, "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's.")
+    max_train_rows: int | None = option(
+        None, "Train on the first rows of a --task; default: 20000 of qqp, mnli and qnli, else all."
     )
-    task: str | None = field(
-        default=None,
-        metadata={
-            "help": f"A task by name, instead of a file: {TASK_NAMES}. Or {EMBEDDING}: vectors, by contrast, of the "
-            "pairs in --train_file (query, pos and, where there are, neg; or two columns that are named)."
-        },
-    )
-    data_dir: str | None = field(
-        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
-    )
-    max_train_rows: int | None = field(
-        default=None,
-        metadata={"help": "Train on the first rows of a --task; default: 20000 of qqp, mnli and qnli, else all."},
-    )
-    max_length: int | None = field(
-        default=None, metadata={"help": "Longer texts are cut at this many tokens; default: 512 for imdb, else 128."}
-    )
+    max_length: int | None = option(None, "Longer texts are cut at this many tokens; default: 512 for imdb, else 128.")
 
 
 @dataclass
 class LabelledTextArguments:
     """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
 
-    validation_file: str | None = field(
-        default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file, or the name of a dataset."}
-    )
-    text_column: str | None = field(
-        default=None, metadata={"help": "Column of the text; default: as in training, or guessed."}
-    )
-    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    label_column: str | None = field(
-        default=None, metadata={"help": "Column of the label; default: as in training, or guessed."}
-    )
-    label_columns: list[str] | None = field(
-        default=None, metadata={"help": "Columns of a 0 or 1 for each class, as in training by default."}
-    )
-    task: str | None = field(default=None, metadata={"help": f"A task by name, instead of a file: {TASK_NAMES}."})
-    data_dir: str | None = field(
-        default=None, metadata={"help": "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's."}
-    )
+    validation_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file, or the name of a dataset.")
+    text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    label_column: str | None = option(None, "Column of the label; default: as in training, or guessed.")
+    label_columns: list[str] | None = option(None, "Columns of a 0 or 1 for each class, as in training by default.")
+    task: str | None = option(None, f"A task by name, instead of a file: {TASK_NAMES}.")
+    data_dir: str | None = option(None, "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's.")
 
 
 @dataclass
 class ContrastiveArguments:
     """Of `--task embedding` alone."""
 
-    negative_column: str | None = field(
-        default=None, metadata={"help": "Column of the hard negatives, where there are; guessed by default."}
+    negative_column: str | None = option(None, "Column of the hard negatives, where there are; guessed by default.")
+    num_negatives: int = option(1, "How many hard negatives of a row are used, the first ones.")
+    temperature: float = option(0.07, "Similarities are divided by it in the contrastive loss.")
+    similarity: Literal["cosine", "dot"] = option(
+        "cosine", "In the contrastive loss; dot is what the released code trains with."
     )
-    num_negatives: int = field(
-        default=1, metadata={"help": "How many hard negatives of a row are used, the first ones."}
-    )
-    temperature: float = field(
-        default=0.07, metadata={"help": "Similarities are divided by it in the contrastive loss."}
-    )
-    similarity: Literal["cosine", "dot"] = field(
-        default="cosine", metadata={"help": "In the contrastive loss; dot is what the released code trains with."}
-    )
-    matryoshka_sizes: list[int] | None = field(
-        default=None,
-        metadata={
-            "help": "Also train the first so many dimensions of the vector, such as 64 128; needs a projection."
-        },
+    matryoshka_sizes: list[int] | None = option(
+        None, "Also train the first so many dimensions of the vector, such as 64 128; needs a projection."
     )
 
     @property
@@ -168,17 +137,14 @@ class ContrastiveArguments:
 class CacheArguments:
     """The hidden states of the frozen backbone, which are kept on the disk."""
 
-    cache_dir: str | None = field(
-        default=None,
-        metadata={"help": "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."},
+    cache_dir: str | None = option(
+        None, "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."
     )
-    cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
-        default="auto",
-        metadata={"help": "Of the stored hidden states; auto: the backbone's own, which loses nothing."},
+    cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
+        "auto", "Of the stored hidden states; auto: the backbone's own, which loses nothing."
     )
-    tokens_per_batch: int = field(
-        default=TOKENS_PER_BATCH,
-        metadata={"help": "Tokens, with padding, that the backbone is given at once to fill the cache."},
+    tokens_per_batch: int = option(
+        TOKENS_PER_BATCH, "Tokens, with padding, that the backbone is given at once to fill the cache."
     )
 
     @property
@@ -190,9 +156,8 @@ class CacheArguments:
 
 @dataclass
 class TrainingCacheArguments(CacheArguments):
-    cache: bool = field(
-        default=True,
-        metadata={"help": "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."},
+    cache: bool = option(
+        True, "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."
     )
 
     def require_possible(self, typed: set[str]) -> None:
@@ -203,10 +168,10 @@ class TrainingCacheArguments(CacheArguments):
         Raises:
             InputError: there is no cache, but an option of it.
         """
-        for option in dataclasses.fields(CacheArguments):
-            if not self.cache and option.name in typed:
+        for about_cache in dataclasses.fields(CacheArguments):
+            if not self.cache and about_cache.name in typed:
                 raise InputError(
-                    f"--{option.name} is about the cache, and --no_cache goes without: leave one of them out"
+                    f"--{about_cache.name} is about the cache, and --no_cache goes without: leave one of them out"
                 )
 
 
@@ -214,29 +179,20 @@ class TrainingCacheArguments(CacheArguments):
 class FinetuningArguments:
     """What of the backbone trains beside the head: nothing by default."""
 
-    full_finetuning: bool = field(
-        default=False,
-        metadata={
-            "help": "Train all of the backbone too; it is saved with the head. Give a --learning_rate of a tenth of "
-            "the default or less, such as 2e-5: what suits a new head ruins trained weights."
-        },
+    full_finetuning: bool = option(
+        False,
+        "Train all of the backbone too; it is saved with the head. Give a --learning_rate of a tenth of "
+        "the default or less, such as 2e-5: what suits a new head ruins trained weights.",
     )
-    lora_r: int | None = field(
-        default=None, metadata={"help": "Train LoRA adapters of this rank on the backbone, beside the head."}
+    lora_r: int | None = option(None, "Train LoRA adapters of this rank on the backbone, beside the head.")
+    lora_alpha: int | None = option(
+        None, "Adapters are scaled by lora_alpha / lora_r; default: 2 * lora_r, which suits any rank."
     )
-    lora_alpha: int | None = field(
-        default=None,
-        metadata={"help": "Adapters are scaled by lora_alpha / lora_r; default: 2 * lora_r, which suits any rank."},
+    lora_dropout: float | None = option(None, "Dropout before the adapters; default: 0.")
+    lora_target_modules: list[str] | None = option(
+        None, "Names of the layers that get adapters, such as query value; default: all linear ones."
     )
-    lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before the adapters; default: 0."})
-    lora_target_modules: list[str] | None = field(
-        default=None,
-        metadata={"help": "Names of the layers that get adapters, such as query value; default: all linear ones."},
-    )
-    lora_merge: bool = field(
-        default=False,
-        metadata={"help": "Save one whole model, adapters merged into its backbone, instead of adapters."},
-    )
+    lora_merge: bool = option(False, "Save one whole model, adapters merged into its backbone, instead of adapters.")
 
     @property
     def trains_backbone(self) -> bool:
@@ -278,20 +234,27 @@ class FinetuningArguments:
 # Configuration fields that have flags of their own, or that no flag could hold.
 _NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
 # Fields whose type argparse does not know: what to parse instead.
-_FLAG_TYPES = {"similarity_threshold": float, "backbone_layers": list[int], "backbone_load_kwargs": str}
+_FLAG_TYPES = {
+    "similarity_threshold": float,
+    "dropout": float,
+    "backbone_layers": list[int],
+    "readout": list[str],
+    "backbone_load_kwargs": str,
+}
+_ONE_OR_SEVERAL = ("backbone_layers", "readout")  # a list of one is that one
 
 
 def _head_flags() -> Iterator[tuple[str, Any, Any]]:
-    inherited = {option.name for option in dataclasses.fields(PreTrainedConfig)}
-    for option in dataclasses.fields(GlotConfig):
-        if option.name in inherited or option.name in _NOT_FLAGS:
+    inherited = {each.name for each in dataclasses.fields(PreTrainedConfig)}
+    for each in dataclasses.fields(GlotConfig):
+        if each.name in inherited or each.name in _NOT_FLAGS:
             continue
-        aliases = [f"--{alias}" for alias, name in GlotConfig.attribute_map.items() if name == option.name]
-        metadata = {"help": option.metadata["help"].replace("%", "%%"), "aliases": aliases}
-        default = {"default": option.default}
-        if option.name == "backbone_layers":
-            default = {"default_factory": lambda value=option.default: [value]}
-        yield option.name, _FLAG_TYPES.get(option.name, option.type), field(metadata=metadata, **default)
+        aliases = [f"--{alias}" for alias, name in GlotConfig.attribute_map.items() if name == each.name]
+        metadata = {"help": each.metadata["help"].replace("%", "%%"), "aliases": aliases}
+        default = {"default": each.default}
+        if each.name in _ONE_OR_SEVERAL:
+            default = {"default_factory": lambda value=each.default: [value]}
+        yield each.name, _FLAG_TYPES.get(each.name, each.type), field(metadata=metadata, **default)
 
 
 HeadArguments = dataclasses.make_dataclass("HeadArguments", list(_head_flags()))
@@ -317,8 +280,9 @@ def head_options(arguments: Any) -> dict[str, Any]:
         StrictDataclassError: a value is outside what its option allows.
     """
     options = dataclasses.asdict(arguments)
-    if len(options["backbone_layers"]) == 1:
-        options["backbone_layers"] = options["backbone_layers"][0]
+    for name in _ONE_OR_SEVERAL:
+        if len(options.get(name, ())) == 1:
+            (options[name],) = options[name]
     options["backbone_load_kwargs"] = parse_load_kwargs(options["backbone_load_kwargs"])
     GlotConfig(**{name: value for name, value in options.items() if name != "backbone_in_checkpoint"})
     return options

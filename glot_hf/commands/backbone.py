@@ -59,7 +59,7 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
 
 def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
     """Makes the tokenizer cut at what it and the backbone can take; where neither has a limit, it cuts nothing."""
-    from ..model.tokenizing_glot import longest_text
+    from ..model.encoding_glot import longest_text
 
     tokenizer.model_max_length = longest_text(tokenizer, backbone) or tokenizer.model_max_length
 
@@ -74,7 +74,7 @@ def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: b
     Raises:
         InputError: the backbone cannot take so many tokens, or a text would have no room.
     """
-    from ..model.tokenizing_glot import longest_text
+    from ..model.encoding_glot import longest_text
 
     longest = longest_text(tokenizer, backbone) or math.inf
     shortest = tokenizer.num_special_tokens_to_add() + 1

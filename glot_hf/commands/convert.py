@@ -3,10 +3,11 @@
 
 import os
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..system.errors import InputError, user_errors
+from ..system.options import REQUIRED, option
 from .arguments import BackboneArguments, CommandParser, parse_load_kwargs
 from .backbone import require_backbone
 from .head import new_head
@@ -16,21 +17,15 @@ from .head import new_head
 class ConversionArguments:
     """What to convert, and what its tensors do not tell."""
 
-    checkpoint: str = field(metadata={"help": "The `.pth` file: torch.save of the pooler's state dict."})
-    output_dir: str = field(metadata={"help": "Folder for the head and its tokenizer."})
-    tau: float | None = field(
-        default=None,
-        metadata={
-            "help": "The cosine threshold of its training; needed for glot.",
-            "aliases": ["--similarity_threshold"],
-        },
+    checkpoint: str = option(REQUIRED, "The `.pth` file: torch.save of the pooler's state dict.")
+    output_dir: str = option(REQUIRED, "Folder for the head and its tokenizer.")
+    tau: float | None = option(
+        None, "The cosine threshold of its training; needed for glot.", aliases=["--similarity_threshold"]
     )
-    jumping_knowledge: Literal["max", "mean"] | None = field(
-        default=None, metadata={"help": "How layer outputs join; needed where it is not cat."}
+    jumping_knowledge: Literal["max", "mean"] | None = option(
+        None, "How layer outputs join; needed where it is not cat."
     )
-    backbone_load_kwargs: str | None = field(
-        default=None, metadata={"help": "How to load the backbone, recorded with the head; JSON."}
-    )
+    backbone_load_kwargs: str | None = option(None, "How to load the backbone, recorded with the head; JSON.")
 
 
 def run(argv: list[str]) -> None:

@@ -1,16 +1,17 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf demo`: GLOT, a control and four baselines on generated text: a table, a picture and a head, offline."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..system.errors import require_extra, require_positive
+from ..system.options import option
 from .arguments import CommandParser
 
 
 @dataclass
 class DemoArguments:
-    output_dir: str = field(default="demo_output", metadata={"help": "Folder for the table, picture and head."})
-    num_seeds: int = field(default=3, metadata={"help": "Heads trained for each pooling and share."})
+    output_dir: str = option("demo_output", "Folder for the table, picture and head.")
+    num_seeds: int = option(3, "Heads trained for each pooling and share.")
 
 
 def run(argv: list[str]) -> None:

@@ -7,12 +7,13 @@ what was interrupted, and `accelerate launch` shares the work between processes:
 import dataclasses
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..model.configuration_glot import RECORDED_BACKBONE_KWARGS
+from ..model.options_glot import RECORDED_BACKBONE_KWARGS
 from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.options import REQUIRED, option
 from .arguments import CommandParser, parse_load_kwargs
 from .encoder import EncoderArguments, load_encoder
 
@@ -21,26 +22,20 @@ from .encoder import EncoderArguments, load_encoder
 class EmbeddingArguments:
     """Which texts, and how their vectors are stored."""
 
-    input: list[str] = field(
-        metadata={"help": ".txt (one text a line), CSV, TSV, JSON lines or Parquet files, read one after the other."}
+    input: list[str] = option(
+        REQUIRED, ".txt (one text a line), CSV, TSV, JSON lines or Parquet files, read one after the other."
     )
-    output: str = field(metadata={"help": ".npy, .safetensors, or .parquet, which holds ids and texts too."})
-    text_column: str = field(default="text", metadata={"help": "Column of the text, in files that have columns."})
-    id_column: str | None = field(
-        default=None, metadata={"help": "Column of the ids; default: the number of the row, from 0."}
+    output: str = option(REQUIRED, ".npy, .safetensors, or .parquet, which holds ids and texts too.")
+    text_column: str = option("text", "Column of the text, in files that have columns.")
+    id_column: str | None = option(None, "Column of the ids; default: the number of the row, from 0.")
+    prompt: str = option("", 'Put before every text, as some backbones were trained: "passage: " of E5.')
+    truncate_dim: int | None = option(
+        None, "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."
     )
-    prompt: str = field(
-        default="", metadata={"help": 'Put before every text, as some backbones were trained: "passage: " of E5.'}
-    )
-    truncate_dim: int | None = field(
-        default=None,
-        metadata={"help": "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."},
-    )
-    normalize: bool = field(default=False, metadata={"help": "Make vectors of length 1."})
-    dtype: Literal["float32", "float16"] = field(default="float32", metadata={"help": "Of the stored vectors."})
-    batch_size: int | None = field(
-        default=None,
-        metadata={"help": "Texts a batch; default: about 1,024 tokens on a CPU, 16,384 on an accelerator."},
+    normalize: bool = option(False, "Make vectors of length 1.")
+    dtype: Literal["float32", "float16"] = option("float32", "Of the stored vectors.")
+    batch_size: int | None = option(
+        None, "Texts a batch; default: about 1,024 tokens on a CPU, 16,384 on an accelerator."
     )
 
 

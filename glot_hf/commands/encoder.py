@@ -1,10 +1,11 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What makes the sentence vectors of a command: a saved head, or a backbone and a pooling without parameters."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..system.errors import InputError, user_errors
+from ..system.options import option
 from .arguments import BackboneArguments, parse_load_kwargs
 from .backbone import set_max_length
 from .head import load_head, new_head
@@ -20,18 +21,15 @@ class EncoderArguments(BackboneArguments):
             in another way than by its own option.
     """
 
-    model: str | None = field(
-        default=None, metadata={"help": "Folder or repository of a head, whose backbone comes with it."}
+    model: str | None = option(None, "Folder or repository of a head, whose backbone comes with it.")
+    pooling: Literal["mean", "max", "cls", "last", "weighted_mean"] | None = option(
+        None, "Of --backbone alone, without a head; default: mean."
     )
-    pooling: Literal["mean", "max", "cls", "last", "weighted_mean"] | None = field(
-        default=None, metadata={"help": "Of --backbone alone, without a head; default: mean."}
+    backbone_load_kwargs: str | None = option(
+        None, 'JSON for loading the backbone, such as \'{"dtype": "bfloat16"}\'.'
     )
-    backbone_load_kwargs: str | None = field(
-        default=None, metadata={"help": 'JSON for loading the backbone, such as \'{"dtype": "bfloat16"}\'.'}
-    )
-    max_length: int | None = field(
-        default=None,
-        metadata={"help": "Longer texts are cut at this many tokens; default: as in training, or what fits."},
+    max_length: int | None = option(
+        None, "Longer texts are cut at this many tokens; default: as in training, or what fits."
     )
 
     def __post_init__(self):

@@ -3,18 +3,19 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..system.options import option
 from .arguments import CommandParser, LabelledTextArguments, TrustArguments
 
 
 @dataclass
 class EvaluationArguments(TrustArguments, LabelledTextArguments):
-    batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
-    output_file: str | None = field(default=None, metadata={"help": "Also write the metrics to this JSON file."})
+    batch_size: int = option(64, "Texts a batch.")
+    output_file: str | None = option(None, "Also write the metrics to this JSON file.")
 
 
 def run(argv: list[str]) -> None:

@@ -4,30 +4,23 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.options import REQUIRED, option
 from .arguments import CommandParser, LabelledTextArguments, TrustArguments
 from .head import load_head
 
 
 @dataclass(kw_only=True)
 class ExportArguments(TrustArguments):
-    to: Literal["onnx", "torch"] = field(
-        metadata={"help": "onnx: model.onnx; torch: model.pt2 for torch.export.load."}
-    )
-    with_backbone: bool = field(
-        default=False, metadata={"help": "Of tokens, with the backbone inside; default: of hidden states."}
-    )
-    quantize: Literal["int8"] | None = field(
-        default=None, metadata={"help": "Weights in int8 (onnx alone); what that costs is printed."}
-    )
-    output_dir: str | None = field(
-        default=None, metadata={"help": "A new folder; default: DIR_onnx or DIR_torch, in the working directory."}
-    )
-    batch_size: int = field(default=64, metadata={"help": "Of the labelled texts that judge int8, texts a batch."})
+    to: Literal["onnx", "torch"] = option(REQUIRED, "onnx: model.onnx; torch: model.pt2 for torch.export.load.")
+    with_backbone: bool = option(False, "Of tokens, with the backbone inside; default: of hidden states.")
+    quantize: Literal["int8"] | None = option(None, "Weights in int8 (onnx alone); what that costs is printed.")
+    output_dir: str | None = option(None, "A new folder; default: DIR_onnx or DIR_torch, in the working directory.")
+    batch_size: int = option(64, "Of the labelled texts that judge int8, texts a batch.")
 
 
 def run(argv: list[str]) -> None:
@@ -61,8 +54,8 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     from ..export.check import random_batches, text_batches
     from ..export.example import example
     from ..export.program import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
-    from ..model.hub_glot import forget_paths
     from ..model.modeling_glot import GlotModel
+    from ..publishing.upload import forget_paths
     from ..states.builder import format_bytes
 
     with user_errors(RuntimeError, SafetensorError):

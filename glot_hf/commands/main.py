@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from huggingface_hub.errors import StrictDataclassError
 
+from .. import register
 from ..model.version_glot import __version__
 from ..system.errors import InputError
 
@@ -51,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
             hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(COMMANDS)}"
             raise InputError(f"there is no command {name!r}: {hint}")
         command = importlib.import_module(f".{name.replace('-', '_')}", __package__)
+        if not {"-h", "--help"} & set(argv):
+            register()
         with _one_voice():
             command.run(argv[1:])
     except (InputError, StrictDataclassError) as error:

@@ -5,11 +5,12 @@ the same command goes on where a run was stopped.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
+from ..system.options import option
 from .arguments import CommandParser
 from .encoder import EncoderArguments, load_encoder
 
@@ -18,18 +19,13 @@ from .encoder import EncoderArguments, load_encoder
 class MtebArguments:
     """Which tasks, and what the model is compared with."""
 
-    tasks: list[str] = field(
-        default_factory=list, metadata={"help": "MTEB's tasks by name; paper: the seven of the paper."}
+    tasks: list[str] = option([], "MTEB's tasks by name; paper: the seven of the paper.")
+    data_dir: str | None = option(None, "Folder of GLUE's STS-B: its dev pairs as a task, without a network.")
+    poolings: list[str] = option(
+        ["mean", "max", "last"], "Of the last layer of the same backbone, to compare with: mean, max, last, cls, ..."
     )
-    data_dir: str | None = field(
-        default=None, metadata={"help": "Folder of GLUE's STS-B: its dev pairs as a task, without a network."}
-    )
-    poolings: list[str] = field(
-        default_factory=lambda: ["mean", "max", "last"],
-        metadata={"help": "Of the last layer of the same backbone, to compare with: mean, max, last, cls, ..."},
-    )
-    batch_size: int = field(default=32, metadata={"help": "Texts a batch."})
-    output_dir: str = field(default="mteb_results", metadata={"help": "Folder of all results, and of report.md."})
+    batch_size: int = option(32, "Texts a batch.")
+    output_dir: str = option("mteb_results", "Folder of all results, and of report.md.")
 
 
 def run(argv: list[str]) -> None:

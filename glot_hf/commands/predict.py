@@ -2,13 +2,14 @@
 """`glot-hf predict MODEL`: a head's answers, one JSON object a line."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..system.options import option
 from .arguments import CommandParser, TrustArguments
 
 
@@ -16,15 +17,13 @@ from .arguments import CommandParser, TrustArguments
 class PredictionArguments(TrustArguments):
     """Which texts: `--text` here and now, or `--test_file`."""
 
-    text: list[str] | None = field(default=None, metadata={"help": "One or more texts."})
-    text_pair: list[str] | None = field(default=None, metadata={"help": "Their second texts, for a pair head."})
-    test_file: str | None = field(default=None, metadata={"help": "CSV, TSV, JSON lines or Parquet file."})
-    text_column: str | None = field(
-        default=None, metadata={"help": "Column of the text; default: as in training, or guessed."}
-    )
-    text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text of a pair."})
-    batch_size: int = field(default=64, metadata={"help": "Texts a batch."})
-    output_file: str | None = field(default=None, metadata={"help": "JSON lines file; default: standard output."})
+    text: list[str] | None = option(None, "One or more texts.")
+    text_pair: list[str] | None = option(None, "Their second texts, for a pair head.")
+    test_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file.")
+    text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    batch_size: int = option(64, "Texts a batch.")
+    output_file: str | None = option(None, "JSON lines file; default: standard output.")
 
 
 def run(argv: list[str]) -> None:

@@ -1,27 +1,22 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf publish DIR REPO`: a head, its code, its tokenizer and a model card to the Hub."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from safetensors import SafetensorError
 
 from ..system.errors import InputError, user_errors
+from ..system.options import option
 from .arguments import CommandParser, TrustArguments
 
 
 @dataclass
 class PublishArguments(TrustArguments):
-    private: bool = field(default=False, metadata={"help": "Make the repository private, if it is new."})
-    backbone_id: str | None = field(
-        default=None, metadata={"help": "Where others find the backbone, if it was trained on a local folder."}
-    )
-    license: str | None = field(
-        default=None, metadata={"help": "The Hub's name of one, such as apache-2.0; default: the backbone's."}
-    )
-    revision: str | None = field(
-        default=None, metadata={"help": "Branch to commit to, made if there is none; default: main."}
-    )
-    commit_message: str = field(default="Upload GLOT head", metadata={"help": "Of the commit."})
+    private: bool = option(False, "Make the repository private, if it is new.")
+    backbone_id: str | None = option(None, "Where others find the backbone, if it was trained on a local folder.")
+    license: str | None = option(None, "The Hub's name of one, such as apache-2.0; default: the backbone's.")
+    revision: str | None = option(None, "Branch to commit to, made if there is none; default: main.")
+    commit_message: str = option("Upload GLOT head", "Of the commit.")
 
 
 def run(argv: list[str]) -> None:

@@ -2,11 +2,12 @@
 """`glot-hf reproduce`: the paper's comparison of poolings, every one searched alike, over tasks and seeds."""
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive
+from ..system.options import option
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -29,22 +30,14 @@ RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
 
 @dataclass
 class ReproductionArguments:
-    tasks: list[str] = field(
-        default_factory=lambda: ["cola"],
-        metadata={"help": f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train."},
+    tasks: list[str] = option(["cola"], f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train.")
+    train_file: str | None = option(
+        None, f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
     )
-    train_file: str | None = field(
-        default=None, metadata={"help": f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."}
-    )
-    validation_file: str | None = field(
-        default=None, metadata={"help": f"Of {EMBEDDING}: pairs with scores, or pairs that belong together."}
-    )
-    data_dir: str | None = field(
-        default=None,
-        metadata={"help": "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb."},
-    )
-    poolings: list[str] = field(
-        default_factory=lambda: [
+    validation_file: str | None = option(None, f"Of {EMBEDDING}: pairs with scores, or pairs that belong together.")
+    data_dir: str | None = option(None, "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb.")
+    poolings: list[str] = option(
+        [
             "cls",
             "last",
             "mean",
@@ -54,33 +47,23 @@ class ReproductionArguments:
             "glot:graph_type=self",
             "glot",
         ],
-        metadata={"help": "Poolings, with options of their own as in glot:graph_type=self,input_norm=standard."},
+        "Poolings, with options of their own as in glot:graph_type=self,input_norm=standard.",
     )
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "One head each."})
-    protocol: Literal["tuned", "released"] = field(
-        default="tuned",
-        metadata={
-            "help": "tuned: learning rate and steps chosen on held out training rows, last step reported; linear "
-            "heads fitted to convergence. released: one rate, the epoch with the best accuracy on the reported split; "
-            "with --gnn_hidden_size 256, --tau 0.8 and adapool:readout_hidden_size=128 by default."
-        },
+    seeds: list[int] = option([0, 1, 2], "One head each.")
+    protocol: Literal["tuned", "released"] = option(
+        "tuned",
+        "tuned: learning rate and steps chosen on held out training rows, last step reported; linear "
+        "heads fitted to convergence. released: one rate, the epoch with the best accuracy on the reported split; "
+        "with --gnn_hidden_size 256, --tau 0.8 and adapool:readout_hidden_size=128 by default.",
     )
-    learning_rates: list[float] | None = field(
-        default=None, metadata={"help": f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."}
+    learning_rates: list[float] | None = option(
+        None, f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."
     )
-    steps: list[int] | None = field(
-        default=None, metadata={"help": f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}."}
-    )
-    num_train_epochs: int | None = field(
-        default=None, metadata={"help": f"Of every head, if released; default: {RELEASED_EPOCHS}."}
-    )
-    batch_size: int = field(default=32, metadata={"help": "Training batch size."})
-    max_train_rows: int | None = field(
-        default=None, metadata={"help": "At most so many training rows of a task, the first."}
-    )
-    output_dir: str = field(
-        default="reproduction", metadata={"help": "Folder for every finished cell, the tables and the picture."}
-    )
+    steps: list[int] | None = option(None, f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}.")
+    num_train_epochs: int | None = option(None, f"Of every head, if released; default: {RELEASED_EPOCHS}.")
+    batch_size: int = option(32, "Training batch size.")
+    max_train_rows: int | None = option(None, "At most so many training rows of a task, the first.")
+    output_dir: str = option("reproduction", "Folder for every finished cell, the tables and the picture.")
 
 
 def run(argv: list[str]) -> None:
@@ -124,28 +107,32 @@ def reproduce(
     cache: CacheArguments,
 ) -> None:
     """
-    Trains what is not trained yet; prints a report and writes it, with results.json and heat_map.png, to
+    Train what is not trained yet; print a report and write it, with results.json and heat_map.png, to
     `arguments.output_dir`.
 
     Args:
-        options (`dict`): of [`GlotConfig`], for every pooling.
+        backbone, arguments, contrastive, cache: what was typed.
+        options (`dict`): options of [`GlotConfig`], for every pooling.
 
     Raises:
-        InputError: see the messages.
+        InputError: a task, a pooling or the backbone cannot be found or do not fit each other, a file cannot be read,
+            or the folder holds results with other settings.
     """
     from ..data.tasks import find_task
     from ..experiments.cells import CellStore
-    from ..experiments.comparison import Comparison, TaskStates
-    from ..experiments.comparison_report import write_report
-    from ..experiments.embedding_comparison import EmbeddingStates
-    from ..experiments.heads import budgets_of
+    from ..experiments.comparison import TaskPanel, comparison_results
+    from ..experiments.comparison_report import write_comparison_report
+    from ..experiments.embedding_comparison import EmbeddingPanel
+    from ..experiments.panels import Shared, run_panels
+    from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
+    from ..training.on_states import budgets_of
     from .embedding_texts import positive_groups, validation_groups
     from .texts import MAX_LENGTH
 
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]
     variants = parse_variants(arguments.poolings)
-    if any((options | variant.options).get("pair_mode") == "cosine" for variant in variants):
+    if any((options | own_options).get("pair_mode") == "cosine" for own_options in variants.values()):
         for task, _ in tasks:
             if task.pair_mode not in (None, "cosine"):
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
@@ -153,10 +140,14 @@ def reproduce(
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
     longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
     model, tokenizer, source = load_backbone_of(variants, backbone, options, longest, is_default=True)
-    training_options: dict[str, Any] = {"per_device_train_batch_size": arguments.batch_size}
+    batch_size = {"per_device_train_batch_size": arguments.batch_size}
     if arguments.protocol == "released":
-        training_options["learning_rate"] = arguments.learning_rates[0]
-        training_options["num_train_epochs"] = arguments.num_train_epochs
+        make_panel = ReleasedTaskPanel
+        budgets = [ReleasedBudget(arguments.learning_rates[0], arguments.num_train_epochs)]
+        training_options = batch_size | budgets[0]._asdict()
+    else:
+        make_panel, training_options = TaskPanel, batch_size
+        budgets = budgets_of(arguments.learning_rates, arguments.steps)
     settings = {
         **source,
         "protocol": arguments.protocol,
@@ -167,30 +158,21 @@ def reproduce(
     }
     if EMBEDDING in arguments.tasks:
         settings |= {"contrastive": asdict(contrastive)}
-    comparison = Comparison(
-        backbone=model,
-        tokenizer=tokenizer,
-        head_options=options,
-        training_options=training_options,
-        budgets=budgets_of(arguments.learning_rates, arguments.steps),
-        seeds=arguments.seeds,
-        protocol=arguments.protocol,
-        store=CellStore(arguments.output_dir, settings),
-        max_train_rows=arguments.max_train_rows,
-        cache_options={"revision": source["backbone_revision"], **cache.options},
-    )
-    states = [TaskStates(comparison, task, folder) for task, folder in tasks]
+    store = CellStore(arguments.output_dir, settings)
+    cache_options = {"revision": source["backbone_revision"], **cache.options}
+    shared = Shared(model, tokenizer, options, batch_size, cache_options)
+    panels = [make_panel(shared, task, folder, arguments.max_train_rows) for task, folder in tasks]
     if EMBEDDING in arguments.tasks:
         columns = DataArguments()  # guessed
         train = positive_groups(arguments.train_file, columns, contrastive)
         if arguments.max_train_rows is not None:
             train = train.select(range(min(len(train), arguments.max_train_rows)))
         validation = validation_groups(arguments.validation_file, columns, contrastive)
-        states.append(EmbeddingStates(comparison, train, validation, contrastive.loss, MAX_LENGTH))
-    results = comparison.run(states, variants)
-    baselines = [variant.name for variant in variants if variant.options["pooling"] != "glot"]
-    report = write_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
-    print(f"\n{report}\n\nWritten to {arguments.output_dir}: report.md, results.json and heat_map.png")
+        panels.append(EmbeddingPanel(shared, train, validation, contrastive.loss, MAX_LENGTH))
+    found = run_panels(store, panels, variants, budgets, arguments.seeds)
+    baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
+    results = comparison_results(panels, found)
+    write_comparison_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
 
 
 def _complete_budgets(arguments: ReproductionArguments) -> None:
@@ -218,7 +200,7 @@ def _complete_budgets(arguments: ReproductionArguments) -> None:
 
 
 def _folder_of(task: str, data_dir: str | None) -> str | None:
-    """The task's own folder in one that holds several: SST-2 for sst2, aclImdb for imdb."""
+    """Return the task's own folder in one that holds several: SST-2 for sst2, aclImdb for imdb."""
     if data_dir is None:
         return None
     children = sorted(Path(data_dir).iterdir()) if Path(data_dir).is_dir() else []

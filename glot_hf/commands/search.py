@@ -3,35 +3,29 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.options import REQUIRED, option
 from .arguments import CommandParser, TrustArguments
 from .encoder import EncoderArguments, load_encoder
 
 
 @dataclass
 class SearchArguments:
-    index: str = field(metadata={"help": "Vectors that `glot-hf embed` wrote."})
-    top_k: int = field(default=10, metadata={"help": "Rows for each text."})
-    queries: str | None = field(
-        default=None,
-        metadata={"help": "File of texts to search for: one a line of .txt, or the column text of other kinds."},
+    index: str = option(REQUIRED, "Vectors that `glot-hf embed` wrote.")
+    top_k: int = option(10, "Rows for each text.")
+    queries: str | None = option(
+        None, "File of texts to search for: one a line of .txt, or the column text of other kinds."
     )
-    prompt: str = field(
-        default="", metadata={"help": 'Put before every query, as some backbones were trained: "query: " of E5.'}
-    )
-    model: str | None = field(
-        default=None, metadata={"help": "The head or the backbone that made the vectors, if it has moved since."}
-    )
-    faiss_index: str | None = field(
-        default=None,
-        metadata={
-            "help": "Search approximately, by an index that faiss.index_factory makes of this, such as HNSW32; it is "
-            "kept beside the vectors. Default: exactly."
-        },
+    prompt: str = option("", 'Put before every query, as some backbones were trained: "query: " of E5.')
+    model: str | None = option(None, "The head or the backbone that made the vectors, if it has moved since.")
+    faiss_index: str | None = option(
+        None,
+        "Search approximately, by an index that faiss.index_factory makes of this, such as HNSW32; it is "
+        "kept beside the vectors. Default: exactly.",
     )
 
 

@@ -15,7 +15,7 @@ from .variants import load_backbone_of, parse_variants
 
 def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
-    from ..experiments.stress_test import StressTestArguments, run_stress_test
+    from ..experiments.stress import StressTestArguments, run_stress_test
 
     parser = CommandParser(
         BackboneArguments, StressTestArguments, SharedHeadArguments, prog="glot-hf stress-test", description=__doc__

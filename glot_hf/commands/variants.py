@@ -14,6 +14,9 @@ _ATTENTION = ("cross_attention", "latent_attention", "multi_query")
 # Options that only some poolings read.
 _READ_BY = {
     "graph_type": ("glot",),
+    "block": ("glot", "deepsets"),
+    "dropout": ("glot",),
+    "readout": ("glot", "deepsets"),
     "similarity_threshold": ("glot",),
     **dict.fromkeys(_GRAPH_OPTIONS, ("glot", "deepsets")),
     "readout_hidden_size": ("glot", "adapool", "deepsets"),
@@ -23,21 +26,19 @@ _READ_BY = {
 _OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size")
 
 
-def parse_variants(texts: list[str]) -> list[Any]:
+def parse_variants(texts: list[str]) -> dict[str, dict[str, Any]]:
     """
-    [`~glot_hf.experiments.heads.Variant`]s of such as "glot" or "glot:graph_type=self,input_norm=standard".
+    Return the options of [`GlotConfig`] of each such as "glot" or "glot:graph_type=self,input_norm=standard".
 
     Raises:
         InputError: one is named twice, or an option does not exist, is not read by that pooling, or has a value that
             it does not take.
     """
     require_distinct(texts, "--poolings")
-    return [_parse_variant(text) for text in texts]
+    return {text: _parse_variant(text) for text in texts}
 
 
-def _parse_variant(text: str) -> Any:
-    from ..experiments.heads import Variant
-
+def _parse_variant(text: str) -> dict[str, Any]:
     pooling, _, rest = text.partition(":")
     argv = [f"--pooling={pooling}", *(f"--{option}" for option in rest.split(",") if option)]
     (head,) = CommandParser(HeadArguments, prog=f"--poolings {text}").parse(argv)
@@ -47,11 +48,11 @@ def _parse_variant(text: str) -> Any:
             raise InputError(f"--poolings {text}: {name} is not of one pooling but of all: pass it as --{name}")
         if pooling not in _READ_BY.get(name, (pooling,)):
             raise InputError(f"--poolings {text}: {name} has no effect there, but on {', '.join(_READ_BY[name])}")
-    return Variant(text, options)
+    return options
 
 
 def load_backbone_of(
-    variants: list[Any],
+    variants: dict[str, dict[str, Any]],
     backbone: BackboneArguments,
     options: dict[str, Any],
     max_length: int,
@@ -75,8 +76,8 @@ def load_backbone_of(
     model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
     with user_errors():
         content = hash_backbone(model, tokenizer)
-        for variant in variants:
-            GlotConfig(backbone_config=model.config.to_dict(), **options | variant.options)
+        for own_options in variants.values():
+            GlotConfig(backbone_config=model.config.to_dict(), **options | own_options)
     set_max_length(tokenizer, max_length, model, is_default)
     source = {"backbone": backbone.backbone, "backbone_revision": revision, "backbone_load_kwargs": load_kwargs}
     return model, tokenizer, source | content

@@ -8,7 +8,7 @@ import torch
 from datasets import ClassLabel, Dataset, List, Value
 from transformers import PreTrainedTokenizerBase
 
-from ..model.tokenizing_glot import pad_tokens
+from ..model.encoding_glot import pad_tokens
 from ..system.errors import InputError
 from .labels import Labels, place_rows
 

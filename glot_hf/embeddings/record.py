@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..model.configuration_glot import require_recordable
+from ..model.options_glot import require_recordable
 from ..system.atomic_files import write_atomically
 from ..system.errors import InputError
 from .text_files import TextFiles, TextRow

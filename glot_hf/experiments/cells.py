@@ -13,11 +13,11 @@ from ..system.errors import InputError
 
 class CellStore:
     """
-    A folder with one JSON file a finished cell, and the settings that all of them share.
+    A folder with one JSON file for each finished cell, and the settings that all of them share.
 
     Args:
-        folder (`str` or path): made if it does not exist.
-        settings (`dict`): JSON values.
+        folder (`str` or path): it is made if it does not exist.
+        settings (`dict`): JSON values, the same for every cell of the folder.
 
     Raises:
         InputError: the folder cannot be written, or holds cells of other settings; names the first that differs.
@@ -43,19 +43,16 @@ class CellStore:
             _write(path, settings)
 
     def get(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The result of the cell of that name, which `run` computes if it is not there yet."""
-        path = self._path(name)
+        """Return the result of the cell of that name, which `run` computes if it is not there yet."""
+        path = self.folder / f"{name}.json"
         if not path.is_file():
             result = run()
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, result)
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
-
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    """A run may be killed, or another process may write the same cell."""
+    """Write JSON at once: a run may be killed, or another process may write the same cell."""
     content = json.dumps(value, indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda part: part.write_text(content, encoding="utf-8"))

@@ -1,8 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What a comparison found: tables, differences in pairs, a picture."""
 
-import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,9 @@ from matplotlib.figure import Figure
 
 from ..reports.markdown import DAGGER, format_table, mean_and_deviation, short_name
 from ..reports.palette import width_of
+from ..reports.scores import Results, chosen_table, mean_score, poolings_of, score_table, scores, write_report
 from .published import published_scores
 
-
-# Final cells, as `comparison.Comparison` makes them: task -> variant -> one a seed, in the order of the seeds.
-Results = dict[str, dict[str, list[dict[str, Any]]]]
 
 _TITLE_SIZE = 10  # points
 
@@ -28,14 +24,15 @@ _PROTOCOLS = {
 }
 
 
-def write_report(
+def write_comparison_report(
     results: Results, settings: dict[str, Any], seeds: list[int], baselines: list[str], folder: Path
 ) -> str:
     """
-    Writes report.md, results.json and heat_map.png.
+    Write report.md, results.json and heat_map.png to `folder`, and print the report.
 
     Args:
-        settings (`dict`): what all cells share; `backbone` and `protocol` are told.
+        results (`dict`): the final cells of each task and variant, one a seed.
+        settings (`dict`): what all cells share; its backbone, protocol and training options are told.
         baselines (`list[str]`): the variants that the others are compared with.
 
     Returns:
@@ -43,18 +40,18 @@ def write_report(
     """
     name = short_name(settings["backbone"])
     training = settings["training_options"]
-    tasks = [f"{task}: {_any_cell(results, task)['metric']}" for task in results]
+    tasks = [f"{task}: {_any_cell(results[task])['metric']}" for task in results]
     protocol = _PROTOCOLS[settings["protocol"]].format(epochs=training.get("num_train_epochs"))
     parts = [
         f"Frozen {name}, protocol {settings['protocol']}: {protocol} Batch {training['per_device_train_batch_size']}, "
         f"seeds {', '.join(map(str, seeds))}. Mean (deviation) in percent; the best of each task in bold, whatever "
         f"the spread. {DAGGER} It counts as 0 if it diverged.",
         f"Judged by {'; '.join(tasks)}. Training rows: "
-        + ", ".join(f"{task} {_any_cell(results, task)['training_rows']:,}" for task in results)
+        + ", ".join(f"{task} {_any_cell(results[task])['training_rows']:,}" for task in results)
         + ".",
         score_table(results),
     ]
-    if baselines and len(baselines) < len(_variants(results)):
+    if baselines and len(baselines) < len(poolings_of(results)):
         parts += [
             f"Differences in points, seed by seed, to the best of {', '.join(baselines)}: the best on the reported "
             "split, which favours it.",
@@ -63,55 +60,24 @@ def write_report(
     parts.append(chosen_table(results))
     if published := published_scores(settings["backbone"]):
         parts.append(published_table(results, published))
-    report = "\n\n".join(parts)
-    (folder / "report.md").write_text(report + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(json.dumps({**settings, "results": results}, indent=2) + "\n", "utf-8")
     title = f"Frozen {name}, {settings['protocol']}:\ncolour from the worst to the best of each task"
-    heat_map(results, title).savefig(folder / "heat_map.png", dpi=150)
-    return report
-
-
-def score_table(results: Results) -> str:
-    """
-    Variants by tasks: mean (deviation) over the seeds, the best of each task in bold, and the head's parameters.
-    """
-    rows = []
-    for variant in _variants(results):
-        parameters = {cell["head_parameters"] for by_variant in results.values() for cell in by_variant[variant]}
-        row = [variant, _range(parameters)]
-        for by_variant in results.values():
-            cells = by_variant[variant]
-            best = max(statistics.mean(scores(other)) for other in by_variant.values())
-            text = mean_and_deviation(scores(cells))
-            text = f"**{text}**" if statistics.mean(scores(cells)) == best else text
-            row.append(text + ("†" if any(cell["is_dead"] for cell in cells) else ""))
-        rows.append(row)
-    return format_table(["pooling", "head parameters", *results], rows)
-
-
-def chosen_table(results: Results) -> str:
-    """Tabulate what each cell was trained with: learning rate x steps, or the penalty of a linear fit."""
-    rows = [
-        [variant, *(by_variant[variant][0]["chosen"] for by_variant in results.values())]
-        for variant in _variants(results)
-    ]
-    return format_table(["learning rate x steps, or penalty", *results], rows)
+    return write_report(folder, parts, {**settings, "results": results}, heat_map(results, title), "heat_map.png")
 
 
 def difference_table(results: Results, baselines: list[str]) -> str:
     """
-    Each variant that is no baseline against the best baseline of each task, seed by seed: mean (deviation) of the
-    differences, in points.
+    Tabulate each variant that is no baseline against the best baseline of each task, seed by seed: mean (deviation) of
+    the differences, in points.
 
     The best baseline is the one with the best mean on the reported split, which favours it.
     """
     rows = []
-    for variant in _variants(results):
+    for variant in poolings_of(results):
         if variant in baselines:
             continue
         row = [variant]
         for by_variant in results.values():
-            best = max(baselines, key=lambda baseline: statistics.mean(scores(by_variant[baseline])))
+            best = max(baselines, key=lambda baseline: mean_score(by_variant[baseline]))
             pairs = zip(scores(by_variant[variant]), scores(by_variant[best]))
             row.append(f"{mean_and_deviation([ours - theirs for ours, theirs in pairs])} ({best})")
         rows.append(row)
@@ -119,20 +85,20 @@ def difference_table(results: Results, baselines: list[str]) -> str:
 
 
 def published_table(results: Results, published: dict[str, dict[str, float]]) -> str:
-    """Our mean beside the paper's score, for the poolings that the paper has."""
+    """Tabulate our mean beside the paper's score, for the poolings that the paper has."""
     rows = []
-    for variant in _variants(results):
+    for variant in poolings_of(results):
         if variant in published:
-            ours = {task: 100 * statistics.mean(scores(by_variant[variant])) for task, by_variant in results.items()}
+            ours = {task: 100 * mean_score(by_variant[variant]) for task, by_variant in results.items()}
             theirs = published[variant]
             rows.append([variant, *(f"{ours[t]:.1f} / {f'{theirs[t]:.1f}' if t in theirs else '-'}" for t in results)])
     return format_table(["ours / the paper's", *results], rows)
 
 
 def heat_map(results: Results, title: str) -> Figure:
-    """Variants by tasks, written with the mean; the colour goes from the worst to the best of each task."""
-    variants, tasks = _variants(results), list(results)
-    means = np.array([[statistics.mean(scores(results[task][v])) for task in tasks] for v in variants])
+    """Draw variants by tasks: the mean is written, and coloured from the worst to the best of each task."""
+    variants, tasks = poolings_of(results), list(results)
+    means = np.array([[mean_score(results[task][v]) for task in tasks] for v in variants])
     lowest, highest = means.min(axis=0), means.max(axis=0)
     shade = (means - lowest) / np.where(highest > lowest, highest - lowest, 1)
     width = max(2.6 + 0.95 * len(tasks), width_of(title, _TITLE_SIZE))
@@ -158,20 +124,6 @@ def heat_map(results: Results, title: str) -> Figure:
     return figure
 
 
-def _any_cell(results: Results, task: str) -> dict[str, Any]:
-    return next(iter(results[task].values()))[0]
-
-
-def scores(cells: list[dict[str, Any]]) -> list[float]:
-    """One a seed; a training that diverged counts as 0."""
-    return [cell["score"] or 0.0 for cell in cells]
-
-
-def _variants(results: Results) -> list[str]:
-    return list(next(iter(results.values())))
-
-
-def _range(numbers: set[int]) -> str:
-    """The classifier's share differs between tasks with one text and with two."""
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+def _any_cell(by_variant: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a cell for what all cells of a task have in common."""
+    return next(iter(by_variant.values()))[0]

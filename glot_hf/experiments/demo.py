@@ -12,16 +12,16 @@ from ..model.modeling_glot import GlotForSequenceClassification
 from ..reports.markdown import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
-from .heads import Budget, Variant, train_on_states
-from .stress_test import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
+from ..training.on_states import Budget, train_on_states
+from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
 from .stress_texts import matched_texts
 
 
-VARIANTS = [
-    *(Variant(name, {"pooling": name}) for name in ("mean", "max", "cls", "adapool")),
-    Variant("glot:graph_type=self", {"pooling": "glot", "graph_type": "self"}),  # the control without edges
-    Variant("glot", {"pooling": "glot"}),
-]
+VARIANTS = {
+    **{name: {"pooling": name} for name in ("mean", "max", "cls", "adapool")},
+    "glot:graph_type=self": {"pooling": "glot", "graph_type": "self"},  # the control without edges
+    "glot": {"pooling": "glot"},
+}
 RATIOS = [0.0, 0.5, 0.8, 0.9]
 NUM_TEXTS = 500  # to train on, and as many to test on
 # The best, or within a point of it, of the budgets that `glot-hf stress-test` tries, for each pooling at each ratio,
@@ -31,11 +31,16 @@ BUDGET = Budget(learning_rate=5e-3, steps=450)
 
 def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[str, Any]:
     """
-    Runs the stress test on the generator without a leak; then trains a GLOT head at the largest ratio, saves it to
-    `output_dir`, reloads it and compares its answers.
+    Run the stress test on the generator without a leak; then train a GLOT head at the largest ratio, save it to
+    `output_dir`, reload it and compare its answers.
+
+    Args:
+        backbone_path (`str`): the folder of the backbone.
+        output_dir (`str`): takes the table, the picture and the head.
+        num_seeds (`int`): heads trained for each pooling and ratio.
 
     Returns:
-        `dict`: see [`~glot_hf.experiments.stress_test.run_stress_test`].
+        `dict`: see [`~glot_hf.experiments.stress.run_stress_test`].
 
     Raises:
         RuntimeError: the reloaded head answers differently.
@@ -46,7 +51,7 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
         output_dir=output_dir,
         generator="matched",
         ratios=RATIOS,
-        poolings=[variant.name for variant in VARIANTS],
+        poolings=list(VARIANTS),
         seeds=list(range(num_seeds)),
         train_size=NUM_TEXTS,
         test_size=NUM_TEXTS,

@@ -1,6 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-What the paper reports (arXiv 2603.03389), for a look at the same backbone.
+The scores that the paper reports (arXiv 2603.03389), for a look at the same backbone.
 
 The keys are the ends of repository names. The paper says "Mistral-7B" and "LLaMA-3B": the first is v0.1 in the
 released README, the second is taken to be Llama 3.2. SmolLM2 is left out: of its sizes we do not know which.
@@ -43,7 +43,7 @@ _IMDB: dict[str, dict[str, float]] = {
 
 def published_scores(backbone: str) -> dict[str, dict[str, float]]:
     """
-    The paper's scores in percent, by pooling and task; empty where it does not have that backbone.
+    Return the paper's scores in percent, by pooling and task; empty where it does not have that backbone.
 
     Args:
         backbone (`str`): its repository or folder; the last part of the name decides.
@@ -54,5 +54,5 @@ def published_scores(backbone: str) -> dict[str, dict[str, float]]:
         return {}
     scores = {pooling: dict(zip(_TASKS, row)) for pooling, row in _GLUE[known].items()}
     for pooling, score in _IMDB.get(known, {}).items():
-        scores.setdefault(pooling, {})["imdb"] = score  # of some poolings it is all there is
+        scores.setdefault(pooling, {})["imdb"] = score  # for some poolings it is all there is
     return scores

@@ -3,7 +3,7 @@
 Texts of the stress test: one short statement that decides the label, among words that say nothing.
 
 Three generators with one signature. What each of them gives away to a classifier that reads no relation is measured by
-[`glot_hf.experiments.stress_test.leak_check`]:
+[`glot_hf.experiments.stress.leak_check`]:
 
 - `released`, as the released script does: the classes differ in length and in vocabulary, so no pooling is needed;
 - `paper`, as the paper's text describes: same length, but two words of the statement differ;
@@ -49,16 +49,17 @@ def released_texts(
     count: int, ratio: float, seed: int, position: str = "random", distance: int = 10
 ) -> tuple[list[str], list[int]]:
     """
-    The texts of the released script, word for word those it makes from the same random seed, with what they give away:
-    a negative has a negator and `distance` distractors more than a positive, so that at its distance of 10 the length
-    alone tells the classes apart; and "never", "without" and "excluding" stand in negatives only.
+    Make the texts of the released script, word for word those it makes from the same random seed.
+
+    They give the label away: a negative has a negator and `distance` distractors more than a positive, so that at the
+    distance of 10 the length alone tells the classes apart; and some negators stand in negatives only.
 
     Args:
         ratio (`float`): distractors around the statement as a share of 128 words, in [0, 1). It is not their share of
             the text, which has no more than distractors and statement: 0.2, 0.5, 0.8 and 0.9 give 86, 94, 96 and 97 %
             of distractors in positives.
         distance (`int`): distractors between negator and noun, up to 125; only negatives have any.
-        count, seed, position: as of [`matched_texts`], but the labels are drawn and do not alternate.
+        count, seed, position: the same as in [`matched_texts`], except that the labels are drawn and do not alternate.
 
     Returns:
         `tuple[list[str], list[int]]`: the texts, and their labels: 1 where the thing is there, 0 where it is negated.
@@ -88,7 +89,7 @@ def paper_texts(
     count: int, ratio: float, seed: int, position: str = "random", distance: int = 0
 ) -> tuple[list[str], list[int]]:
     """
-    "the box has a key but not a scarf" against "the box has a key and also a scarf".
+    Make "the box has a key but not a scarf" against "the box has a key and also a scarf".
 
     Known to us of the paper are such templates, the length 256, 10,000 training and 2,000 test texts, and the ratios.
     Ours are the words, that the length is counted in words and is the longest a text may be, that the ratio is a share
@@ -99,7 +100,7 @@ def paper_texts(
         ratio (`float`): distractors as a share of 256 words, from 0 to 0.96. The text has no more than these and the
             statement's 9 words.
         distance (`int`): how many of the distractors stand between "but not" or "and also" and the second thing.
-        count, seed, position: as of [`matched_texts`].
+        count, seed, position: the same as in [`matched_texts`].
 
     Returns:
         `tuple[list[str], list[int]]`: the texts, and their labels: 1 where both things are there, 0 where one is not.
@@ -130,9 +131,10 @@ def matched_texts(
     count: int, ratio: float, seed: int, position: str = "random", distance: int = 0
 ) -> tuple[list[str], list[int]]:
     """
-    "the box holds a key but not a scarf" against "the box holds a scarf but not a key": whether metal or cloth is held
-    decides. Both classes have the same words and the same length, so that neither a bag of words nor the length gives
-    the label away.
+    Make "the box holds a key but not a scarf" against "the box holds a scarf but not a key".
+
+    Whether metal or cloth is held decides the label. Both classes have the same words and the same length, so that
+    neither a bag of words nor the length gives the label away.
 
     Args:
         count (`int`): how many texts; the classes alternate.

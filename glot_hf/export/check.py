@@ -8,10 +8,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 
+from ..model.encoding_glot import pad_tokens
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotModel
 from ..model.pretrained_glot import GlotPreTrainedModel
-from ..model.tokenizing_glot import pad_tokens
 from .program import Run, export_inputs
 
 

@@ -16,8 +16,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 from transformers import PreTrainedTokenizerBase
 
-from ..model.backbone_forward_glot import forward_parameters
-from ..model.backbone_glot import run_backbone, sees_padding
+from ..model.backbone_forward_glot import forward_parameters, run_backbone, sees_padding
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.errors import InputError

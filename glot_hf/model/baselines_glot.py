@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from .configuration_glot import GlotConfig
 from .packing_glot import TokenLayout
-from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
+from .readout_glot import PooledTokens, Readout, largest, uniform_weights, weighted_sum
 
 
 class WeightedPooling(nn.Module, ABC):
-    """A weighted sum of the hidden states themselves; what the weights are is the subclass."""
+    """A weighted sum of the hidden states themselves. The weights are the subclass's."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
 
     @abstractmethod
     def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        """`(N, d)` -> `(B, L)`, zero at padding."""
+        """Return the weights of the tokens. `(N, d)` -> `(B, L)`, zero at padding."""
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         weights = self.weights(tokens, layout)
@@ -82,24 +82,19 @@ class MaxPooling(nn.Module):
         super().__init__()
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
-        hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
-        if hidden_states.shape[1] == 0:
-            return PooledTokens(hidden_states.sum(dim=1), layout, [tokens])
-        lowest = torch.finfo(hidden_states.dtype).min
-        vector = hidden_states.masked_fill(~mask[:, :, None], lowest).amax(dim=1)  # (B, d)
-        return PooledTokens(vector * mask.any(dim=1, keepdim=True), layout, [tokens])
+        return PooledTokens(largest([tokens], layout), layout, [tokens])
 
 
 class AttentionPooling(nn.Module, ABC):
-    """Multi-head attention (Vaswani et al., 2017) of a few queries to the tokens; what asks is the subclass."""
+    """Multi-head attention (Vaswani et al., 2017) of a few queries, the subclass's, to the tokens."""
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        self.attention = nn.MultiheadAttention(config.input_size, config.num_attention_heads, batch_first=True)
+        self.attention = nn.MultiheadAttention(config.token_size, config.num_attention_heads, batch_first=True)
 
     @abstractmethod
     def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        """`(N, d)` -> `(B, n, d)`."""
+        """Return n queries for each sentence. `(N, d)` -> `(B, n, d)`."""
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         hidden_states, mask = layout.pad(tokens), layout.mask  # (B, L, d), (B, L)
@@ -127,13 +122,13 @@ class CrossAttentionPooling(AttentionPooling):
 
 class MultiQueryPooling(AttentionPooling):
     """
-    Attention with a few learned queries, what they find side by side: the seeds of pooling by multi-head attention
-    (Set Transformer: Lee et al., ICML 2019), as attentive probing of frozen models uses it.
+    Attention with a few learned queries, whose results are set side by side: the seeds of pooling by multi-head
+    attention (Set Transformer: Lee et al., ICML 2019), which attentive probing of frozen models uses.
     """
 
     def __init__(self, config: GlotConfig):
         super().__init__(config)
-        self.learned_queries = nn.Parameter(torch.empty(config.pooled_size // config.input_size, config.input_size))
+        self.learned_queries = nn.Parameter(torch.empty(config.pooled_size // config.token_size, config.token_size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -145,14 +140,14 @@ class MultiQueryPooling(AttentionPooling):
 
 class LatentAttentionPooling(nn.Module):
     """
-    The latent attention layer of NV-Embed (Lee et al., ICLR 2025, arXiv 2405.17428): the tokens ask, a learned
-    dictionary answers, an MLP follows, and the mean of the valid tokens is taken. As there, norms before and residual
-    connections around both steps, a width of `4 d` and a gated GELU in the MLP.
+    The latent attention layer of NV-Embed (Lee et al., ICLR 2025, arXiv 2405.17428): the tokens attend to learned
+    latents, an MLP follows, and the mean of the valid tokens is taken. NV-Embed's details are kept: norms before and
+    residual connections around both steps, a width of `4 d` and a gated GELU in the MLP.
     """
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        size = config.input_size
+        size = config.token_size
         self.latents = nn.Parameter(torch.empty(config.num_latents or 512, size))
         self.token_norm, self.latent_norm, self.mlp_norm = nn.LayerNorm(size), nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention = nn.MultiheadAttention(size, config.num_attention_heads, bias=False, batch_first=True)

@@ -4,28 +4,24 @@
 import copy
 import difflib
 from dataclasses import fields
-from pathlib import PureWindowsPath
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from transformers.utils.versions import require_version
 
 from .version_glot import __version__
 
 
-# First of all: what is imported next does not exist in older versions. As in setup.cfg.
+# Checked before the next imports, which older versions do not have. setup.cfg requires the same version.
 require_version("transformers>=5.4", "This GLOT head needs a newer transformers: pip install -U transformers")
 
-from huggingface_hub.dataclasses import strict, validated_field  # noqa: E402
+from huggingface_hub.dataclasses import strict  # noqa: E402
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
+from .options_glot import ALIASES, HeadOptions, model_option  # noqa: E402
+
 
 logger = logging.get_logger(__name__)
-
-# What of `backbone_kwargs` is recorded with a head and used again when it is loaded. Anything else (device_map, token,
-# attn_implementation, trust_remote_code, ...) belongs to one machine or to one decision of trust, and is never stored.
-RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
 # These can name a kernel on the Hub, which is code: they are taken from the caller and never from a config.json.
 _NEVER_FROM_A_FILE = {
@@ -34,6 +30,28 @@ _NEVER_FROM_A_FILE = {
     for part in ("attn", "experts")
     for suffix in ("", "_internal")
 }
+
+# Options of the paper's graph layers that the residual block does not have, and their defaults.
+_OF_GRAPH_LAYERS = {"gnn_type": "gat", "jumping_knowledge": "cat", "num_attention_heads": 1}
+
+# Options of poolings, which token states that are compared as they are do not go through.
+_OF_POOLINGS = (
+    "pooling",
+    "graph_type",
+    "graph_block_size",
+    "block",
+    "dropout",
+    "gnn_type",
+    "num_gnn_layers",
+    "gnn_hidden_size",
+    "num_attention_heads",
+    "num_latents",
+    "similarity_threshold",
+    "jumping_knowledge",
+    "readout",
+    "readout_hidden_size",
+    "projection_size",
+)
 
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
@@ -58,71 +76,24 @@ _PRETRAINED_CONFIG_KEYS = {
 }
 
 
-def _positive(value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"must be a positive integer, got {value}")
-
-
-def _not_negative(value: int) -> None:
-    if value < 0:
-        raise ValueError(f"must be 0 or a positive integer, got {value}")
-
-
-def _below_one(value: float) -> None:
-    if not -1 <= value < 1:
-        raise ValueError(f"tau is a cosine threshold in [-1, 1), got {value}")
-
-
-def _layers(value: int | list[int]) -> None:
-    if isinstance(value, list) and len(set(value)) != len(value):
-        raise ValueError(f"names a layer twice: {value}")
-    if isinstance(value, list) and not value:
-        raise ValueError("is an empty list: give a layer index such as -1, or a list of indices to mix")
-
-
-def require_recordable(value: dict[str, Any] | None) -> None:
-    """
-    Asked of all options for loading a backbone that a file names, wherever it is from.
-
-    Raises:
-        ValueError: they are more than `RECORDED_BACKBONE_KWARGS`, or name a file outside the backbone's folder.
-    """
-    value = value or {}
-    if unknown := sorted(set(value) - set(RECORDED_BACKBONE_KWARGS)):
-        raise ValueError(
-            f"cannot hold {unknown}: only {list(RECORDED_BACKBONE_KWARGS)} are recorded with a head. "
-            "Pass the others as `backbone_kwargs` each time the head is loaded; of them, the command line has "
-            "--trust_remote_code"
-        )
-    for name in ("gguf_file", "subfolder", "variant"):
-        path = PureWindowsPath(str(value.get(name) or ""))  # it knows both separators, and drives
-        if path.anchor or ".." in path.parts:
-            raise ValueError(f"{name} {str(value[name])!r} leaves the backbone's folder: name what is inside it")
-    dtype = value.get("dtype", "auto")
-    if dtype != "auto" and not isinstance(getattr(torch, str(dtype), None), torch.dtype):
-        raise ValueError(f"dtype {dtype!r} is not a torch dtype: valid are float32, bfloat16, float16 and the like")
-
-
-def _option(default: Any, help: str, *validators):
-    return validated_field(list(validators), default=default, metadata={"help": help})
-
-
 @strict
-class GlotConfig(PreTrainedConfig):
+class GlotConfig(HeadOptions, PreTrainedConfig):
     r"""
     Configuration of a GLOT head (arXiv 2603.03389) on a frozen backbone. Options are validated when the configuration
     is made and whenever one is assigned; each field's `help` says what it does.
 
-    With `d = input_size`, `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has
-    `hidden_size = projection_size or D`, where `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds,
+    With `d = token_size` (`input_size`, times the number of layers where several are concatenated),
+    `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has `hidden_size = projection_size or D`, where
+    for each readout `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds and for `block="residual"`,
     `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
-    width for deepsets.
+    width for deepsets. A head that `compares_tokens` (`pair_mode`) has no sentence vector, and `hidden_size` is `d`.
 
     `tau` is an alias of `similarity_threshold`.
 
     Raises:
         StrictDataclassError: an option has the wrong type or a value outside what it allows.
-        ValueError: `tau` and `similarity_threshold` disagree, or `input_size` is not the backbone's hidden size.
+        ValueError: options do not fit each other: `tau` and `similarity_threshold` disagree, `input_size` is not the
+            backbone's hidden size, `block` does not have an option that was given.
         TypeError: an option does not exist.
 
     Example:
@@ -136,82 +107,12 @@ class GlotConfig(PreTrainedConfig):
     ```"""
 
     model_type = "glot"
-    attribute_map = {"tau": "similarity_threshold"}
+    attribute_map = ALIASES
     sub_configs = {"backbone_config": AutoConfig}
     keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
-    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see origin_glot.fingerprint
+    backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see backbone_origin_glot
 
-    backbone_name_or_path: str | None = _option(None, "Repository or folder of the frozen backbone.")
-    backbone_revision: str | None = _option(None, "Commit, branch or tag of the backbone.")
-    backbone_config: dict[str, Any] | PreTrainedConfig | None = _option(None, "The backbone's own configuration.")
-    backbone_load_kwargs: dict[str, Any] | None = _option(
-        None,
-        "Recorded `AutoModel.from_pretrained` options of the backbone, e.g. dtype or gguf_file.",
-        require_recordable,
-    )
-    backbone_in_checkpoint: bool = _option(False, "Save the backbone's weights in the head's own checkpoint.")
-    input_size: int | None = _option(
-        None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _positive
-    )
-    backbone_layers: int | list[int] = _option(
-        -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list mixed by learned weights.", _layers
-    )
-    input_norm: Literal["none", "layer", "standard"] = _option(
-        "none",
-        "Normalise the token states before anything else: layer = each token to mean 0 and deviation 1, "
-        "standard = each dimension, by statistics of the training data. The paper does not.",
-    )
-    pooling: Literal[
-        "glot",
-        "mean",
-        "max",
-        "cls",
-        "last",
-        "adapool",
-        "weighted_mean",
-        "cross_attention",
-        "latent_attention",
-        "multi_query",
-        "deepsets",
-    ] = _option("glot", "How token states become a sentence vector.")
-    graph_type: Literal["similarity", "self"] = _option(
-        "similarity",
-        "Which tokens glot joins: those with similar states, or each with itself alone (the control without edges).",
-    )
-    graph_block_size: int | None = _option(
-        None,
-        "Rows of the graph in memory at a time, for long texts; by default all, and blocks where all would be many.",
-        _positive,
-    )
-    gnn_type: Literal["gat", "gcn", "gin", "gine", "sage"] = _option(
-        "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
-    )
-    num_gnn_layers: int = _option(2, "Number K of graph layers; 0 leaves attention-scored pooling.", _not_negative)
-    gnn_hidden_size: int = _option(128, "Total width H of a graph layer, attention heads concatenated.", _positive)
-    num_attention_heads: int = _option(
-        1,
-        "Attention heads of gat, where it must divide gnn_hidden_size, and of cross_attention, latent_attention and "
-        "multi_query, where it must divide input_size.",
-        _positive,
-    )
-    num_latents: int | None = _option(
-        None, "Learned vectors: queries of multi_query (default 4), latents of latent_attention (512).", _positive
-    )
-    similarity_threshold: float | int = _option(
-        0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one
-    )
-    jumping_knowledge: Literal["cat", "max", "mean", "last"] = _option(
-        "cat", "How layer outputs join: cat = [x; h1; ...; hK], max or mean over h1..hK, last = hK."
-    )
-    readout_hidden_size: int | None = _option(
-        None, "Width of the readout's tanh layer; default max(128, D // 2), as released.", _positive
-    )
-    projection_size: int | None = _option(None, "Project the sentence vector linearly to this width.", _positive)
-    pair_mode: Literal["concat", "interaction", "cosine", "late", "late_mean"] | None = _option(
-        None,
-        "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b); late compares "
-        "their tokens, without a pooling, and late_mean, its control, tokens with the other sentence's mean.",
-    )
+    backbone_config: dict[str, Any] | PreTrainedConfig | None = model_option(None, "The backbone's own configuration.")
 
     def __new__(cls, *args, **kwargs):
         # Looked at here because a field's default cannot be told from the same value given by the user later on.
@@ -246,7 +147,9 @@ class GlotConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
-        """As `PreTrainedConfig.from_dict`; keys of a newer version are kept with a warning instead of refused."""
+        """
+        The same as `PreTrainedConfig.from_dict`, except that keys of a newer version are kept with a warning.
+        """
         config_dict = {key: value for key, value in config_dict.items() if key not in _NEVER_FROM_A_FILE}
         if (model_type := config_dict.get("model_type", cls.model_type)) != cls.model_type:
             raise ValueError(
@@ -270,7 +173,7 @@ class GlotConfig(PreTrainedConfig):
         return result
 
     def save_pretrained(self, save_directory, *args, **kwargs):
-        """As usual, with glot_hf's version, beside that of transformers."""
+        """Save the configuration with glot_hf's version, beside that of transformers."""
         self.glot_hf_version = __version__
         super().save_pretrained(save_directory, *args, **kwargs)
 
@@ -280,21 +183,44 @@ class GlotConfig(PreTrainedConfig):
         return self.pair_mode in ("late", "late_mean")
 
     @property
-    def pooled_size(self) -> int | None:
-        """Width D of the pooled vector before the projection, or None while `input_size` is not known."""
+    def token_size(self) -> int | None:
+        """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
+        if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
+            return self.input_size
+        return len(self.backbone_layers) * self.input_size
+
+    @property
+    def token_embedding_size(self) -> int | None:
+        """Width of what glot's readouts read of a token, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
-        if self.pooling == "multi_query":
-            return (self.num_latents or 4) * self.input_size
-        if self.pooling not in ("glot", "deepsets") or self.num_gnn_layers == 0:
-            return self.input_size
+        if self.block == "residual":
+            return self.gnn_hidden_size
+        if self.num_gnn_layers == 0 or self.compares_tokens:
+            return self.token_size
         if self.jumping_knowledge == "cat":
-            return self.input_size + self.num_gnn_layers * self.gnn_hidden_size
+            return self.token_size + self.num_gnn_layers * self.gnn_hidden_size
         return self.gnn_hidden_size
 
     @property
+    def readouts(self) -> list[str]:
+        """`readout` as a list, also where it is one."""
+        return self.readout if isinstance(self.readout, list) else [self.readout]
+
+    @property
+    def pooled_size(self) -> int | None:
+        """The width D of the pooled vector before the projection, or None while `input_size` is not known."""
+        if self.input_size is None:
+            return None
+        if self.pooling == "multi_query":
+            return (self.num_latents or 4) * self.token_size
+        if self.pooling not in ("glot", "deepsets"):
+            return self.token_size
+        return len(self.readouts) * self.token_embedding_size
+
+    @property
     def hidden_size(self) -> int | None:
-        """Width of the sentence vector, or None while `input_size` is not known."""
+        """The width of the sentence vector, or None while `input_size` is not known."""
         return self.projection_size or self.pooled_size
 
     @property
@@ -309,24 +235,25 @@ class GlotConfig(PreTrainedConfig):
         self.get_text_config().vocab_size = value
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The backbone's text configuration (what resizing embeddings asks), or this one where there is none."""
+        """Return the backbone's text configuration, which resizing embeddings reads, or this one if there is none."""
         if self.backbone_config is None:
             return self
         return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
 
     def validate_output_attentions(self):
-        """Overrides a check on this configuration's own attention implementation: it is the backbone that attends."""
+        """Skip the check of this configuration's own attention implementation: it is the backbone that attends."""
 
     def validate_num_attention_heads(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse a number of attention heads that does not divide their width."""
         attends = self.pooling in ("cross_attention", "latent_attention", "multi_query")
-        name = "input_size" if attends else "gnn_hidden_size"
+        name = "token_size" if attends and self.token_size != self.input_size else "input_size"
+        name = name if attends else "gnn_hidden_size"
         size = getattr(self, name)
         if size is not None and size % self.num_attention_heads:
             raise ValueError(f"num_attention_heads ({self.num_attention_heads}) must divide {name} ({size})")
 
     def validate_input_size(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse a width that is not the backbone's."""
         if self.backbone_config is None:
             return
         expected = hidden_size_of(self.backbone_config)
@@ -337,7 +264,7 @@ class GlotConfig(PreTrainedConfig):
             )
 
     def validate_backbone_layers(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse layers that the backbone does not have."""
         if self.backbone_config is None:
             return
         count = getattr(self.get_text_config(), "num_hidden_layers", None)
@@ -350,8 +277,18 @@ class GlotConfig(PreTrainedConfig):
                 f"{count}, or -{count + 1} to -1 from the end"
             )
 
-    def validate_pair_mode(self):
+    def validate_block(self):
         """Part of `@strict`-powered validation."""
+        if self.pooling != "glot":
+            return
+        if self.block == "gnn" and self.dropout:
+            raise ValueError(f'dropout={self.dropout} is for block="residual": block="gnn", as in the paper, has none')
+        for name, default in _OF_GRAPH_LAYERS.items() if self.block == "residual" else ():
+            if (value := getattr(self, name)) != default:
+                raise ValueError(f'{name}={value!r} has no effect with block="residual": leave it out, or block="gnn"')
+
+    def validate_pair_mode(self):
+        """Refuse classes where pairs get one score."""
         if self.pair_mode == "cosine" and self.problem_type not in (None, "regression"):
             raise ValueError(
                 f'pair_mode="cosine" gives one score and no classes, which problem_type={self.problem_type!r} needs: '
@@ -359,15 +296,16 @@ class GlotConfig(PreTrainedConfig):
             )
 
     def validate_late_interaction(self):
-        """Part of `@strict`-powered validation."""
-        if self.compares_tokens and (self.pooling != "glot" or self.projection_size is not None):
-            raise ValueError(
-                f'pair_mode="{self.pair_mode}" compares token states and pools nothing: leave pooling '
-                f"({self.pooling!r}) and projection_size ({self.projection_size}) out, or use another pair_mode"
-            )
+        """Refuse options of a pooling where tokens are compared without one."""
+        for name in _OF_POOLINGS if self.compares_tokens else ():
+            if (value := getattr(self, name)) != getattr(HeadOptions, name):
+                raise ValueError(
+                    f"{name}={value!r} has no effect with pair_mode={self.pair_mode!r}, which compares token states "
+                    "and pools nothing: leave it out, or use another pair_mode"
+                )
 
     def validate_backbone_in_checkpoint(self):
-        """Part of `@strict`-powered validation."""
+        """Refuse to keep a backbone that cannot be built from its configuration."""
         if self.backbone_in_checkpoint and self.backbone_config is None:
             raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
         if self.backbone_in_checkpoint and type(self.backbone_config) not in MODEL_MAPPING:
@@ -386,7 +324,7 @@ def _refuse_two_thresholds(options: dict[str, Any]) -> None:
 
 
 def _without_kernels(value: Any) -> Any:
-    """A configuration as a dict, and those of its parts, without what may name a kernel."""
+    """Return a configuration, as a dict, and those of its parts without the keys that may name a kernel."""
     if not isinstance(value, dict):
         return value
     return {key: _without_kernels(each) for key, each in value.items() if key not in _NEVER_FROM_A_FILE}
@@ -398,14 +336,14 @@ def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")
     if model_type not in CONFIG_MAPPING and config_dict:
-        # Of a part of a model, or of one with code of its own, which is not run to read a few numbers. A class,
-        # because to_dict asks it.
+        # A part of a model has no registered type, nor has a model with code of its own, which is not run to read a
+        # few numbers. It takes a class, because to_dict reads the type from the class.
         return type("UnregisteredConfig", (PreTrainedConfig,), {"model_type": model_type})(**config_dict)
     return AutoConfig.for_model(model_type, **config_dict)
 
 
 def hidden_size_of(backbone_config: PreTrainedConfig) -> int | None:
-    """Width d of a backbone's last hidden states, or None where its configuration does not say."""
+    """Return the width d of a backbone's last hidden states, or None where its configuration does not say."""
     text_config = backbone_config.get_text_config()
     # OPT projects its last hidden state back to the width of its word embeddings.
     return getattr(text_config, "word_embed_proj_dim", None) or getattr(text_config, "hidden_size", None)

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Answers that are no numbers are refused, not passed on."""
+"""Refuse answers that hold NaN or infinity instead of passing them on."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ def require_finite(model: nn.Module, outputs: Tensor, texts: Sequence[str] | Non
     Refuse logits or vectors that hold NaN or infinity.
 
     Args:
-        model: the GLOT model that gave them, for the reason.
+        model: the GLOT model that gave them: the message says why, as far as its weights tell.
         outputs (`Tensor` of shape `(N, ...)`): one row a text.
-        texts (`list[str]`, *optional*): of the rows, for the message.
+        texts (`list[str]`, *optional*): the texts of the rows, for the message.
 
     Raises:
         ValueError: a row is not finite; names the first such row, counted from 1, its text, the reason and a hint.

@@ -1,8 +1,16 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Token graphs: hidden states -> masked adjacency (step 1 of GLOT, arXiv 2603.03389), and what layers do over it."""
+"""
+Token graphs, step 1 of GLOT (arXiv 2603.03389), and what graph layers do over them.
+
+[`Edges`] says which tokens are joined, for any block of rows. A [`TokenGraph`] sums and attends over those edges:
+[`DenseGraph`] on the whole adjacency `(B, L, L)`, [`BlockedGraph`] on a block of its rows at a time, which long texts
+need, and [`GroupedGraph`] on groups of sentences of like length, each of which has a graph of its own.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,29 +19,29 @@ from torch import Tensor
 from .packing_glot import TokenLayout
 
 
-# Between these, neither the norms of two vectors nor their product leave float32.
+# The product of two norms between these bounds does not overflow or vanish in float32.
 _SMALLEST_NORM, _LARGEST_NORM = 1e-15, 1e15
 
 
 class Edges(ABC):
-    """Which tokens are joined, of any block of rows. Its subclasses are the kinds of graph."""
+    """Which tokens are joined. Each subclass is a kind of graph."""
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Tensor:
-        """The adjacency of tokens `start` to `stop`: `(B, stop - start, L)` bool, False where padding is involved."""
+        """Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool, False at padding."""
 
 
 class SimilarTokens(Edges):
     r"""
-    Joins the valid tokens `i, j` of a sentence where `cos(x_i, x_j) > threshold`.
+    Join the valid tokens `i, j` of a sentence where `cos(x_i, x_j) > threshold`.
 
-    The cosine is taken in float32 whatever the dtype of the states, also under autocast: near the threshold the graph
-    is discontinuous, and half precision would flip edges. It is exact on the diagonal: a valid token that is not a
-    zero vector always has its self edge. A zero vector has cosine 0 with every token, itself included.
+    The cosine is computed in float32 whatever the dtype of the states, also under autocast: half precision would flip
+    edges near the threshold. A valid token always has its self edge, unless it is a zero vector, whose cosine with
+    every token, itself included, is 0.
 
     Args:
         tokens (`Tensor` of shape `(N, d)`, floating point): packed token states.
-        layout ([`TokenLayout`]): theirs.
+        layout ([`TokenLayout`]): the layout of the tokens.
         threshold (`float`): tau, in [-1, 1).
     """
 
@@ -59,7 +67,7 @@ class SimilarTokens(Edges):
 
 
 class NoOtherTokens(Edges):
-    """The control without edges: each valid token joined with itself alone."""
+    """Join each valid token with itself alone: the control without edges."""
 
     def __init__(self, mask: Tensor):
         self.mask = mask
@@ -69,7 +77,7 @@ class NoOtherTokens(Edges):
 
 
 class GivenEdges(Edges):
-    """A graph that was computed earlier: `(B, L, L)` bool."""
+    """The edges of a graph that was computed earlier: `(B, L, L)` bool."""
 
     def __init__(self, adjacency: Tensor, mask: Tensor):
         self.adjacency, self.mask = adjacency, mask
@@ -80,7 +88,7 @@ class GivenEdges(Edges):
 
 def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
     """
-    The whole graph of [`SimilarTokens`], symmetric.
+    Return the whole graph of [`SimilarTokens`], symmetric.
 
     Args:
         hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
@@ -100,13 +108,13 @@ def _whole(edges: Edges, length: int) -> Tensor:
 
 
 def diagonal_rows(start: int, stop: int, mask: Tensor) -> Tensor:
-    """Rows `start` to `stop` of the unit matrix over the positions of `mask`. `(stop - start, L)` bool."""
+    """Return rows `start` to `stop` of the identity matrix over the positions of `mask`: `(stop - start, L)` bool."""
     positions = torch.arange(mask.shape[1], device=mask.device)
     return positions[start:stop, None] == positions
 
 
 class TokenGraph(ABC):
-    """What graph layers do over the token graphs of a batch, from packed tokens to packed tokens."""
+    """The token graphs of a batch, and what graph layers do over them, from packed tokens to packed tokens."""
 
     layout: TokenLayout
 
@@ -115,17 +123,25 @@ class TokenGraph(ABC):
         self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
     ) -> Tensor:
         """
-        `function(neighbours (B, R, L) bool, *rows (B, R, ...), *columns (B, L, ...))`, which gives `(B, R, ...)`, for
-        all rows of all graphs; `rows`, `columns` and the result are packed, `(N, ...)`. With `self_loops`, every row
-        has its own token among its neighbours, those of padding too.
+        Apply a function to all rows of all graphs, R rows at a time.
+
+        Args:
+            function: `function(neighbours, *rows, *columns)` of shapes `(B, R, L)` bool, `(B, R, ...)` and
+                `(B, L, ...)`; returns `(B, R, ...)`.
+            rows, columns (`list[Tensor]`): packed, `(N, ...)` each: what the function reads of a row's own
+                token, and of all tokens.
+            self_loops (`bool`): let every token, also padding, be its own neighbour.
+
+        Returns:
+            `Tensor` of shape `(N, ...)`.
         """
 
     @abstractmethod
     def adjacency(self) -> Tensor:
-        """`(B, L, L)` bool."""
+        """Return the whole adjacency, `(B, L, L)` bool."""
 
     def sum(self, tokens: Tensor, self_loops: bool = False) -> Tensor:
-        """Each token's neighbours summed up, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
+        """Sum each token's neighbours, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
 
         def rows(neighbours: Tensor, tokens: Tensor) -> Tensor:
             return neighbours.to(tokens.dtype) @ tokens  # (B, R, C)
@@ -133,17 +149,21 @@ class TokenGraph(ABC):
         return self.over_rows(rows, [], [tokens], self_loops)
 
     def degrees(self, self_loops: bool = False) -> Tensor:
-        """The number of each token's neighbours. `(N, 1)` float."""
+        """Count each token's neighbours, with itself if `self_loops`. `(N, 1)` float32."""
 
         def rows(neighbours: Tensor) -> Tensor:
             return neighbours.sum(-1, keepdim=True, dtype=torch.float32)  # (B, R, 1)
 
         return self.over_rows(rows, [], [], self_loops)
 
+    def mean(self, tokens: Tensor) -> Tensor:
+        """The mean of each token's neighbours, zero where it has none. `(N, C)` -> `(N, C)`."""
+        return self.sum(tokens) / self.degrees().clamp(min=1).to(tokens.dtype)
+
     def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
         r"""
-        :math:`\sum_j \text{softmax}_j(\text{LeakyReLU}(target_i + source_j)) values_j` over each token's neighbours
-        and itself.
+        Return :math:`\sum_j \text{softmax}_j(\text{LeakyReLU}(target_i + source_j)) values_j` over each token's
+        neighbours and itself.
 
         Args:
             values (`Tensor` of shape `(N, heads, C)`), target, source (`Tensor` of shape `(N, heads)`).
@@ -153,8 +173,8 @@ class TokenGraph(ABC):
         """
 
         def rows(neighbours: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Tensor:
-            # Where there is no edge, the lowest number is added: many times faster than filling by a mask, here and
-            # backwards. No softmax is empty, thanks to the self loops.
+            # Adding the lowest number where there is no edge is many times faster than masked_fill, forwards and
+            # backwards. No softmax is over nothing, thanks to the self loops.
             is_edge = neighbours.to(source.dtype)[:, None]
             no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
             target, source = target.transpose(1, 2)[:, :, :, None], source.transpose(1, 2)[:, :, None]
@@ -167,11 +187,11 @@ class TokenGraph(ABC):
 
 class DenseGraph(TokenGraph):
     """
-    The graphs of a batch as one tensor, made when a layer first needs it.
+    The graphs of a batch as one tensor `(B, L, L)`, computed when a layer first needs it.
 
     Args:
-        edges ([`Edges`]): of the batch.
-        layout ([`TokenLayout`]): of the batch.
+        edges ([`Edges`]): which tokens are joined.
+        layout ([`TokenLayout`]): the batch's.
     """
 
     def __init__(self, edges: Edges, layout: TokenLayout):
@@ -194,13 +214,121 @@ class DenseGraph(TokenGraph):
         return self._adjacency
 
 
-class GroupedGraph(TokenGraph):
+class BlockedGraph(TokenGraph):
     """
-    The graphs of a batch that is packed in groups of like length.
+    The graphs of a batch, never more than a block of their rows in memory: each block is computed when a layer needs
+    it, and again in the backward pass, so memory grows with L and not with L^2.
+
+    The result is exact, because a softmax over a whole row needs no other row. Only an edge whose cosine is within
+    rounding of tau may differ from the dense graph's.
 
     Args:
-        graphs (`list[TokenGraph]`): of each of the layout's groups.
-        layout ([`TokenLayout`]): of the batch.
+        edges ([`Edges`]): which tokens are joined.
+        layout ([`TokenLayout`]): the batch's.
+        block_size (`int`): rows a block.
+    """
+
+    def __init__(self, edges: Edges, layout: TokenLayout, block_size: int):
+        self.edges, self.layout, self.block_size = edges, layout, block_size
+
+    def over_rows(
+        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+    ) -> Tensor:
+        def block(start: int, stop: int, *tensors: Tensor) -> Tensor:
+            tensors = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
+            with torch.no_grad():
+                neighbours = self.edges.rows(start, stop)
+                if self_loops:
+                    neighbours = neighbours | diagonal_rows(start, stop, self.layout.mask)
+            return function(neighbours, *tensors)
+
+        padded = [self.layout.pad(tokens) for tokens in (*rows, *columns)]
+        return self.layout.pack(over_blocks(block, self.layout.mask.shape[1], self.block_size, *padded))
+
+    def adjacency(self) -> Tensor:
+        bounds = _bounds(self.layout.mask.shape[1], self.block_size)
+        return torch.cat([self.edges.rows(start, stop) for start, stop in bounds], dim=1)
+
+
+def over_blocks(function: Callable[..., Tensor], length: int, block_size: int, *tensors: Tensor) -> Tensor:
+    """
+    Apply a function to all rows, at most `block_size` at a time. The backward pass computes each block again.
+
+    Args:
+        function: `function(start, stop, *tensors)` returns rows `start` to `stop`, `(B, stop - start, ...)`.
+        length (`int`): the number of all rows, L.
+        tensors (`Tensor`): what gradients are computed for.
+
+    Returns:
+        `Tensor` of shape `(B, L, ...)`.
+    """
+    return _OverBlocks.apply(_Blocks(function, _bounds(length, block_size)), *tensors)
+
+
+def _bounds(length: int, block_size: int) -> list[tuple[int, int]]:
+    starts = range(0, max(1, length), block_size)  # one empty block where there is no token at all
+    return [(start, min(start + block_size, length)) for start in starts]
+
+
+@dataclass
+class _Blocks:
+    """A `function(start, stop, *tensors) -> (B, stop - start, ...)`, and the bounds of all blocks."""
+
+    function: Callable[..., Tensor]
+    bounds: list[tuple[int, int]]
+
+
+class _OverBlocks(torch.autograd.Function):
+    """
+    Compute a result block by block, and each block again for its gradient.
+
+    torch.utils.checkpoint would do so too, but it keeps small tensors alive between the large ones that it frees: the
+    C library's heap then cannot reuse the gaps and grows by each block, so memory grows with L^2 after all.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, blocks: _Blocks, *tensors: Tensor) -> Tensor:
+        ctx.blocks = blocks
+        device = tensors[0].device.type if tensors else "cpu"
+        ctx.autocast = {
+            "device_type": device,
+            "dtype": torch.get_autocast_dtype(device),
+            "enabled": torch.is_autocast_enabled(device),
+        }
+        ctx.save_for_backward(*tensors)
+        result = None
+        for start, stop in blocks.bounds:
+            block = blocks.function(start, stop, *tensors)
+            if result is None:
+                result = block.new_empty(block.shape[0], blocks.bounds[-1][1], *block.shape[2:])
+            result[:, start:stop] = block
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        # needs_input_grad begins with `blocks`. Sums are in float32: half precision would lose small terms.
+        tensors = [
+            tensor.detach().requires_grad_(needed)
+            for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:])
+        ]
+        wanted = [tensor for tensor in tensors if tensor.requires_grad]
+        sums = [torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)) for tensor in wanted]
+        for start, stop in ctx.blocks.bounds:
+            with torch.enable_grad(), torch.autocast(**ctx.autocast):
+                block = ctx.blocks.function(start, stop, *tensors)
+            for total, term in zip(sums, torch.autograd.grad(block, wanted, gradient[:, start:stop])):
+                total += term
+        gradients = iter([total.to(tensor.dtype) for total, tensor in zip(sums, wanted)])
+        return None, *(next(gradients) if tensor.requires_grad else None for tensor in tensors)
+
+
+class GroupedGraph(TokenGraph):
+    """
+    The graphs of a batch that is packed in groups of sentences of like length.
+
+    Args:
+        graphs (`list[TokenGraph]`): one for each of the layout's groups.
+        layout ([`TokenLayout`]): the batch's.
     """
 
     def __init__(self, graphs: list[TokenGraph], layout: TokenLayout):

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .blocked_glot import over_blocks
 from .configuration_glot import GlotConfig
+from .graph_glot import over_blocks
 from .packing_glot import TokenLayout
 from .readout_glot import PooledTokens, uniform_weights, weighted_sum
 
@@ -25,6 +25,11 @@ _LOGIT_SCALE, _SAME = 10.0, 0.7  # a score above 0.7 says that two texts are ali
 _GAIN = 10.0  # u is kept divided by it, so that an optimizer's small steps can turn its sign within an epoch
 # Cosines of all pairs of tokens: with more than this many (B * L_a * L_b), they are computed in blocks of rows.
 _LARGEST, _BLOCK = 2**25, 2**22
+
+NO_VECTORS = (
+    "this head compares the tokens of two texts (its pair_mode), and has no vector of one: take its scores of pairs "
+    '(glot-hf predict --text --text_pair), or for vectors train a head with pair_mode="cosine"'
+)
 
 
 class TokenStates(nn.Module):
@@ -56,12 +61,12 @@ class LateInteraction(nn.Module):
     1, in their place. It has the same parameters, of which s then changes nothing.
 
     Args:
-        config ([`GlotConfig`]): with `input_size` d known.
+        config ([`GlotConfig`]): with `token_size` d known.
     """
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        size, num_labels = config.input_size, config.num_labels
+        size, num_labels = config.token_size, config.num_labels
         self.against_mean = config.pair_mode == "late_mean"
         self.is_regression = (config.problem_type or ("regression" if num_labels == 1 else None)) == "regression"
         self.are_classes = not self.is_regression and config.problem_type != "multi_label_classification"
@@ -85,16 +90,20 @@ class LateInteraction(nn.Module):
         init.copy_(self.weight, weights / _GAIN)
         nn.init.constant_(self.bias, _SAME / _GAIN if self.is_regression else 0)
 
-    def forward(self, states_a: Tensor, mask_a: Tensor, states_b: Tensor, mask_b: Tensor) -> Tensor:
+    def forward(self, states_a: Tensor, mask_a: Tensor | None, states_b: Tensor, mask_b: Tensor | None) -> Tensor:
         """
         Args:
             states_a, states_b (`Tensor` of shape `(B, L_a, d)` and `(B, L_b, d)`): padding may hold anything.
-            mask_a, mask_b (`Tensor` of the same `(B, L)`, bool): True where a token is valid. A text without a token
-                has a cosine of 0 with every other.
+            mask_a, mask_b (`Tensor` of shape `(B, L_a)` and `(B, L_b)`): nonzero where a token is valid; None: all
+                are. A text without a token has a cosine of 0 with every other.
 
         Returns:
             `Tensor` of shape `(B, num_labels)`: logits.
         """
+        mask_a, mask_b = (
+            states.new_ones(states.shape[:2], dtype=torch.bool) if mask is None else mask.to(states.device) != 0
+            for states, mask in ((states_a, mask_a), (states_b, mask_b))
+        )
         (tokens_a, weights_a, mean_a), (tokens_b, weights_b, mean_b) = (
             self._embed(states_a, TokenLayout(mask_a)),
             self._embed(states_b, TokenLayout(mask_b)),
@@ -146,4 +155,4 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
 
 
-__all__ = ["LateInteraction", "TokenStates"]
+__all__ = ["NO_VECTORS", "LateInteraction", "TokenStates"]

@@ -1,6 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Graph layers.
+Graph layers: GAT, GCN, GIN, GINE and GraphSAGE.
 
 Every layer maps packed tokens `(N, in)` and their [`TokenGraph`] to `(N, out)`, and computes what the PyTorch
 Geometric layer of the same name computes on the equivalent sparse graph, with the same parameter names where that
@@ -18,14 +18,14 @@ from .processes_glot import sum_over_processes
 
 
 def _glorot_uniform(weight: nn.Parameter) -> None:
-    """Glorot initialisation over the last two dimensions, as PyTorch Geometric does for parameters of any rank."""
+    """Initialise within Glorot's bound over the last two dimensions, PyTorch Geometric's way for any rank."""
     bound = math.sqrt(6.0 / (weight.shape[-2] + weight.shape[-1]))
     nn.init.uniform_(weight, -bound, bound)
 
 
 class GATLayer(nn.Module):
     r"""
-    Graph attention (Velickovic et al., 2018) as `GATConv(edge_dim=1)` with the edge attribute 1 on every edge:
+    Graph attention (Velickovic et al., 2018), the same as `GATConv(edge_dim=1)` with the attribute 1 on each edge:
 
     .. math::
         \text{logit}_{ij} = \text{LeakyReLU}(a_{src} \cdot W h_j + a_{dst} \cdot W h_i + a_{edge} \cdot w_{edge}),
@@ -61,7 +61,7 @@ class GATLayer(nn.Module):
 
 class GCNLayer(nn.Module):
     r"""
-    Graph convolution (Kipf & Welling, 2017) as `GCNConv`: :math:`H' = D^{-1/2} (A \cup I) D^{-1/2} H W + b`.
+    Graph convolution (Kipf & Welling, 2017), the same as `GCNConv`: :math:`H' = D^{-1/2} (A \cup I) D^{-1/2} H W + b`.
     """
 
     def __init__(self, in_size: int, out_size: int):
@@ -82,7 +82,7 @@ class GCNLayer(nn.Module):
 
 class MaskedBatchNorm(nn.BatchNorm1d):
     """
-    Batch norm over the valid tokens of the batch, of all processes that train together; also if there is one token or
+    Batch norm over the valid tokens of the batch, in all processes that train together. It also takes one token or
     none. `(N, C), (N,)` -> `(N, C)`.
     """
 
@@ -107,7 +107,7 @@ class MaskedBatchNorm(nn.BatchNorm1d):
 
 class GINLayer(nn.Module):
     r"""
-    Graph isomorphism layer (Xu et al., 2019) as `GINConv(MLP([in, out, out]))` with a fixed epsilon of 0:
+    Graph isomorphism layer (Xu et al., 2019), the same as `GINConv(MLP([in, out, out]))` with a fixed epsilon of 0:
     :math:`h'_i = \text{MLP}(h_i + \sum_{j \in N_i} h_j)`. The token graph keeps the self edge in :math:`N_i`, so a
     token counts itself twice. The MLP is Linear, batch norm, ReLU, Linear.
     """
@@ -119,7 +119,7 @@ class GINLayer(nn.Module):
         self.lin_out = nn.Linear(out_size, out_size)
 
     def messages(self, tokens: Tensor) -> Tensor:
-        """What each token sends along its edges. `(N, in)` -> `(N, in)`."""
+        """Return what each token sends along its edges. `(N, in)` -> `(N, in)`."""
         return tokens
 
     def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
@@ -130,7 +130,7 @@ class GINLayer(nn.Module):
 
 class GINELayer(GINLayer):
     r"""
-    GIN with edge attributes (Hu et al., 2020) as `GINEConv(edge_dim=1)` with the attribute 1 on every edge:
+    GIN with edge attributes (Hu et al., 2020), the same as `GINEConv(edge_dim=1)` with the attribute 1 on each edge:
     :math:`h'_i = \text{MLP}(h_i + \sum_{j \in N_i} \text{ReLU}(h_j + W_{edge} 1 + b_{edge}))`.
     """
 
@@ -144,7 +144,7 @@ class GINELayer(GINLayer):
 
 class SAGELayer(nn.Module):
     r"""
-    The layer as the paper writes it, GraphSAGE (Hamilton et al., 2017) with mean aggregation:
+    The layer of the paper's formula: GraphSAGE (Hamilton et al., 2017) with mean aggregation:
     :math:`h'_i = W [h_i ; \text{mean}_{j \in N_i} h_j] + b`, the self edge in :math:`N_i` as in the graph.
     """
 
@@ -153,8 +153,7 @@ class SAGELayer(nn.Module):
         self.lin = nn.Linear(2 * in_size, out_size)
 
     def forward(self, tokens: Tensor, graph: TokenGraph) -> Tensor:
-        mean = graph.sum(tokens) / graph.degrees().clamp(min=1).to(tokens.dtype)  # (N, in)
-        return self.lin(torch.cat([tokens, mean], dim=-1))
+        return self.lin(torch.cat([tokens, graph.mean(tokens)], dim=-1))
 
 
 GNN_LAYERS: dict[str, type[nn.Module]] = {

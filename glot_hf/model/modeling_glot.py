@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
-from .backbone_forward_glot import BackboneStates
-from .backbone_glot import build_backbone, device_of, is_trainable, run_backbone
+from .backbone_forward_glot import BackboneStates, run_backbone
+from .backbone_glot import build_backbone, device_of, is_trainable
+from .backbone_holder_glot import HUB_OPTIONS, NO_BACKBONE
 from .configuration_glot import GlotConfig
-from .holder_glot import HUB_OPTIONS
-from .late_glot import LateInteraction
+from .late_glot import NO_VECTORS, LateInteraction
 from .pooling_glot import GlotPooler
-from .pretrained_glot import NO_BACKBONE, NO_VECTORS, GlotPreTrainedModel
+from .pretrained_glot import GlotPreTrainedModel
 
 
 @dataclass
@@ -25,7 +25,7 @@ class GlotModelOutput(ModelOutput):
     Args:
         pooler_output (`Tensor` of shape `(B, D)`): sentence vectors; None where `pair_mode` compares tokens.
         token_embeddings (`Tensor` of shape `(B, L, D)`): what the readout sums, before the projection.
-        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None for max pooling.
+        readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None where nothing is weighed.
         adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph; also None without a graph.
         hidden_states (tuple of `Tensor` of shape `(B, L, d)`): the backbone's.
         attentions (tuple of `Tensor` of shape `(B, heads, L, L)`): the backbone's.
@@ -43,7 +43,7 @@ class GlotModelOutput(ModelOutput):
 class GlotSequenceClassifierOutput(ModelOutput):
     """
     Output of [`GlotForSequenceClassification`]: `loss` where there are labels, `logits` of shape `(B, num_labels)`,
-    and what was asked for of [`GlotModelOutput`] (of the first sentence, for pairs).
+    and the parts of [`GlotModelOutput`] that were asked for (of the first sentence, for pairs).
     """
 
     loss: Tensor | None = None
@@ -57,7 +57,7 @@ class GlotSequenceClassifierOutput(ModelOutput):
 
 class GlotModel(GlotPreTrainedModel):
     """
-    Backbone and head: text or hidden states -> sentence vectors.
+    A backbone and a head: text or hidden states -> sentence vectors.
 
     `GlotModel(config)` has no backbone (its input is `hidden_states`) unless `config.backbone_in_checkpoint` builds
     one with random weights; [`~GlotPreTrainedModel.from_backbone`] and [`~GlotPreTrainedModel.from_pretrained`] attach
@@ -79,15 +79,14 @@ class GlotModel(GlotPreTrainedModel):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
         """
-        The same as of any head, see [`~GlotPreTrainedModel.from_pretrained`]. Of a saved classifier with
-        `pair_mode="cosine"`, the vectors are those that it compares: its `similarity_projection` becomes a part of
-        `projection`.
+        Load a head, see [`~GlotPreTrainedModel.from_pretrained`]. A saved classifier with `pair_mode="cosine"` gives
+        the vectors that it compares: its `similarity_projection` becomes a part of `projection`.
         """
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         config = model.config
         if config.compares_tokens:
-            raise ValueError(NO_VECTORS.format(config.pair_mode))
+            raise ValueError(NO_VECTORS)
         if config.pair_mode == "cosine" and GlotForSequenceClassification.__name__ in (config.architectures or ()):
             where = {name: kwargs[name] for name in (*HUB_OPTIONS, "revision", "subfolder") if name in kwargs}
             if not config.backbone_in_checkpoint:
@@ -98,7 +97,7 @@ class GlotModel(GlotPreTrainedModel):
         return loaded
 
     def train(self, mode: bool = True):
-        """As usual, but a backbone with no trainable parameter stays in eval mode (no dropout)."""
+        """Set the training mode. A backbone with no trainable parameter stays in eval mode (no dropout)."""
         super().train(mode)
         if self.backbone is not None and not is_trainable(self.backbone):
             self.backbone.eval()
@@ -136,7 +135,7 @@ class GlotModel(GlotPreTrainedModel):
                 padding is left where it is.
             adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
-                Of hidden states, a list of layers gives those alone, and None in place of the others.
+                With a list of layers, `output_hidden_states` gives those alone, and None in place of the others.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].
             return_dict (`bool`, *optional*): False gives a tuple.
 
@@ -158,7 +157,7 @@ class GlotModel(GlotPreTrainedModel):
         elif self.backbone is None:
             raise ValueError(NO_BACKBONE)
         elif input_ids is not None and input_ids.shape[1] == 0:
-            # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
+            # A tokenizer without special tokens makes no token of empty texts: the backbone cannot run on none.
             run = BackboneStates(torch.zeros(len(input_ids), 0, *self.head.token_shape), None, None)
         else:
             run = run_backbone(
@@ -236,15 +235,15 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
     ) -> GlotSequenceClassifierOutput | tuple:
         """
         Args:
-            input_ids_b, attention_mask_b, hidden_states_b, adjacency_b: the second sentence of each pair, as the
-                first.
-            token_type_ids (`Tensor` of shape `(B, L)`, int): of the first sentence; with them, the second's are zeros.
+            input_ids_b, attention_mask_b, hidden_states_b, adjacency_b: the second sentence of each pair, in the
+                shapes of the first.
+            token_type_ids (`Tensor` of shape `(B, L)`, int): the first sentence's; the second's are then zeros.
             labels (`Tensor` of shape `(B,)`, or `(B, num_labels)` for several): class indices, or floats.
 
             The others are those of [`GlotModel.forward`].
 
         Raises:
-            ValueError: a second sentence without a `pair_mode`, or the other way round; and as [`GlotModel.forward`].
+            ValueError: a second sentence without a `pair_mode`, or the other way round; or see [`GlotModel.forward`].
         """
         is_pair = input_ids_b is not None or hidden_states_b is not None
         if is_pair and self.config.pair_mode is None:
@@ -282,15 +281,12 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 output_token_embeddings=self.config.compares_tokens,
                 return_dict=True,
             )
-            a, b = output[0], output_b[0]  # vectors, or tokens
+            compared = "token_embeddings" if self.config.compares_tokens else "pooler_output"
+            a, b = output[compared], output_b[compared]  # (B, L, d) and (B, L_b, d), or (B, D)
             if a.shape[0] != b.shape[0]:  # no len, which would fix the number when exported
                 raise ValueError(f"{len(a)} first and {len(b)} second sentences are no pairs: pass as many")
         if self.config.compares_tokens:
-            masks = [
-                torch.ones_like(tokens[..., 0], dtype=torch.bool) if mask is None else mask.to(tokens.device) != 0
-                for tokens, mask in ((a, attention_mask), (b, attention_mask_b))
-            ]
-            logits = self.late(a, masks[0], b, masks[1])
+            logits = self.late(a, attention_mask, b, attention_mask_b)
         else:
             logits = self._logits(output.pooler_output, output_b and output_b.pooler_output)
         result = GlotSequenceClassifierOutput(
@@ -305,7 +301,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
         return result if return_dict else result.to_tuple()
 
     def _logits(self, a: Tensor, b: Tensor | None) -> Tensor:
-        """`(B, D)`, and for pairs `(B, D)` -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
+        """Return logits. `(B, D)`, for pairs twice -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
         layer = self.similarity_projection if self.config.pair_mode == "cosine" else self.classifier
         a, b = a.to(layer.weight.dtype), b if b is None else b.to(layer.weight.dtype)
         match self.config.pair_mode:
@@ -320,7 +316,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 return F.cosine_similarity(*projected, dim=-1)[:, None]
 
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean loss of logits `(B, num_labels)` against labels as `forward` takes them."""
+        """Return the mean loss of logits `(B, num_labels)` against labels in the shapes of `forward`."""
         if self.config.pair_mode == "cosine":
             return F.mse_loss(logits[:, 0].float(), labels.view(-1).to(logits.device).float())
         if self.config.problem_type in ("regression", "multi_label_classification"):

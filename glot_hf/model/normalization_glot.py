@@ -15,7 +15,7 @@ from .processes_glot import sum_over_processes
 
 
 class TokenLayerNorm(nn.Module):
-    """Each token to mean 0 and deviation 1 over its dimensions; no parameters. `(N, ..., d)` -> the same shape."""
+    """Bring each token to mean 0 and deviation 1, without parameters. `(N, ..., d)` -> the same shape."""
 
     def __init__(self, token_shape: tuple[int, ...]):
         super().__init__()
@@ -26,7 +26,7 @@ class TokenLayerNorm(nn.Module):
 
 class TokenStandardization(nn.Module):
     """
-    Each dimension to mean 0 and deviation 1 over the training data. `(N, *token_shape)` -> the same shape.
+    Bring each dimension to mean 0 and deviation 1 over the training data. `(N, *token_shape)` -> the same shape.
 
     In training mode the mean and the variance of all valid tokens seen so far, in all processes, are kept up to date,
     this batch included (Chan et al., 1983, merges exactly), so that stock Trainer is all that is needed; they are

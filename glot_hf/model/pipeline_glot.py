@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 from transformers import TextClassificationPipeline
 
+from .encoding_glot import longest_text
 from .finite_glot import require_finite
-from .tokenizing_glot import longest_text
 
 
 class GlotTextClassificationPipeline(TextClassificationPipeline):
@@ -32,14 +32,18 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
 
     def check_model_type(self, supported_models: Any) -> None:
         """
+        Take GLOT models, which the stock list, of the models of transformers itself, does not have.
+
         Raises:
-            ValueError: this is no GLOT model. (The stock list has only the models of transformers itself.)
+            ValueError: this is no GLOT model.
         """
         if self.model.config.model_type != "glot":
             raise ValueError(f"GlotTextClassificationPipeline is for GLOT heads, not {type(self.model).__name__}")
 
     def preprocess(self, inputs: Any, **tokenizer_kwargs) -> dict[str, Tensor]:
         """
+        Tokenize a text, or the two texts of a pair one by one.
+
         Args:
             inputs: a text or a pair.
 
@@ -83,7 +87,7 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
 
 
 def _as_pair(inputs: Any) -> tuple[Any, Any] | None:
-    """What `{"text": a, "text_pair": b}`, `(a, b)`, `[a, b]` and the stock pipeline's `[[a, b]]` hold; else None."""
+    """Return the pair in `{"text": a, "text_pair": b}`, `(a, b)`, `[a, b]` or the stock `[[a, b]]`; else None."""
     if isinstance(inputs, dict):
         return None if inputs.get("text_pair") is None else (inputs.get("text"), inputs["text_pair"])
     if isinstance(inputs, (list, tuple)) and len(inputs) == 1:

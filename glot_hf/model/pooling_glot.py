@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-Poolings: token hidden states -> one sentence vector. GLOT itself, the registry of all, and `GlotPooler`, the trained
-head that a configuration describes.
+Poolings, token hidden states -> one sentence vector: GLOT itself, the registry of all poolings, and `GlotPooler`, the
+trained head that a configuration describes.
 
 GLOT is a weighted sum of token embeddings, `z = sum_i pi_i u_i`. That is how the paper places its baselines: constant
 scores are mean pooling, one-hot scores are CLS pooling, and a graph without layers is attention-scored pooling.
@@ -24,43 +24,56 @@ from .baselines_glot import (
     MultiQueryPooling,
     WeightedMeanPooling,
 )
-from .blocked_glot import BlockedGraph
+from .block_glot import ResidualBlock
 from .configuration_glot import GlotConfig
-from .graph_glot import DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
-from .late_glot import TokenStates
+from .graph_glot import BlockedGraph, DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
+from .late_glot import NO_VECTORS, TokenStates
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
 from .packing_glot import TokenLayout
-from .readout_glot import PooledTokens, Readout, uniform_weights, weighted_sum
+from .readout_glot import PooledTokens, Readout, read_out, uniform_weights, weighted_sum
 
 
-# Of the numbers B * L * L of a dense graph, past which it is made in blocks of rows, and of those of a block.
+# A graph with more entries (B*L*L) than the first number is computed in blocks of rows of at most the second.
 _LARGEST_DENSE_GRAPH, _BLOCK = 2**25, 2**22
 
 
-class GlotPooling(nn.Module):
-    """Token graph, K graph layers with ReLU, jumping knowledge, attention readout: the three steps of the paper."""
+class GraphPooling(nn.Module):
+    """
+    Token graph, K graph layers with ReLU, jumping knowledge, attention readout: the three steps of the paper. Or the
+    residual block in place of the layers, and other readouts.
+    """
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        self.graph_type, self.threshold = config.graph_type, config.similarity_threshold
+        # Joined with itself alone, a token would tell the residual block nothing that W_1 does not: no graph is made.
+        self.has_graph = config.block != "residual" or config.graph_type != "self"
+        self.graph_type, self.threshold = config.graph_type, config.similarity_threshold if self.has_graph else None
         self.block_size = config.graph_block_size
         self.jumping_knowledge = config.jumping_knowledge
-        heads = {"num_heads": config.num_attention_heads} if config.gnn_type == "gat" else {}
-        sizes = [config.input_size] + [config.gnn_hidden_size] * config.num_gnn_layers
-        layer = GNN_LAYERS[config.gnn_type]
-        self.layers = nn.ModuleList(layer(before, after, **heads) for before, after in zip(sizes, sizes[1:]))
-        self.readout = Readout(config.pooled_size, config.readout_hidden_size)
+        self.block, readout_hidden_size = None, config.readout_hidden_size
+        size, hidden_size, num_layers = config.token_size, config.gnn_hidden_size, config.num_gnn_layers
+        if config.block == "residual":
+            self.block = ResidualBlock(size, hidden_size, num_layers, config.dropout, self.has_graph)
+            readout_hidden_size = readout_hidden_size or hidden_size
+        else:
+            heads = {"num_heads": config.num_attention_heads} if config.gnn_type == "gat" else {}
+            sizes = [size] + [hidden_size] * num_layers
+            layer = GNN_LAYERS[config.gnn_type]
+            self.layers = nn.ModuleList(layer(before, after, **heads) for before, after in zip(sizes, sizes[1:]))
+        self.readouts = config.readouts
+        has_attention = "attention" in self.readouts
+        self.readout = Readout(config.token_embedding_size, readout_hidden_size) if has_attention else None
 
     def make_graph(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
-        """Of the tokens `(N, d)`, or as given."""
+        """Build the token graph from the tokens `(N, d)`, or from `adjacency` where it is given."""
         given = [None] * len(layout.groups) if adjacency is None else layout.split_pairs(adjacency)
         groups = zip(layout.split(tokens), layout.groups, given)
         graphs = [self._graph_of_group(*group) for group in groups]
         return graphs[0] if layout.groups == [layout] else GroupedGraph(graphs, layout)
 
     def _graph_of_group(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
-        """In blocks of rows where that is asked for, or the whole is large."""
+        """Build the graph of one group: in blocks of rows where the configuration says so, or where it is large."""
         if adjacency is not None:
             return DenseGraph(GivenEdges(adjacency, layout.mask), layout)
         if self.graph_type == "self":
@@ -70,13 +83,15 @@ class GlotPooling(nn.Module):
         if self.block_size is not None:
             return BlockedGraph(edges, layout, self.block_size)
         batch, length = layout.mask.shape
-        # When traced, never: a branch on the length would fix it.
+        # A traced program has no blocks: a branch on the length would fix the length.
         if not torch.compiler.is_compiling() and batch * length * length > _LARGEST_DENSE_GRAPH:
             return BlockedGraph(edges, layout, max(1, _BLOCK // (batch * length)))
         return DenseGraph(edges, layout)
 
-    def embed_tokens(self, tokens: Tensor, graph: TokenGraph) -> list[Tensor]:
-        """Tokens `(N, d)` -> token embeddings in parts `(N, D_i)`, side by side u."""
+    def embed_tokens(self, tokens: Tensor, graph: TokenGraph | None) -> list[Tensor]:
+        """Run the layers. Tokens `(N, d)` -> parts `(N, D_i)`, which side by side are the token embeddings u."""
+        if self.block is not None:
+            return [self.block(tokens, graph)]  # (N, H)
         outputs, hidden = [], tokens
         for layer in self.layers:
             hidden = F.relu(layer(hidden, graph), inplace=True)  # (N, H)
@@ -94,23 +109,23 @@ class GlotPooling(nn.Module):
                 return outputs[-1:]
 
     def forward(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None = None) -> PooledTokens:
-        graph = self.make_graph(tokens, layout, adjacency)
+        graph = self.make_graph(tokens, layout, adjacency) if self.has_graph else None
         parts = self.embed_tokens(tokens, graph)
-        weights = self.readout(parts, layout)  # (B, L)
-        return PooledTokens(weighted_sum(parts, weights, layout), layout, parts, weights, graph)
+        weights = None if self.readout is None else self.readout(parts, layout)  # (B, L)
+        return PooledTokens(read_out(self.readouts, parts, layout, weights), layout, parts, weights, graph)
 
 
 class DeepSetsPooling(nn.Module):
     """
-    The control without a graph (Deep Sets: Zaheer et al., NeurIPS 2017): an MLP of each token alone, as wide as gives
-    it GLOT's number of parameters, and the mean of its outputs, which are as wide as GLOT's.
+    The control without a graph (Deep Sets: Zaheer et al., NeurIPS 2017): an MLP of each token alone, and the mean of
+    its outputs. It has as many parameters as GLOT, and its outputs are as wide as GLOT's.
     """
 
     def __init__(self, config: GlotConfig):
         super().__init__()
         with torch.device("meta"):
-            num_parameters = sum(parameter.numel() for parameter in GlotPooling(config).parameters())
-        before, after = config.input_size, config.pooled_size
+            num_parameters = sum(parameter.numel() for parameter in GraphPooling(config).parameters())
+        before, after = config.token_size, config.pooled_size
         width = max(1, round((num_parameters - after) / (before + 1 + after)))
         self.mlp = nn.Sequential(nn.Linear(before, width), nn.ReLU(), nn.Linear(width, after))
 
@@ -121,7 +136,7 @@ class DeepSetsPooling(nn.Module):
 
 
 POOLINGS: dict[str, type[nn.Module]] = {
-    "glot": GlotPooling,
+    "glot": GraphPooling,
     "mean": MeanPooling,
     "max": MaxPooling,
     "cls": ClsPooling,
@@ -159,15 +174,15 @@ class GlotPooler(nn.Module):
 
     def __init__(self, config: GlotConfig):
         super().__init__()
-        config.validate()  # an assignment checks one option, not how it fits the others
+        config.validate()  # assigning an option checks it alone, not with the others
         if config.input_size is None:
             raise ValueError(
                 "GlotPooler needs the width of the hidden states: set GlotConfig(input_size=...) or pass a "
                 "backbone_config, or build the model with from_backbone(...), which takes it from the backbone"
             )
-        self.num_layers_mixed = len(config.backbone_layers) if isinstance(config.backbone_layers, list) else 0
-        layers = (self.num_layers_mixed,) if self.num_layers_mixed else ()
-        self.token_shape = (*layers, config.input_size)  # of one token's states: (d,), or (n, d)
+        layers = (len(config.backbone_layers),) if isinstance(config.backbone_layers, list) else ()
+        self.num_layers_mixed = layers[0] if layers and config.layer_mix == "learned" else 0
+        self.token_shape = (*layers, config.input_size)  # the shape of one token's states: (d,), or (n, d)
         self.input_norm = INPUT_NORMS[config.input_norm](self.token_shape) if config.input_norm != "none" else None
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
@@ -196,7 +211,8 @@ class GlotPooler(nn.Module):
             projection.
 
         Raises:
-            ValueError: the shapes do not fit the head or each other, or `adjacency` has no use.
+            ValueError: the shapes do not fit the head or each other, `adjacency` has no use, or a vector is asked of
+                a head that compares tokens (`pair_mode`).
         """
         if hidden_states.dim() < 3 or hidden_states.shape[2:] != self.token_shape:
             raise ValueError(
@@ -220,13 +236,16 @@ class GlotPooler(nn.Module):
         if self.num_layers_mixed:
             weights = self.layer_scores.softmax(dim=0).to(tokens.dtype)  # (n,)
             tokens = (tokens * weights[:, None]).sum(dim=1)  # (N, d)
+        tokens = tokens.flatten(1)  # (N, n * d), where layers are concatenated
         given = {} if adjacency is None else {"adjacency": adjacency.to(hidden_states.device)}
         pooled = self.pooling(tokens, layout, **given)
+        if pooled.vector is None and not return_details:
+            raise ValueError(NO_VECTORS)
         vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
         return dataclasses.replace(pooled, vector=vector) if return_details else vector
 
     def project_on(self, last: nn.Linear) -> None:
-        """Puts a linear map `(D, D)` behind the projection, in place: the two are one."""
+        """Put a linear map `(D, D)` behind the projection, in place, as one linear map."""
         weight, bias = last.weight.detach(), last.bias.detach()
         if self.projection is not None:
             bias = bias + weight @ self.projection.bias.detach()
@@ -235,8 +254,8 @@ class GlotPooler(nn.Module):
         self.projection.load_state_dict({"weight": weight, "bias": bias})
 
     def _check_graph(self, adjacency: Tensor, attention_mask: Tensor) -> None:
-        if not isinstance(self.pooling, GlotPooling):
-            raise ValueError("adjacency is for pooling='glot': this head's pooling has no graph, leave it out")
+        if not getattr(self.pooling, "has_graph", False):
+            raise ValueError("adjacency is for pooling='glot' with a graph: this head has no graph, leave it out")
         expected = (*attention_mask.shape, attention_mask.shape[1])
         if adjacency.shape != expected or adjacency.dtype != torch.bool:
             raise ValueError(

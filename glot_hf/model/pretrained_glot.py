@@ -1,8 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Loading and saving GLOT models: the head in its own small checkpoint, the backbone from where it is published."""
+"""Load and save GLOT models: the head in its own small checkpoint, the backbone from where it is published."""
 
 import copy
+import importlib
 import os
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,29 +15,21 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.modeling_utils import safe_save_file
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
-from .backbone_glot import (
-    batches_by_length,
-    device_of,
-    is_trainable,
-    load_backbone,
-    pin_revision,
-)
-from .card_glot import Training
+from .backbone_glot import is_trainable, load_backbone, pin_revision, text_encoder
+from .backbone_holder_glot import HUB_OPTIONS, BackboneHolder
+from .backbone_origin_glot import fingerprint, origin, origin_of
 from .configuration_glot import GlotConfig
-from .finite_glot import require_finite
-from .holder_glot import HUB_OPTIONS, BackboneHolder
-from .hub_glot import upload
-from .origin_glot import fingerprint, origin, origin_of
+from .encoding_glot import encode
+from .late_glot import NO_VECTORS
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
-from .text_encoder_glot import text_encoder
-from .tokenizing_glot import longest_text, pad_tokens
+from .version_glot import __version__
 from .weights_glot import require_all_adapter_weights, require_all_weights
 
 
 logger = logging.get_logger(__name__)
 
-# Options of `from_pretrained` that are about the large part of the model.
+# Options of `from_pretrained` that are for the backbone.
 _BACKBONE_OPTIONS = (
     "attn_implementation",
     "device_map",
@@ -44,10 +38,10 @@ _BACKBONE_OPTIONS = (
     "offload_folder",
     "quantization_config",
 )
-# Of `save_pretrained(push_to_hub=True)`.
+# Options of `save_pretrained` that are for its `push_to_hub=True`.
 _PUSH_OPTIONS = ("repo_id", "private", "token", "revision", "create_pr", "commit_message")
 
-# Where the code that is saved with a head has its classes, as `trust_remote_code=True` looks them up.
+# Where `trust_remote_code=True` finds the classes in the code that is saved with a head.
 _AUTO_MAP = {
     "AutoConfig": "configuration_glot.GlotConfig",
     "AutoModel": "modeling_glot.GlotModel",
@@ -60,41 +54,32 @@ _PAIR_PIPELINES = {
     }
 }
 
-# Of `encode`. Tokens are kept as Python lists until their batch is due, so not those of all texts at once.
-_TEXTS_TOKENIZED_AT_ONCE = 8192
-_TOKENS_A_BATCH = {True: 1024, False: 16_384}  # on a CPU more is slower: activations leave its caches
-NO_BACKBONE = (
-    "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
-    "load it with `backbone=...` or load_backbone=True"
-)
-NO_VECTORS = (
-    "a head with pair_mode={!r} compares the tokens of two texts, and has no vector of one: take its scores of pairs "
-    '(glot-hf predict --text --text_pair), or for vectors train a head with pair_mode="cosine"'
-)
-
 
 class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
-    """Loading and saving: the head in its own small checkpoint, the backbone from where it is published."""
+    """
+    Base class of GLOT models: they load and save the head in its own small checkpoint, and take the backbone from
+    where it is published.
+    """
 
     config_class = GlotConfig
     base_model_prefix = "glot"
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # the loss is a plain mean: Trainer must scale it under gradient accumulation
-    # Which attention a backbone can run is its own affair; it refuses what it cannot.
+    # The backbone itself refuses an attention implementation that it does not have.
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
 
     def post_init(self) -> None:
-        """The same as of any model, but a checkpoint with its backbone has its head in float32, never quantized."""
+        """Finish a new model. In a checkpoint with its backbone, the head stays in float32 and is never quantized."""
         base = self.base_model
         own = {f"head.{name.split('.')[0]}" for name in base.head.state_dict()}
         if base is not self:
             own |= {name for name, _ in self.named_children() if name != self.base_model_prefix}
         self._keep_in_fp32_modules_strict = own
         super().post_init()
-        if getattr(self.config, "quantization_config", None) is not None:  # this list is what quantizers ask
+        if getattr(self.config, "quantization_config", None) is not None:  # quantizers read this list
             self._keep_in_fp32_modules |= {f"(?:{self.base_model_prefix}[.])?{name}" for name in own}
 
     @classmethod
@@ -106,16 +91,16 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         **config_options,
     ):
         """
-        A new head, with random weights, on a pretrained backbone, which is frozen.
+        Make a new head, with random weights, on a pretrained backbone, which is frozen.
 
         Args:
             name_or_model (`str`, path or `PreTrainedModel`): repository, folder, or a model that is already loaded (it
-                is used as it is, so several heads can share it). Of a model with a task head or a decoder, the text
-                encoder is used. A peft adapter's repository or folder, or a `PeftModel`, brings its base and adapter.
+                is used as it is, so several heads can share it). The text encoder of a model with a task head or a
+                decoder is taken. A peft adapter's repository or folder, or a `PeftModel`, brings its base and adapter.
             revision (`str`, *optional*): branch, tag or commit of the repository; the commit is recorded.
             backbone_kwargs (`dict`, *optional*): for `AutoModel.from_pretrained`: dtype, device_map, gguf_file,
                 attn_implementation, trust_remote_code, ... Only `RECORDED_BACKBONE_KWARGS` are recorded with the head.
-            config_options: of [`GlotConfig`].
+            config_options: options of [`GlotConfig`].
 
         Raises:
             OSError: the backbone cannot be found.
@@ -134,7 +119,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         in_checkpoint = config_options.pop("backbone_in_checkpoint", False)
         if isinstance(name_or_model, (str, os.PathLike)):
             name = os.fspath(name_or_model)
-            cls.config_class(**config_options)  # a misspelt option is told before gigabytes are loaded
+            cls.config_class(**config_options)  # refuses a misspelt option before gigabytes are loaded
             where = (*HUB_OPTIONS, "gguf_file", "subfolder")
             revision = pin_revision(name, revision, **{key: kwargs[key] for key in where if key in kwargs})
             backbone = load_backbone(name, revision, **kwargs)
@@ -142,11 +127,11 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         else:
             backbone = text_encoder(name_or_model)
             where_from = origin_of(name_or_model, revision, kwargs)
-        # A copy: a shared one would have this model's attention implementation written into the live backbone.
+        # A copy, or this model's attention implementation would be written into the live backbone.
         backbone_config = copy.deepcopy(backbone.config)
-        backbone_config.name_or_path = ""  # said once, in backbone_name_or_path
+        backbone_config.name_or_path = ""  # backbone_name_or_path says it
         if hasattr(backbone_config, "quantization_config"):
-            # Of the backbone's weights, which are loaded by their own: here it would make the head a quantized model.
+            # It is for the backbone's weights, which are loaded apart: here it would make the head a quantized model.
             del backbone_config.quantization_config
         config = cls.config_class(**where_from, backbone_config=backbone_config, **config_options)
         model = cls(config)
@@ -165,7 +150,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         **kwargs,
     ):
         """
-        Loads a head, then the backbone it was trained on, which is frozen
+        Load a head, then the backbone it was trained on, which is frozen
         (`model.base_model.backbone.requires_grad_()` and `model.train()` unfreeze it).
 
         Args:
@@ -174,10 +159,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             load_backbone (`bool`): False loads the head alone, for `hidden_states=` as input.
             backbone_kwargs (`dict`, *optional*): for the backbone's `AutoModel.from_pretrained`. `trust_remote_code`
                 of the head is never passed on to the backbone: give it here, for a backbone that you trust.
-            kwargs: as for any model. `dtype`, `device_map`, `attn_implementation`, `quantization_config`, `max_memory`
-                and `offload_folder` are the backbone's; the head stays in float32 and follows the backbone's device.
-                Where the checkpoint holds the backbone, `device_map`, `max_memory` and `offload_folder` are the whole
-                model's.
+            kwargs: options of `PreTrainedModel.from_pretrained`. `dtype`, `device_map`, `attn_implementation`,
+                `quantization_config`, `max_memory` and `offload_folder` are the backbone's; the head stays in float32
+                and follows the backbone's device. Where the checkpoint holds the backbone, `device_map`, `max_memory`
+                and `offload_folder` are the whole model's.
 
         Raises:
             OSError: head or backbone cannot be found.
@@ -189,7 +174,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         hub_kwargs = {key: kwargs[key] for key in (*HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
         if not isinstance(config, PreTrainedConfig):
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
-        # AutoModel was given an adapter: the head is its base, and its layers are in the backbone, which comes last.
+        # AutoModel was given an adapter: its layers are in the backbone, so it is loaded after that.
         adapter_kwargs = kwargs.pop("adapter_kwargs", None) or {}
         adapter = adapter_kwargs.pop("_adapter_model_path", None)
         wants_information = kwargs.pop("output_loading_info", False)
@@ -198,19 +183,19 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
                 raise ValueError(
                     "This checkpoint holds its backbone: `backbone` and load_backbone=False are for others"
                 )
-            if recorded.backbone_config.dtype is not None:  # not the head's, which is the whole model's
+            if recorded.backbone_config.dtype is not None:  # else the head's dtype would be the whole model's
                 kwargs.setdefault("dtype", recorded.backbone_config.dtype)
         else:
             options = {key: kwargs.pop(key) for key in _BACKBONE_OPTIONS if key in kwargs}
             if isinstance(config, PreTrainedConfig) and config._attn_implementation is not None:
-                # AutoModel's own handling has put it into the configuration.
+                # AutoModel has moved that option into the configuration.
                 options.setdefault("attn_implementation", config._attn_implementation)
             options |= {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
             kwargs["dtype"] = torch.float32
         model, information = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
         )
-        if not wants_information and kwargs.get("state_dict") is None:  # else it is the caller who sees to it
+        if not wants_information and kwargs.get("state_dict") is None:  # else the caller looks after them
             saved_from = recorded.architectures or cls.config_class.get_config_dict(
                 pretrained_model_name_or_path, **hub_kwargs
             )[0].get("architectures")
@@ -218,7 +203,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         if recorded.backbone_in_checkpoint:
             model.base_model.backbone.requires_grad_(False)
             model.config.backbone_config.dtype = model.base_model.backbone.dtype
-            if hasattr(model.config, "quantization_config"):  # of the backbone alone
+            if hasattr(model.config, "quantization_config"):  # the backbone alone is quantized
                 model.config.backbone_config.quantization_config = model.config.quantization_config
                 del model.config.quantization_config
         elif load_backbone:
@@ -229,15 +214,15 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs):
         """
-        As usual, with the code of the head, so that `trust_remote_code=True` loads it where glot_hf is not installed.
-        Without `config.backbone_in_checkpoint`, the backbone is left out. `push_to_hub=True` then calls
-        [`~GlotPreTrainedModel.push_to_hub`] with its options.
+        Save the head with its code, so that `trust_remote_code=True` loads it where glot_hf is not installed. The
+        backbone is left out unless `config.backbone_in_checkpoint`. Options are those of
+        `PreTrainedModel.save_pretrained`; `push_to_hub=True` then calls [`~GlotPreTrainedModel.push_to_hub`].
 
         Raises:
             ValueError: the backbone has adapters, changed weights or a resized vocabulary that would be lost.
         """
         backbone = self.base_model.backbone
-        if not self._hf_peft_config_loaded:  # else it is the adapter that is saved, and no head
+        if not self._hf_peft_config_loaded:  # else only the adapter is saved
             self._require_adapters_saved()
             self._require_backbone_saved()
         if is_trainable(backbone) and not self.config.backbone_in_checkpoint:
@@ -251,8 +236,8 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         self.config.auto_map = dict(_AUTO_MAP)
         if self.config.pair_mode is not None:
             self.config.custom_pipelines = copy.deepcopy(_PAIR_PIPELINES)
-        of_hub = {name: kwargs.pop(name) for name in _PUSH_OPTIONS if push_to_hub and name in kwargs}
-        if getattr(self, "hf_quantizer", None) is not None:  # what it made of the weights of a file is not undone
+        push_options = {name: kwargs.pop(name) for name in _PUSH_OPTIONS if push_to_hub and name in kwargs}
+        if getattr(self, "hf_quantizer", None) is not None:  # its changes to the weights are not undone
             kwargs.setdefault("save_original_format", False)
         with self._quantizer_of_backbone():
             super().save_pretrained(save_directory, *args, **kwargs)
@@ -260,10 +245,11 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             return
         custom_object_save(self, save_directory)
         if not self.state_dict().keys() - self._keys_to_ignore_on_save:
-            # A pooling without parameters: transformers writes no file then, and would not load without one.
+            # transformers writes no file for a pooling without parameters, but needs one to load it.
             safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
-        if push_to_hub:  # not the folder as it is, whose config.json may name a folder of this machine
-            self.push_to_hub(of_hub.pop("repo_id", os.path.basename(os.path.abspath(save_directory))), **of_hub)
+        if push_to_hub:  # not this folder itself, whose config.json may name a folder of this machine
+            repo_id = push_options.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
+            self.push_to_hub(repo_id, **push_options)
 
     def push_to_hub(
         self,
@@ -272,7 +258,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         tokenizer: PreTrainedTokenizerBase | None = None,
         backbone_id: str | None = None,
         license: str | None = None,
-        training: Training | None = None,
+        training: Any = None,
         private: bool | None = None,
         token: str | bool | None = None,
         revision: str | None = None,
@@ -281,30 +267,32 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         commit_description: str | None = None,
     ) -> CommitInfo:
         """
-        Publishes the head with its code, the tokenizer and a model card that is written from what is known, as one
-        commit.
+        Publish the head with its code, the tokenizer and a model card that is written from what is known, as one
+        commit. It needs glot_hf installed: what publishes is not part of the code that a head brings.
 
         Args:
             repo_id (`str`): "owner/name"; made if there is none.
             tokenizer (*optional*): default: the one beside the published backbone.
             backbone_id (`str`, *optional*): where others find the backbone. Needed where it came from a local folder.
             license (`str`, *optional*): the Hub's name of one; default: the backbone's, where its card names one.
-            training ([`~glot_hf.model.card_glot.Training`], *optional*): what the card shall say of the training.
-            private, token, revision, create_pr, commit_message, commit_description: as for any model.
+            training ([`~glot_hf.publishing.card.Training`], *optional*): what the card shall say of the training.
+            private, token, revision, create_pr, commit_message, commit_description: see
+                `PreTrainedModel.push_to_hub`.
 
         Raises:
+            ImportError: glot_hf is not installed, or in another version than this head's code.
             OSError: the backbone cannot be found under `backbone_id`.
             ValueError: nobody else could find the backbone, `backbone_id` is another one, or `repo_id` is the
                 backbone's.
             HfHubHTTPError, ConnectionError: the Hub refuses, or fails; its repository is as it was.
         """
-        return upload(
+        return _publishing().upload(
             self,
             repo_id,
             tokenizer=tokenizer,
             backbone_id=backbone_id,
             license=license,
-            training=training or Training(),
+            training=training,
             api=HfApi(token=token),
             private=private,
             revision=revision,
@@ -315,7 +303,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
     def load_adapter(self, *args, **kwargs):
         """
-        As usual: peft adapters of the backbone, and the head that they were trained with.
+        Load peft adapters of the backbone, and the head that they were trained with.
 
         Raises:
             ValueError: there is no backbone, or not yet, or weights of the adapter are not in its file.
@@ -331,11 +319,11 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The head's: float32 unless it was cast, whatever the backbone's is."""
+        """The head's dtype: float32 unless it was cast, whatever the backbone's is."""
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
 
     def _init_weights(self, module: nn.Module) -> None:
-        # The released initialisation: PyTorch's own for linear layers, Glorot for graph attention and convolution.
+        # The released code's: PyTorch's own for linear layers, Glorot for graph attention and convolution.
         if isinstance(module, GlotPooler):
             if module.num_layers_mixed:
                 nn.init.zeros_(module.layer_scores)
@@ -353,7 +341,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             ValueError: this is the `base_model` of such a head, which does not have it, or a head without vectors.
         """
         if self.config.compares_tokens:
-            raise ValueError(NO_VECTORS.format(self.config.pair_mode))
+            raise ValueError(NO_VECTORS)
         last = getattr(self, "similarity_projection", None)
         if last is None and self.config.pair_mode == "cosine":
             raise ValueError(
@@ -363,7 +351,6 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             )
         return last
 
-    @torch.no_grad()
     def encode(
         self,
         sentences: list[str],
@@ -373,10 +360,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         show_progress: bool = False,
     ) -> Tensor:
         """
-        Sentence vectors of texts, in their order. Batches are made of texts of nearly as many tokens.
+        Return the sentence vectors of texts, in their order. Texts of nearly as many tokens make a batch.
 
-        A head with `pair_mode="cosine"` compares its vectors after `similarity_projection`, so these are
-        the ones that it gives: their cosine is its score. `glot-hf embed` and `to_sentence_transformer` give the same.
+        The vectors of a head with `pair_mode="cosine"` are those after its `similarity_projection`: their cosine is
+        its score. `glot-hf embed` and `to_sentence_transformer` give the same.
 
         Args:
             sentences (`list[str]`): the texts.
@@ -394,41 +381,30 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             ValueError: the model was loaded without a backbone, it is the `base_model` of a cosine head, or a vector
                 is not finite (names its text).
         """
-        if isinstance(sentences, str):
-            raise TypeError("encode takes a list of texts: pass [text] for one text")
-        base, last = self.base_model, self.last_projection()
-        if base.backbone is None:
-            raise ValueError(NO_BACKBONE)
-        device = device_of(base.backbone)
-        max_length = longest_text(tokenizer, base.backbone) if max_length is None else max_length
-        vectors = torch.empty(len(sentences), self.config.hidden_size)
-        was_training = self.training
-        self.eval()
-        try:
-            with logging.tqdm(total=len(sentences), desc="Encoding", disable=not show_progress) as progress:
-                for start in range(0, len(sentences), _TEXTS_TOKENIZED_AT_ONCE):
-                    tokens = tokenizer(
-                        sentences[start : start + _TEXTS_TOKENIZED_AT_ONCE],
-                        truncation=max_length is not None,
-                        max_length=max_length,
-                    )
-                    lengths = [len(ids) for ids in tokens["input_ids"]]
-                    for indices in batches_by_length(lengths, _TOKENS_A_BATCH[device.type == "cpu"], batch_size):
-                        rows = [{name: tokens[name][index] for name in tokens} for index in indices]
-                        batch = {name: ids.to(device) for name, ids in pad_tokens(tokenizer, rows).items()}
-                        places = [start + index for index in indices]
-                        pooled = base(**batch, return_dict=True).pooler_output
-                        pooled = pooled if last is None else last(pooled.to(last.weight))
-                        vectors[places] = pooled.float().cpu()
-                        progress.update(len(indices))
-        finally:
-            self.train(was_training)
-        require_finite(self, vectors, sentences)
-        return vectors
+        return encode(self, sentences, tokenizer, batch_size, max_length, show_progress)
+
+
+def _publishing() -> ModuleType:
+    """
+    Import what publishes a head. Not an import statement: transformers would ask for glot_hf wherever a head loads.
+
+    Raises:
+        ImportError: see `push_to_hub`.
+    """
+    try:
+        installed = importlib.import_module("glot_hf").__version__
+        if installed != __version__:
+            raise ImportError(f"glot_hf {installed} is installed")
+        return importlib.import_module("glot_hf.publishing.upload")
+    except ImportError as error:
+        raise ImportError(
+            f"push_to_hub needs glot_hf {__version__}, the version of this head's code ({error}): install it from its "
+            "repository (pip install . in a clone), or `import glot_hf` and load the head without trust_remote_code"
+        ) from error
 
 
 def _with_one_dtype(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`torch_dtype` is the old name of `dtype`; "auto" is what is loaded without either."""
+    """Return options with `dtype` for its old name `torch_dtype`, and without "auto", which is the default."""
     kwargs = dict(kwargs)
     if (dtype := kwargs.pop("torch_dtype", None)) is not None:
         kwargs.setdefault("dtype", dtype)

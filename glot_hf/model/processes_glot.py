@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""What several processes that train one head (DDP) have to agree on, so that they train it as one process would."""
+"""What processes that train one head together (DDP) must agree on: sums over the batches of all of them."""
 
 from typing import Any
 
@@ -10,8 +10,10 @@ from torch import Tensor
 
 def sum_over_processes(*terms: Tensor) -> tuple[Tensor, ...]:
     """
-    The sum of each term over all processes; the terms as they are where there is one process. Statistics of the whole
-    batch are made of such sums. All processes have to call it, as they do in a training step. Differentiable.
+    Sum each term over all processes; return the terms unchanged where there is one process. Differentiable.
+
+    Statistics of the whole batch are made of such sums. All processes have to call it, which they do in a training
+    step.
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return terms
@@ -20,7 +22,7 @@ def sum_over_processes(*terms: Tensor) -> tuple[Tensor, ...]:
 
 
 class _AllReduce(torch.autograd.Function):
-    """Each process's term is in every process's sum, so its gradient is the sum of theirs."""
+    """A sum over processes. A term is in the sum of every process, so its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, terms: Tensor) -> Tensor:

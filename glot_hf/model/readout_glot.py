@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The paper's attention readout, and what every pooling gives back."""
+"""Readouts, token embeddings -> one sentence vector (the paper's is by attention), and what every pooling returns."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,14 @@ from .packing_glot import TokenLayout
 @dataclass
 class PooledTokens:
     """
-    A sentence vector and what it was made of. What takes memory is made when it is read.
+    A sentence vector and what it was made of. Properties that take much memory are computed when they are read.
 
     Args:
         vector (`Tensor` of shape `(B, D)`): the sentence vectors; None where tokens are compared.
-        layout ([`TokenLayout`]): of the batch.
+        layout ([`TokenLayout`]): the batch's.
         parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
-        readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None for max pooling.
+        readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None without a weighted sum or,
+            of pooling "glot", without an attention readout.
         graph ([`TokenGraph`]): None without a graph.
     """
 
@@ -32,17 +33,17 @@ class PooledTokens:
 
     @property
     def token_embeddings(self) -> Tensor:
-        """`(B, L, D')`, zero at padding: what the readout weighs."""
+        """What the readout weighs: `(B, L, D')`, zero at padding."""
         return self.layout.pad(torch.cat(self.parts, dim=-1))
 
     @property
     def adjacency(self) -> Tensor | None:
-        """`(B, L, L)` bool; None without a graph."""
+        """The token graph: `(B, L, L)` bool; None without a graph."""
         return None if self.graph is None else self.graph.adjacency()
 
 
 class LinearOfParts(nn.Linear):
-    """A linear layer of `(N, D_1), ..., (N, D_n)` side by side, without ever joining them. -> `(N, out)`."""
+    """A linear layer on parts `(N, D_1), ..., (N, D_n)` side by side, which are never joined. -> `(N, out)`."""
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         weights = self.weight.split([part.shape[-1] for part in parts], dim=1)
@@ -63,7 +64,7 @@ class Readout(nn.Module):
         self.score_layer = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
 
     def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
-        """Token embeddings in parts, `(N, D_i)` each -> weights `(B, L)`, float32."""
+        """Return the weights of the tokens. Token embeddings in parts, `(N, D_i)` each -> `(B, L)`, float32."""
         linear, _, score = self.score_layer
         hidden = linear(parts).tanh_()  # (N, hidden_size)
         scores = layout.pad(score(hidden)).squeeze(-1).float()  # (B, L)
@@ -73,15 +74,50 @@ class Readout(nn.Module):
 
 
 def uniform_weights(mask: Tensor) -> Tensor:
-    """The weights of a mean over the valid tokens. `(B, L)` bool -> `(B, L)`."""
+    """Return the weights of a mean over the valid tokens. `(B, L)` bool -> `(B, L)`."""
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
 def weighted_sum(parts: list[Tensor], weights: Tensor, layout: TokenLayout) -> Tensor:
-    """Token embeddings in parts, `(N, D_i)` each, and weights `(B, L)` -> `(B, D)`."""
+    """Sum token embeddings, in parts of `(N, D_i)` each, by their weights `(B, L)`. -> `(B, D)`."""
 
     def of_group(weights: Tensor, *parts: Tensor) -> Tensor:
         sums = [(weights[:, None].to(part.dtype) @ part).squeeze(1) for part in parts]  # (B_g, D_i) each
         return torch.cat(sums, dim=-1)
 
     return layout.over_sentences(of_group, layout.pack(weights), *parts)
+
+
+def largest(parts: list[Tensor], layout: TokenLayout) -> Tensor:
+    """
+    The largest value of each dimension over the valid tokens, 0 for a sentence without any. Token embeddings in parts,
+    `(N, D_i)` each -> `(B, D)`.
+    """
+
+    def of_group(mask: Tensor, *parts: Tensor) -> Tensor:
+        embeddings = torch.cat(parts, dim=-1)  # (B_g, L_g, D)
+        if embeddings.shape[1] == 0:
+            return embeddings.sum(dim=1)
+        lowest = torch.finfo(embeddings.dtype).min
+        return embeddings.masked_fill(~mask[:, :, None], lowest).amax(dim=1) * mask.any(dim=1, keepdim=True)
+
+    return layout.over_sentences(of_group, layout.is_valid, *parts)
+
+
+def read_out(kinds: list[str], parts: list[Tensor], layout: TokenLayout, attention: Tensor | None) -> Tensor:
+    """
+    Return sentence vectors `(B, n * D)`: what each of n readouts makes of the tokens, side by side.
+
+    Args:
+        kinds (`list[str]`): "attention", "mean" or "max".
+        parts (`list[Tensor]`): token embeddings, `(N, D_i)` each.
+        attention (`Tensor` of shape `(B, L)`): weights of the attention readout; None where it is not asked for.
+    """
+    vectors = []
+    for kind in kinds:
+        if kind == "max":
+            vectors.append(largest(parts, layout))
+        else:
+            weights = attention if kind == "attention" else uniform_weights(layout.mask)  # (B, L)
+            vectors.append(weighted_sum(parts, weights, layout))
+    return torch.cat(vectors, dim=-1)

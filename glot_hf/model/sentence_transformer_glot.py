@@ -1,8 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-A head as a module of sentence-transformers, behind its `Transformer`.
+`GlotPooling`, a module of sentence-transformers: a head that comes after its `Transformer`.
 
-This file travels with what sentence-transformers saves, and not with a head alone, which does not need that library.
+This file is saved by sentence-transformers, and not with a head alone, which does not need that library.
 """
 
 import copy
@@ -19,15 +19,14 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from .backbone_forward_glot import select_layers
-from .backbone_glot import has_optional_pooler, is_trainable, sees_padding
+from .backbone_forward_glot import sees_padding, select_layers
+from .backbone_glot import has_optional_pooler, is_trainable, text_encoder
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
-from .text_encoder_glot import text_encoder
 from .version_glot import __version__
 
 
-# Of a backbone, which is the Transformer's affair, or of a classifier.
+# Options that a pooling does not have: those of the backbone, which is the Transformer, and of a classifier.
 _NOT_OF_A_POOLING = {
     "backbone_config",
     "backbone_in_checkpoint",
@@ -50,14 +49,14 @@ class GlotPooling(Module):
 
     A text's vector is the one that it has alone: the `Transformer` is set to pad on the right and not to pack texts.
     It also returns all layers where `backbone_layers` asks for them, and runs without dropout, in training too, while
-    all of its parameters are frozen. The head stays in float32 on a backbone in half precision. As of any pooling,
+    all of its parameters are frozen. The head stays in float32 on a backbone in half precision. The method
     `set_pooling_include_prompt(False)` of a `SentenceTransformer` leaves the tokens of the prompt out.
 
     Args:
         config ([`GlotConfig`], *optional*): with `input_size` known; its `backbone_*` options have no meaning here.
-        truncate_dim (`int`, *optional*): give the first so many dimensions alone, before other modules see them.
+        truncate_dim (`int`, *optional*): the number of leading dimensions to keep, before other modules see them.
         include_prompt (`bool`): False leaves the tokens of the prompt, which the backbone reads, out of the vector.
-        options: instead of `config`, its options.
+        options: options of [`GlotConfig`], in place of `config`.
 
     Raises:
         StrictDataclassError, TypeError, ValueError: an option is not valid.
@@ -71,7 +70,7 @@ class GlotPooling(Module):
     ```
     """
 
-    # What modules.json calls it: this file in the saved folder, where sentence-transformers looks for it.
+    # The name in modules.json: sentence-transformers looks for this file in the saved folder.
     __module__ = "sentence_transformer_glot"
 
     def __init__(
@@ -92,8 +91,8 @@ class GlotPooling(Module):
     @classmethod
     def from_head(cls, model: PreTrainedModel, truncate_dim: int | None = None) -> "GlotPooling":
         """
-        A copy of the head of a `GlotModel` or `GlotForSequenceClassification`. Of a cosine head, vectors are those
-        that it compares: their cosine is its score.
+        Copy the head of a `GlotModel` or `GlotForSequenceClassification`. The vectors of a cosine head are those that
+        it compares: their cosine is its score.
         """
         config, head = copy.deepcopy(model.config), copy.deepcopy(model.base_model.head)
         if (last := model.last_projection()) is not None:
@@ -105,8 +104,9 @@ class GlotPooling(Module):
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """
-        Adds `sentence_embedding` `(B, D)`, of `token_embeddings` `(B, L, d)`, or for other `backbone_layers` than the
-        last of `all_layer_embeddings`, and `attention_mask` `(B, L)`; D is `truncate_dim` where that is given.
+        Add `sentence_embedding` `(B, D)` to the features, from `attention_mask` `(B, L)` and `token_embeddings`
+        `(B, L, d)`, or `all_layer_embeddings` for other `backbone_layers` than the last. D is `truncate_dim` where
+        that is given.
 
         Raises:
             ValueError: texts are padded on the left, layers are missing, or shapes do not fit the head.
@@ -138,7 +138,7 @@ class GlotPooling(Module):
 
     def on_model_ready(self, model: SentenceTransformer) -> None:
         """
-        Called when a `SentenceTransformer` is made of modules: sets its `Transformer`, see above, and its model card.
+        Set up the `Transformer` of a new `SentenceTransformer` for the promises of this class, and its model card.
 
         Raises:
             ValueError: padding reaches the tokens of its backbone in spite of the mask, or it is not of text.
@@ -168,7 +168,7 @@ class GlotPooling(Module):
         transformer.register_forward_pre_hook(_without_dropout_if_frozen)
 
     def to(self, *args: Any, **kwargs: Any) -> "GlotPooling":
-        """As usual, but `to(dtype)` has no effect: `SentenceTransformer` asks each module for its backbone's dtype."""
+        """Move the module. `to(dtype)` has no effect: `SentenceTransformer` gives each module its backbone's dtype."""
         if len(args) == 1 and not kwargs and isinstance(args[0], torch.dtype):
             return self
         return super().to(*args, **kwargs)
@@ -182,7 +182,7 @@ class GlotPooling(Module):
         return options | own | {"glot_hf_version": __version__}
 
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
-        """Configuration, weights (always safetensors), and the code, beside the modules' folders."""
+        """Save configuration and weights (always safetensors), and the code beside the modules' folders."""
         self.save_config(output_path)
         self.save_torch_weights(output_path)
         for file in (__file__, *get_relative_import_files(__file__)):
@@ -199,7 +199,7 @@ class GlotPooling(Module):
         local_files_only: bool = False,
         **kwargs: Any,
     ) -> "GlotPooling":
-        """From a folder or repository; options of a newer version are kept with a warning."""
+        """Load from a folder or repository; options of a newer version are kept with a warning."""
         where = {
             "subfolder": subfolder,
             "token": token,
@@ -213,16 +213,16 @@ class GlotPooling(Module):
         return cls.load_torch_weights(model_name_or_path, model=module, **where)
 
     def __reduce__(self) -> tuple:
-        # For the processes of a pool: pickle would look for the class where `__module__` says.
+        # Processes of a pool unpickle the module: pickle would look for its class where `__module__` says.
         return _new_pooling, () if type(self) is GlotPooling else (type(self),), self.__getstate__()
 
 
-# `SentenceTransformer.set_pooling_include_prompt` looks for its own class, of which nothing else fits a head.
+# `SentenceTransformer.set_pooling_include_prompt` looks for a `Pooling`, whose other methods do not fit a head.
 Pooling.register(GlotPooling)
 
 
 class _AllLayers:
-    """Lets a `Transformer` that returns all layers do so in another process too, as a forward hook of it."""
+    """A forward hook that lets a `Transformer` that returns all layers do so in another process too."""
 
     def __init__(self, transformer: Transformer):
         self.transformer = transformer
@@ -236,8 +236,8 @@ class _AllLayers:
         return transformer.forward(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Called before the layers are pickled: what transformers has hung into them to record states, which it does
-        # again when it is asked for them, cannot be.
+        # Called before the layers are pickled. The hooks by which transformers records states cannot be pickled; it
+        # sets them again when it is next asked for states.
         for module in self.transformer.model.modules():
             if module.__dict__.pop("_output_capturing_hooks_installed", False):
                 _remove_recorders(module)
@@ -252,7 +252,7 @@ def _remove_recorders(model: PreTrainedModel) -> None:
 
 
 class GlotModelCardData(SentenceTransformerModelCardData):
-    """A card whose example loads: the code of `GlotPooling` has to be trusted."""
+    """A model card whose example trusts the code of `GlotPooling`, without which nothing loads."""
 
     def generate_usage_snippet(self) -> str:
         return re.sub(

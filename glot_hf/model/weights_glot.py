@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""What the file of a head must hold: transformers would make up for a missing weight at random, and go on."""
+"""Refuse a head's file that lacks weights: transformers would fill them in at random, and go on."""
 
 import os
 from collections.abc import Iterable
@@ -23,9 +23,9 @@ def require_all_weights(
     A classifier may be loaded from a `GlotModel`, and gets a new classifying layer; a `GlotModel` from a classifier.
 
     Args:
-        information (`dict`): as `from_pretrained(output_loading_info=True)` returns it.
-        architectures (`list[str]`, *optional*): of the saved configuration: what the file was saved from.
-        name_or_path: of the head, for the message.
+        information (`dict`): what `from_pretrained(output_loading_info=True)` returns.
+        architectures (`list[str]`, *optional*): the classes that the saved configuration names.
+        name_or_path: the head's, for the message.
 
     Raises:
         ValueError: names the weights.
@@ -40,7 +40,7 @@ def require_all_weights(
         own = (f"{prefix}head.", f"{prefix}backbone.")
         if "GlotModel" not in (architectures or ()):
             own += _TASK_PARTS
-    missing = {name for name in missing if name.startswith(own)}  # others are of a class of the user's, with more
+    missing = {name for name in missing if name.startswith(own)}  # others belong to a subclass of the user's
     if missing or unexpected:
         raise ValueError(
             " and ".join(

@@ -10,21 +10,21 @@ DAGGER = "† marks a head that gave every text the same answer, or whose traini
 
 
 def mean_and_deviation(values: list[float]) -> str:
-    """In percent, such as "81.2 (0.9)": mean and standard deviation, which one value has not."""
+    """Return mean and standard deviation in percent, such as "81.2 (0.9)"; one value has no deviation."""
     deviation = f" ({100 * statistics.stdev(values):.1f})" if len(values) > 1 else ""
     return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
 def format_table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are aligned to the right."""
+    """Return a Markdown table; all columns but the first are aligned to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def short_name(backbone: str) -> str:
     """
-    Return a backbone's name: the last part of a repository's, and of a folder the title of its model card, which a
-    folder called "model" says better, or else its last part.
+    Return a backbone's name: the last part of its repository or folder, or the title of the model card in a folder,
+    which says more than "model" does.
     """
     card = Path(backbone, "README.md")
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""What all pictures share: the colour of each pooling, and room for a title."""
+"""The colour of each pooling in all pictures, and how wide a title is."""
 
 from collections.abc import Sequence
 

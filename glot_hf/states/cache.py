@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from ..model.tokenizing_glot import longest_text
+from ..model.encoding_glot import longest_text
 from ..system.errors import InputError
 from .builder import CacheBuilder
 from .key import digest, hash_texts, make_key, require_same_key

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from ..model.backbone_glot import batches_by_length, run_backbone
+from ..model.backbone_forward_glot import run_backbone
 from ..model.configuration_glot import hidden_size_of
-from ..model.tokenizing_glot import longest_text, pad_tokens
+from ..model.encoding_glot import batches_by_length, longest_text, pad_tokens
 
 
 if TYPE_CHECKING:  # of an extra that hidden states do not need

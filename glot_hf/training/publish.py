@@ -9,8 +9,8 @@ from pathlib import Path
 from huggingface_hub import CommitInfo
 from transformers import AutoTokenizer
 
-from ..model.card_glot import Training
 from ..model.configuration_glot import GlotConfig
+from ..publishing.card import Training
 from ..system.errors import InputError
 from .record import FILE_NAME, TrainingRecord
 from .saved_head import saved_class

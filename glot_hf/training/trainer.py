@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
 from ..states.running import HiddenStateCollator
 from ..system.errors import InputError
+from ..system.options import option
 from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
 from .record import TrainingRecord
@@ -52,24 +53,20 @@ class GlotTrainingArguments(TrainingArguments):
         InputError: `output_dir` is missing, a number is outside what can train, or logs cannot be reported as asked.
     """
 
-    learning_rate: float = field(default=2e-4, metadata={"help": "The learning rate of the head."})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "The training batch size per device."})
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "The evaluation batch size per device."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: no, steps or epoch."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint: no, steps or epoch."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "How many checkpoints to keep."})
-    report_to: str = field(default="none", metadata={"help": "Where to report logs, such as tensorboard."})
-    resume_from_checkpoint: str | None = field(
-        default=None,
-        metadata={
-            "nargs": "?",
-            "const": "last",
-            "help": "Go on from this checkpoint folder, or from the last one in output_dir where none is named.",
-        },
+    learning_rate: float = option(2e-4, "The learning rate of the head.")
+    per_device_train_batch_size: int = option(32, "The training batch size per device.")
+    per_device_eval_batch_size: int = option(64, "The evaluation batch size per device.")
+    eval_strategy: str = option("epoch", "When to evaluate: no, steps or epoch.")
+    save_strategy: str = option("epoch", "When to write a checkpoint: no, steps or epoch.")
+    save_total_limit: int | None = option(2, "How many checkpoints to keep.")
+    report_to: str = option("none", "Where to report logs, such as tensorboard.")
+    resume_from_checkpoint: str | None = option(
+        None,
+        "Go on from this checkpoint folder, or from the last one in output_dir where none is named.",
+        nargs="?",
+        const="last",
     )
-    overwrite_output_dir: bool = field(
-        default=False, metadata={"help": "Train anew in an output_dir that already holds a head or checkpoints."}
-    )
+    overwrite_output_dir: bool = option(False, "Train anew in an output_dir that already holds a head or checkpoints.")
 
     def __post_init__(self):
         if self.output_dir is None:

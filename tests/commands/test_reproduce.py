@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Trainer
 
-import glot_hf.experiments.comparison
+import glot_hf.experiments.panels
 from glot_hf.commands.main import main
 from glot_hf.commands.variants import parse_variants
 
@@ -31,13 +31,13 @@ def glue(tmp_path, monkeypatch):
 def trained(monkeypatch):
     """The arguments of every training, in order."""
     calls = []
-    train = glot_hf.experiments.comparison.train_on_states
+    train = glot_hf.experiments.panels.train_on_states
 
     def spy(backbone, head_options, rows, seed, evaluation_rows=None, **options):
         calls.append({"head": head_options, "rows": rows, "seed": seed, "evaluated": evaluation_rows, **options})
         return train(backbone, head_options, rows, seed, evaluation_rows, **options)
 
-    monkeypatch.setattr(glot_hf.experiments.comparison, "train_on_states", spy)
+    monkeypatch.setattr(glot_hf.experiments.panels, "train_on_states", spy)
     return calls
 
 
@@ -166,7 +166,7 @@ def test_both_splits_of_mnli(reproduce, glue, capsys):
 def test_the_best_epoch_of_the_released_protocol(reproduce, glue, monkeypatch):
     """By accuracy, the first of equals; the other metrics are of that epoch, better ones elsewhere or not."""
     scripted = [(0.6, 0.9), (0.8, 0.3), (0.8, 0.5)]
-    train = glot_hf.experiments.comparison.train_on_states
+    train = glot_hf.experiments.panels.train_on_states
 
     def with_scripted_epochs(*arguments, **options):
         trainer = train(*arguments, **options)
@@ -175,7 +175,7 @@ def test_the_best_epoch_of_the_released_protocol(reproduce, glue, monkeypatch):
             entry.update(eval_accuracy=accuracy, eval_matthews_correlation=mcc)
         return trainer
 
-    monkeypatch.setattr(glot_hf.experiments.comparison, "train_on_states", with_scripted_epochs)
+    monkeypatch.setattr(glot_hf.experiments.panels, "train_on_states", with_scripted_epochs)
     assert reproduce("--protocol", "released", "--poolings", "mean", "--seeds", "0", "--num_train_epochs", "3") == 0
     (cell,) = json.loads((glue / "out" / "results.json").read_text())["results"]["cola"]["mean"]
     assert cell["score"] == 0.3 and cell["metrics"]["validation"]["epoch"] == 2
@@ -198,12 +198,15 @@ def test_variants(reproduce, trained):
 
 def test_parse_variants():
     """Dashes are as good as underscores; a variant that is not what its name says would be a lie."""
-    mean, queries, control = parse_variants(
-        ["mean", "multi_query:num_latents=2,num_attention_heads=4", "glot:graph-type=self"]
-    )
-    assert mean.options == {"pooling": "mean"}
-    assert queries.options == {"pooling": "multi_query", "num_latents": 2, "num_attention_heads": 4}
-    assert control.options == {"pooling": "glot", "graph_type": "self"}
+    assert parse_variants(["mean", "multi_query:num_latents=2,num_attention_heads=4", "glot:graph-type=self"]) == {
+        "mean": {"pooling": "mean"},
+        "multi_query:num_latents=2,num_attention_heads=4": {
+            "pooling": "multi_query",
+            "num_latents": 2,
+            "num_attention_heads": 4,
+        },
+        "glot:graph-type=self": {"pooling": "glot", "graph_type": "self"},
+    }
 
 
 def test_options_of_all_with_dashes(reproduce, trained):

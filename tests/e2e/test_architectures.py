@@ -8,7 +8,7 @@ import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.model.tokenizing_glot import longest_text
+from glot_hf.model.encoding_glot import longest_text
 
 
 # By each of the names that configurations have for them.
@@ -161,6 +161,26 @@ def test_one_head(backbone, batch, tmp_path):
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert "classifier.weight" in changed and any(name.startswith("glot.head.") for name in changed)
     assert not any(name.startswith("glot.backbone.") for name in changed)
+
+
+# The others' lower layers have no state of the head's width for each token.
+@pytest.mark.parametrize("backbone", sorted(ARCHITECTURES.keys() - {"canine", "funnel", "opt"}), indirect=True)
+def test_blocks_above_the_layer_are_not_run(backbone, batch):
+    """The states are those of a whole run; where a backbone lets itself be stopped, its last block is not run."""
+    depth = getattr(backbone.config, "num_hidden_layers", 0)
+    lists = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth]
+    model = GlotModel.from_backbone(backbone, backbone_layers=[1, 0], layer_mix="concat", pooling="mean")
+    calls = []
+    for blocks in lists:
+        blocks[-1].register_forward_hook(lambda *_: calls.append(None))
+    for side in batch.values():
+        whole = model(**side, output_hidden_states=True).pooler_output
+        early = model(**side).pooler_output
+        torch.testing.assert_close(early, whole, rtol=1e-5, atol=1e-5)
+        calls.clear()
+        torch.testing.assert_close(model(**side).pooler_output, whole, rtol=1e-5, atol=1e-5)
+    if backbone.config.model_type in ("bert", "gpt2", "llama", "gemma3_text", "mpnet", "roberta", "qwen3"):
+        assert not calls
 
 
 @pytest.mark.parametrize("backbone", sorted(ENCODERS_OF_BOTH), indirect=True)

@@ -6,8 +6,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.model import pretrained_glot
-from glot_hf.model.backbone_glot import batches_by_length
+from glot_hf.model import encoding_glot
+from glot_hf.model.encoding_glot import batches_by_length
 
 
 WORDS = [f"w{index}" for index in range(60)]
@@ -52,7 +52,7 @@ def test_each_text_gets_its_vector_in_its_place(model, padding_side, batch_size)
 def test_texts_are_tokenized_in_parts(model, monkeypatch):
     """So that many of them do not fill memory; a vector does not depend on it."""
     expected = model.encode(TEXTS, tokenizer())
-    monkeypatch.setattr(pretrained_glot, "_TEXTS_TOKENIZED_AT_ONCE", 4)
+    monkeypatch.setattr(encoding_glot, "_TEXTS_TOKENIZED_AT_ONCE", 4)
     assert relative_error(model.encode(TEXTS, tokenizer()), expected) < 1e-5
 
 

@@ -129,7 +129,7 @@ class TestDtype:
 class TestDevices:
     def test_the_head_follows_the_backbone(self, backbone_path, head_path, monkeypatch):
         """Also a new one. There is one device here; "meta" stands for another."""
-        monkeypatch.setattr("glot_hf.model.holder_glot.device_of", lambda backbone: torch.device("meta"))
+        monkeypatch.setattr("glot_hf.model.backbone_holder_glot.device_of", lambda backbone: torch.device("meta"))
         for model in (GlotModel.from_backbone(backbone_path, **SMALL), GlotModel.from_pretrained(head_path)):
             assert {parameter.device.type for parameter in model.head.parameters()} == {"meta"}
             assert {parameter.device.type for parameter in model.backbone.parameters()} == {"cpu"}

@@ -1,12 +1,14 @@
 """A saved head carries its code: it loads where glot_hf is not installed, from a folder and from a Hub."""
 
 import json
+import re
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, __version__
 
 
 TEXTS = ["a lovely film", "an awful film, all in all"]
@@ -120,6 +122,20 @@ def test_too_old_a_transformers_is_named(head, hub, tmp_path):
     """
     with pytest.raises(RuntimeError, match="(?s)transformers>=5.4 is required.*4.57.1.*pip install -U transformers"):
         hub.run_python(code, without_glot_hf=True, HF_HUB_OFFLINE="1")
+
+
+def test_publishing_without_glot_hf_says_what_to_install(head, hub_here, tmp_path):
+    """What publishes is the package's and not part of what a head carries."""
+    code = f"""
+        from transformers import AutoModelForSequenceClassification
+
+        model = AutoModelForSequenceClassification.from_pretrained({str(tmp_path / "head")!r}, trust_remote_code=True)
+        model.push_to_hub("tester/again")
+    """
+    message = f"ImportError: push_to_hub needs glot_hf {re.escape(__version__)}.*install it from its repository"
+    with pytest.raises(RuntimeError, match=message):
+        hub_here.run_python(code, without_glot_hf=True)
+    assert not HfApi().repo_exists("tester/again")
 
 
 def test_versions_are_recorded(head, tmp_path):

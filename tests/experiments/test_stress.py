@@ -7,10 +7,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, Trainer
 
-from glot_hf.experiments import stress_test as stress
-from glot_hf.experiments.heads import Variant
+from glot_hf.experiments import panels, stress
+from glot_hf.experiments.stress import StressTestArguments, run_stress_test
 from glot_hf.experiments.stress_report import stress_table
-from glot_hf.experiments.stress_test import StressTestArguments, run_stress_test
 from glot_hf.states.running import compute_hidden_states
 from glot_hf.system.errors import InputError
 
@@ -35,7 +34,7 @@ def minilm(minilm_path):
 def run(minilm, minilm_tokenizer, tmp_path):
     def run(**options):
         arguments = StressTestArguments(output_dir=str(tmp_path / "results"), **SMALL | options)
-        variants = [Variant(name, {"pooling": name}) for name in arguments.poolings]
+        variants = {name: {"pooling": name} for name in arguments.poolings}
         return run_stress_test(
             minilm, minilm_tokenizer, arguments, variants, {"gnn_hidden_size": 8}, {"backbone": "minilm"}
         )
@@ -46,13 +45,13 @@ def run(minilm, minilm_tokenizer, tmp_path):
 @pytest.fixture
 def trainings(monkeypatch):
     """The pooling, seed, learning rate, steps and number of texts of every training."""
-    calls, train_on_states = [], stress.train_on_states
+    calls, train_on_states = [], panels.train_on_states
 
     def count(backbone, options, rows, seed, **more):
         calls.append((options["pooling"], seed, more["learning_rate"], more["max_steps"], len(rows)))
         return train_on_states(backbone, options, rows, seed, **more)
 
-    monkeypatch.setattr(stress, "train_on_states", count)
+    monkeypatch.setattr(panels, "train_on_states", count)
     return calls
 
 
@@ -80,17 +79,17 @@ def test_nothing_finished_is_run_again(run, trainings, monkeypatch):
 
 
 def test_a_killed_run_keeps_what_it_finished(run, trainings, monkeypatch):
-    count = stress.train_on_states
+    count = panels.train_on_states
 
     def killed(*arguments, **options):
         if len(trainings) == 3:
             raise KeyboardInterrupt
         return count(*arguments, **options)
 
-    monkeypatch.setattr(stress, "train_on_states", killed)
+    monkeypatch.setattr(panels, "train_on_states", killed)
     with pytest.raises(KeyboardInterrupt):
         run(ratios=[0.5], poolings=["adapool", "glot"])
-    monkeypatch.setattr(stress, "train_on_states", count)
+    monkeypatch.setattr(panels, "train_on_states", count)
     run(ratios=[0.5], poolings=["adapool", "glot"])
     assert trainings == [(pooling, seed, 1e-3, 2, 50) for pooling in ("adapool", "glot") for seed in (0, 1)]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from glot_hf.experiments.stress_report import chosen_table, plot, stress_table
+from glot_hf.experiments.stress_report import plot, stress_table, write_stress_report
 
 
 def results_of(ratios, positions, poolings):
@@ -27,7 +27,12 @@ def test_the_title_is_whole(ratios, positions):
     assert 0 <= title.x0 < title.x1 <= picture.bbox.width
 
 
-def test_tables_have_a_column_for_each_place():
+def test_tables_have_a_column_for_each_place(tmp_path):
     results = results_of([0.5], ["start", "end"], ["mean"])
     assert stress_table(results).splitlines()[0] == "| pooling | head parameters | 50% start | 50% end |"
-    assert chosen_table(results).splitlines()[2] == "| mean | C 1 | C 1 |"
+    results["settings"] |= {"test_size": 20, "train_size": 50}
+    assert write_stress_report(results, tmp_path).splitlines()[-1] == "| mean | C 1 | C 1 |"
+
+
+def test_ratios_that_are_written_alike_have_columns_of_their_own():
+    assert stress_table(results_of([0.5, 0.501], ["random"], ["mean"])).splitlines()[0].endswith("| 50% | 50% |")

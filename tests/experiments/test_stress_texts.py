@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from glot_hf.experiments.stress_test import leak_check
+from glot_hf.experiments.stress import leak_check
 from glot_hf.experiments.stress_texts import GENERATORS, POSITIONS, matched_texts, paper_texts, released_texts
 from glot_hf.system.errors import InputError
 

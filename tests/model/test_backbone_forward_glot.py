@@ -7,8 +7,7 @@ from transformers import BertConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from glot_hf import GlotModel
-from glot_hf.model.backbone_forward_glot import forward_backbone
-from glot_hf.model.backbone_glot import run_backbone, sees_padding
+from glot_hf.model.backbone_forward_glot import forward_backbone, run_backbone, sees_padding
 
 
 IDS = torch.tensor([[3, 4, 5, 0], [6, 7, 0, 0]])

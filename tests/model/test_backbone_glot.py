@@ -14,13 +14,8 @@ from transformers import (
 )
 
 from glot_hf import GlotModel
-from glot_hf.model.backbone_glot import (
-    build_backbone,
-    is_trainable,
-    load_backbone,
-    pin_revision,
-    run_backbone,
-)
+from glot_hf.model.backbone_forward_glot import run_backbone
+from glot_hf.model.backbone_glot import build_backbone, is_trainable, load_backbone, pin_revision
 
 
 MASKS = {

@@ -11,8 +11,8 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, OPTConfig, PreTrainedConfig, T5Config
 
 from glot_hf import GlotConfig, GlotPooler
-from glot_hf.model.configuration_glot import RECORDED_BACKBONE_KWARGS
 from glot_hf.model.layers_glot import GNN_LAYERS
+from glot_hf.model.options_glot import RECORDED_BACKBONE_KWARGS
 from glot_hf.model.pooling_glot import POOLINGS
 
 
@@ -64,6 +64,10 @@ REFUSED = {
     "jumping_knowledge": [("lstm", "'cat', 'max', 'mean', 'last'.*lstm"), (None, "None"), (0, "0")],
     "readout_hidden_size": [(64.0, "64.0"), ("64", "'64'"), (0, "0"), (-1, "-1")],
     "projection_size": [(64.0, "64.0"), ("64", "'64'"), (0, "0"), (-1, "-1")],
+    "layer_mix": [("sum", "'learned', 'concat'.*sum"), (None, "None")],
+    "block": [("transformer", "'gnn', 'residual'.*transformer"), (None, "None")],
+    "dropout": [("0.1", "'0.1'"), (1, r"\[0, 1\), got 1"), (-0.1, "-0.1")],
+    "readout": [("sum", "'attention', 'mean', 'max'.*sum"), ([], "empty list"), (["max", "max"], "twice"), (3, "3")],
     "pair_mode": [("sum", "'concat', 'interaction', 'cosine'.*sum"), (True, "True"), (0, "0")],
 }
 
@@ -96,6 +100,10 @@ def full_config():
         input_norm="layer",
         pooling="adapool",
         graph_type="self",
+        layer_mix="concat",
+        block="residual",
+        dropout=0.25,
+        readout=["max", "mean"],
         gnn_type="sage",
         num_gnn_layers=3,
         gnn_hidden_size=24,

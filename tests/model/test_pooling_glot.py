@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
+from huggingface_hub.errors import StrictDataclassError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -30,12 +31,19 @@ HEADS = {
     "no-layers": {"num_gnn_layers": 0},
     "projected": {"projection_size": 3},
     "without-edges": {"graph_type": "self"},
+    "residual": {"block": "residual", "dropout": 0.5},
+    "residual-without-edges": {"block": "residual", "graph_type": "self", "readout": ["mean", "max", "attention"]},
+    "joined-readouts": {"readout": ["max", "mean"]},
     **{f"{norm}-norm": {"input_norm": norm} for norm in ("layer", "standard")},
     **{pooling: {"pooling": pooling} for pooling in BASELINES},
     **{f"{pooling}-2-heads": {"pooling": pooling, "num_attention_heads": 2} for pooling in ATTENTION},
     "multi_query-projected": {"pooling": "multi_query", "num_latents": 3, "projection_size": 4},
 }
-WITH_READOUT = [name for name, options in HEADS.items() if options.get("pooling", "glot") in ("glot", "adapool")]
+WITH_READOUT = [
+    name
+    for name, options in HEADS.items()
+    if options.get("pooling", "glot") in ("glot", "adapool") and "readout" not in options
+]
 RIGHT = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
 LEFT = RIGHT.flip(1)
 PADDING = {"right": RIGHT, "left": LEFT}
@@ -176,18 +184,19 @@ class TestDetails:
         config = GlotConfig(**{"input_size": SIZE, "gnn_hidden_size": 4, **options})
         assert torch.equal(details.vector, pooler(hidden, LEFT))
         assert details.vector.shape == (3, config.hidden_size)
-        width = SIZE if config.pooling == "multi_query" else config.pooled_size
+        width = SIZE if config.pooling == "multi_query" else config.pooled_size // len(config.readouts)
         assert details.token_embeddings.shape == (3, 5, width)
         assert not details.token_embeddings[LEFT == 0].any()
-        assert (details.adjacency is not None) == (config.pooling == "glot")
-        if config.pooling == "max":
+        without_graph = config.block == "residual" and config.graph_type == "self"
+        assert (details.adjacency is not None) == (config.pooling == "glot" and not without_graph)
+        if config.pooling == "max" or "attention" not in config.readouts:
             assert details.readout_weights is None
         else:
             weights = details.readout_weights.float()
             assert not weights[LEFT == 0].any() and (weights >= 0).all()
             torch.testing.assert_close(weights.sum(-1), torch.ones(3))
-            if config.pooling in ("cross_attention", "multi_query"):
-                return  # which weigh values, and a mean of several heads or queries
+            if config.pooling in ("cross_attention", "multi_query") or len(config.readouts) > 1:
+                return  # which weigh values, and a mean of several heads or queries; or have other vectors beside it
             pooled = (weights[:, :, None] * details.token_embeddings).sum(1)
             expected = pooled if pooler.projection is None else pooler.projection(pooled)
             torch.testing.assert_close(details.vector, expected)
@@ -392,13 +401,74 @@ def test_compiles_once_for_all_lengths(name):
 
 @pytest.mark.parametrize("name", [name for name, options in HEADS.items() if list(head(**options).parameters())])
 def test_autocast(name):
-    pooler, hidden = head(**HEADS[name]).train(), torch.randn(3, 5, SIZE)
+    pooler, hidden = head(**{**HEADS[name], "dropout": 0.0}).train(), torch.randn(3, 5, SIZE)
     expected = pooler(hidden, LEFT)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         actual = pooler(hidden, LEFT)
     assert relative_error(actual.float(), expected) < 0.1
     actual.float().square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in pooler.parameters())
+
+
+class TestReadouts:
+    """`readout=`: attention, mean, max, or several side by side."""
+
+    def test_mean_and_max_are_those_of_the_token_embeddings(self):
+        pooler = head(readout=["max", "mean"])
+        details = pooler(torch.randn(3, 5, SIZE), LEFT, return_details=True)
+        for vector, tokens, mask in zip(details.vector, details.token_embeddings, LEFT.bool()):
+            tokens = tokens[mask]
+            torch.testing.assert_close(vector, torch.cat([tokens.amax(0), tokens.mean(0)]))
+
+    def test_attention_beside_others_is_the_paper(self):
+        joined, alone = head(readout=["mean", "attention"]), head()
+        joined.load_state_dict(alone.state_dict())
+        hidden = torch.randn(3, 5, SIZE)
+        torch.testing.assert_close(joined(hidden, LEFT)[:, SIZE + 8 :], alone(hidden, LEFT))
+
+
+class TestResidualBlock:
+    """`block="residual"`: against the formula, written with one sentence and no packing."""
+
+    @pytest.mark.parametrize("graph_type", ["similarity", "self"])
+    def test_formula(self, graph_type):
+        pooler = head(block="residual", graph_type=graph_type, readout="mean", tau=-1.0)
+        hidden, block = torch.randn(1, 5, SIZE), pooler.pooling.block
+        found = pooler(hidden, torch.ones(1, 5), return_details=True)
+        states = block.lin(hidden[0])  # (5, H)
+        for layer in block.layers:
+            normed = F.layer_norm(states, states.shape[-1:], layer.norm.weight, layer.norm.bias)
+            if graph_type == "similarity":
+                edges = found.adjacency[0].float()  # (5, 5)
+                normed = normed + edges / edges.sum(1, keepdim=True) @ layer.lin_graph(normed)
+            states = states + layer.lin_out(F.gelu(layer.lin_in(normed)))
+        expected = F.layer_norm(states, states.shape[-1:], block.norm.weight, block.norm.bias)
+        torch.testing.assert_close(found.token_embeddings[0], expected)
+        torch.testing.assert_close(found.vector[0], expected.mean(0))
+
+    def test_dropout_is_for_training_alone(self):
+        pooler, hidden = head(block="residual", dropout=0.5), torch.randn(3, 5, SIZE)
+        assert torch.equal(pooler(hidden, LEFT), pooler(hidden, LEFT))
+        pooler.train()
+        assert not torch.equal(pooler(hidden, LEFT), pooler(hidden, LEFT))
+
+    @pytest.mark.parametrize("option", [{"gnn_type": "gin"}, {"jumping_knowledge": "max"}, {"num_attention_heads": 2}])
+    def test_options_of_graph_layers_are_refused(self, option):
+        with pytest.raises(StrictDataclassError, match="no effect"):
+            GlotConfig(block="residual", **option)
+
+    def test_graph_layers_have_no_dropout(self):
+        with pytest.raises(StrictDataclassError, match="residual"):
+            GlotConfig(dropout=0.5)
+
+
+def test_layers_side_by_side():
+    """`layer_mix="concat"` is a head on tokens that are as wide as the layers together."""
+    hidden = torch.randn(3, 5, 2, SIZE)
+    several = head(backbone_layers=[0, 1], layer_mix="concat")
+    one = head(input_size=2 * SIZE)
+    one.load_state_dict(several.state_dict())
+    torch.testing.assert_close(several(hidden, LEFT), one(hidden.flatten(2), LEFT))
 
 
 class TestGivenGraph:

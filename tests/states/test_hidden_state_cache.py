@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from glot_hf import GlotForSequenceClassification
 from glot_hf.data import HiddenStateCache
-from glot_hf.model.backbone_glot import run_backbone
+from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.states.cache import cache_splits
 from glot_hf.states.folder import damages
 from glot_hf.states.key import hash_weights

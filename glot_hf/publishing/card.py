@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The model card of a head, written from what is known of it: nobody types it."""
+"""Write the model card of a head from its configuration and the record of its training: nobody types it."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .configuration_glot import GlotConfig
-from .version_glot import __version__
+from ..model.configuration_glot import GlotConfig
+from ..model.version_glot import __version__
 
 
-# As metrics of `glot-hf train` are called: as the Hub's are called, and as a reader would call them.
+# Metrics of `glot-hf train` -> their names on the Hub, and their names for a reader.
 _METRICS = {
     "matthews_correlation": ("matthews_correlation", "Matthews correlation"),
     "f1": ("f1", "F1"),
@@ -30,7 +30,7 @@ _PAPER = "https://arxiv.org/abs/2603.03389"
 _PREAMBLE = """\
 # {title}
 
-A [GLOT]({paper}) sentence head on {backbone}: {method} one vector of a text. This repository holds
+A [GLOT]({paper}) sentence head on {backbone}: {method}. This repository holds
 the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 
 ## How to load
@@ -73,8 +73,16 @@ This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]
 """
 _GRAPH = """\
 the token states of {which_backbone} become a graph of similar
-tokens, a small graph network runs over it, and an attention readout makes"""
-_OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
+tokens, a small graph network runs over it, and an attention readout makes one vector of a text"""
+_RESIDUAL = """\
+the token states of {which_backbone} go through a small network of
+residual layers, and a readout makes one vector of a text"""
+_OTHER_POOLING = """\
+the pooling `{pooling}`, in place of the graph, makes of the
+token states of {which_backbone} one vector of a text"""
+_LATE = """\
+the token states of {which_backbone}, of two texts that each
+went through it alone, are compared with each other (late interaction), and give a score of the pair"""
 
 # Loaded without glot_hf, the tokenizer too asks for trust: its configuration is the head's.
 _AUTO_CLASSES = """
@@ -97,6 +105,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
 classify([{{"text": "one text", "text_pair": "and another"}}])"""
     + _AUTO_CLASSES,
+    "comparison of tokens": """\
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
+classify([{{"text": "one text", "text_pair": "and another"}}])""",
     "vectors": """\
 from transformers import AutoModel, AutoTokenizer
 
@@ -115,6 +128,8 @@ model = AutoModelForSequenceClassification.from_pretrained("{repo_id}", trust_re
 logits = model(hidden_states=states, attention_mask=mask).logits""",
 }
 
+_PAIR_KINDS = ("pair classifier", "comparison of tokens")
+
 _INSTEAD_OF_TRUST = {
     "class": "`trust_remote_code=True` is not needed",
     "pipeline": "`pipeline_class=glot_hf.GlotTextClassificationPipeline` takes the place of `trust_remote_code=True`",
@@ -124,18 +139,18 @@ _INSTEAD_OF_TRUST = {
 @dataclass
 class Training:
     """
-    What is known of how a head was trained; all may be missing.
+    What is known of how a head was trained. Any of it may be missing.
 
     Args:
-        command (`list[str]`): without paths of the machine.
-        seed (`int`): of Trainer.
-        max_length (`int`): tokens a text was cut at.
-        dataset (`str`): its name, for a reader.
-        dataset_id (`str`): on the Hub.
-        dataset_config (`str`): on the Hub.
-        hardware (`str`): of the machine.
-        versions (`dict[str, str]`): of libraries.
-        results (`dict[str, float]`): metrics as `glot-hf train` names them, "eval_accuracy".
+        command (`list[str]`): the command line, without paths of the machine.
+        seed (`int`): Trainer's seed.
+        max_length (`int`): the number of tokens at which a text was cut.
+        dataset (`str`): the name of the data set, for a reader.
+        dataset_id (`str`): its repository on the Hub.
+        dataset_config (`str`): its configuration there.
+        hardware (`str`): what the head was trained on.
+        versions (`dict[str, str]`): versions of libraries, by name.
+        results (`dict[str, float]`): metrics by their names in `glot-hf train`, such as "eval_accuracy".
     """
 
     command: list[str] = field(default_factory=list)
@@ -153,9 +168,15 @@ def make_card(
     config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
 ) -> ModelCard:
     """
+    Return the model card of a head.
+
     Args:
-        config ([`GlotConfig`]): of the head, its backbone as others find it.
-        license (`str`): the Hub's name of one.
+        config ([`GlotConfig`]): the head's, which names the backbone where others find it.
+        repo_id (`str`): "owner/name".
+        head_parameters (`int`): the number of parameters of the head alone.
+        is_classifier (`bool`): the head has a classifying layer.
+        training ([`Training`]): what is known of the training.
+        license (`str`): a license by its name on the Hub.
     """
     scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
     data = ModelCardData(
@@ -201,7 +222,7 @@ def _body(
     backbone = f"[{name}](https://huggingface.co/{name})"
     kind = "vectors"
     if is_classifier:
-        kind = "pair classifier" if config.pair_mode else "classifier"
+        kind = _PAIR_KINDS[config.compares_tokens] if config.pair_mode else "classifier"
     if config.backbone_in_checkpoint:  # it may have been trained
         which_backbone, where = "the backbone", "the backbone's weights are beside it."
         if name is None:
@@ -213,7 +234,11 @@ def _body(
     else:
         commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
         which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
-    method = _GRAPH if config.pooling == "glot" else _OTHER_POOLING
+    method = _OTHER_POOLING
+    if config.compares_tokens:
+        method = _LATE
+    elif config.pooling == "glot":
+        method = _RESIDUAL if config.block == "residual" else _GRAPH
     body = _PREAMBLE.format(
         title=repo_id.split("/")[-1],
         paper=_PAPER,
@@ -222,7 +247,7 @@ def _body(
         head_parameters=head_parameters,
         where_the_backbone_is=where,
         usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
-        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind == "pair classifier" else "class"],
+        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind in _PAIR_KINDS else "class"],
     )
     if scores:
         rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]
@@ -242,14 +267,20 @@ def _body(
 
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
-    head = "token states" if config.compares_tokens else f"pooling `{config.pooling}`"
-    if config.pooling == "glot" and not config.compares_tokens:
+    head = f"pooling `{config.pooling}`"
+    if config.compares_tokens:
+        head = "token states"
+    elif config.pooling == "glot" and config.block == "residual":
+        head += f", {config.num_gnn_layers} residual layers of width {config.gnn_hidden_size}"
+        if config.graph_type == "similarity":
+            head += f" with a graph term, tau {config.similarity_threshold:g}"
+    elif config.pooling == "glot":
         head += (
             f", {config.num_gnn_layers} layers `{config.gnn_type}` of width {config.gnn_hidden_size}, tau "
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
         )
     default = GlotConfig()
-    for option in ("graph_type", "input_norm", "backbone_layers"):
+    for option in ("graph_type", "dropout", "readout", "input_norm", "backbone_layers", "layer_mix"):
         if (value := getattr(config, option)) != getattr(default, option):
             head += f", {option} `{value}`"
     if config.pair_mode:

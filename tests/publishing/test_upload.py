@@ -20,7 +20,7 @@ from transformers import (
 from transformers import TrainingArguments as StockArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel, GlotTextClassificationPipeline
-from glot_hf.model.card_glot import Training
+from glot_hf.publishing.card import Training
 
 
 BACKBONE, HEAD = "tester/backbone", "tester/head"
@@ -148,6 +148,30 @@ class TestWhatArrives:
         scores, answers = json.loads(output.splitlines()[-1])
         torch.testing.assert_close(torch.tensor(scores), expected, rtol=1e-5, atol=1e-6)
         assert [answer["label"] for answer in answers] == [f"LABEL_{i}" for i in expected.argmax(-1).tolist()]
+
+
+class TestCodeThatAHeadBrought:
+    """It has no part in publishing, which is the package's."""
+
+    def test_publishes_with_the_package(self, model, hub, hub_here, tmp_path):
+        model.push_to_hub(HEAD)
+        code = f"""
+            from transformers import AutoModelForSequenceClassification
+
+            model = AutoModelForSequenceClassification.from_pretrained({HEAD!r}, trust_remote_code=True)
+            assert type(model).__module__.startswith("transformers_modules"), type(model)
+            print(model.push_to_hub("tester/again").oid)
+        """
+        output = hub.run_python(code, HF_HOME=str(tmp_path / "another_machine"))
+        assert output.split()[-1] == hub_here.commits("tester/again")[-1]
+        first, again = hub_here.files(HEAD), hub_here.files("tester/again")
+        assert set(first) == set(again) and {name for name in first if first[name] != again[name]} <= {"README.md"}
+
+    def test_refuses_another_version_of_the_package(self, model, hub_here, monkeypatch):
+        monkeypatch.setattr("glot_hf.__version__", "99.0")
+        with pytest.raises(ImportError, match="push_to_hub needs glot_hf .*glot_hf 99.0 is installed.*without trust"):
+            model.push_to_hub(HEAD)
+        assert not HfApi().repo_exists(HEAD)
 
 
 class TestCard:

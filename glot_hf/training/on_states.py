@@ -1,11 +1,14 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Heads trained on hidden states that were computed once: what the stress test and `reproduce` share."""
+"""
+One head trained on hidden states that were computed once.
+
+How long it trains, and how fast, is a [`Budget`], which can be chosen on rows that are held out.
+"""
 
 import math
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -16,17 +19,17 @@ from transformers import PrinterCallback, Trainer, set_seed
 from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..states.running import HiddenStateCollator
-from ..training.linear_fit import LinearFit, fit_linear_layer, is_linear
-from ..training.metrics import metrics_for
-from ..training.trainer import GlotTrainingArguments
+from .linear_fit import LinearFit, fit_linear_layer, is_linear
+from .metrics import metrics_for
+from .trainer import GlotTrainingArguments
 
 
 HELD_OUT_SHARE = 0.1
-# With fewer training rows than this, a tenth of them is too few to choose by: each third is held out once.
+# A tenth of fewer training rows than this is too few to choose by: each third is held out once instead.
 FEW_ROWS, NUM_FOLDS = 1_000, 3
-SELECTION_SEED = 0  # of the heads that a budget is chosen by
+SELECTION_SEED = 0  # the seed of every head that a budget is chosen by
 
-# Of `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], "labels"}`: a list, or a cache on the disk.
+# Rows are `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], "labels"}`, in a list or in a cache on the disk.
 Rows = Sequence[dict[str, Any]] | Dataset
 
 
@@ -35,8 +38,8 @@ class Budget(NamedTuple):
     How a head is trained.
 
     Args:
-        learning_rate (`float`): at the start; it falls linearly to 0.
-        steps (`int`): of the optimizer.
+        learning_rate (`float`): the rate at the start; it falls linearly to 0.
+        steps (`int`): the number of optimizer steps.
     """
 
     learning_rate: float
@@ -65,8 +68,8 @@ def choose_budget(budgets: list[Budget], scores: Callable[[Budget], list[float |
     Return the budget with the best mean score, the first of equals.
 
     Args:
-        scores: of a budget, on each part of the training rows that is held out; None where the training diverged. Not
-            asked if there is one budget.
+        scores: returns the scores of a budget, one for each part of the training rows that is held out; None where
+            the training diverged. It is not called if there is one budget.
     """
     if len(budgets) == 1:
         return budgets[0]
@@ -76,25 +79,6 @@ def choose_budget(budgets: list[Budget], scores: Callable[[Budget], list[float |
         return -math.inf if None in found else statistics.mean(found)
 
     return max(budgets, key=mean)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """
-    What is compared: a pooling and options of its own.
-
-    Args:
-        name (`str`): as it was asked for, such as "glot" or "glot:graph_type=self,input_norm=standard".
-        options (`dict`): of [`GlotConfig`], `pooling` among them.
-    """
-
-    name: str
-    options: dict[str, Any]
-
-    @property
-    def file_name(self) -> str:
-        """Without the colon, which file names cannot hold everywhere."""
-        return self.name.replace(":", "+")
 
 
 def train_on_states(
@@ -109,21 +93,23 @@ def train_on_states(
     Train one head, silently and without writing anything.
 
     Args:
-        backbone (`PreTrainedModel`): the frozen backbone that the states are of; it is not run.
-        head_options (`dict`): of [`GlotConfig`], the problem type and the classes among them.
-        rows (`list` or `Dataset`): to train on.
-        seed (`int`): of the head's first weights and of the order of the rows.
+        backbone (`PreTrainedModel`): the frozen backbone that made the states; it is not run.
+        head_options (`dict`): options of [`GlotConfig`], the problem type and the classes among them.
+        rows (`list` or `Dataset`): rows to train on.
+        seed (`int`): decides the head's first weights and the order of the rows.
         evaluation_rows (`list` or `Dataset`, *optional*): judged after every epoch, for `trainer.state.log_history`.
-        training_options: of [`GlotTrainingArguments`].
+        training_options: options of [`GlotTrainingArguments`].
 
     Returns:
-        `Trainer`: with the trained `model`; `trainer.evaluate(rows)` judges it.
+        `Trainer`: holds the trained `model`; `trainer.evaluate(rows)` judges it.
     """
 
     def make_trainer(arguments: GlotTrainingArguments) -> Trainer:
         return _make_trainer(backbone, head_options, arguments, rows, evaluation_rows)
 
-    return train_silently(make_trainer, seed, evaluate=evaluation_rows is not None, **training_options)
+    if evaluation_rows is not None:
+        training_options["eval_strategy"] = "epoch"
+    return train_silently(make_trainer, seed, **training_options)
 
 
 def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str) -> tuple[Trainer, LinearFit]:
@@ -131,11 +117,14 @@ def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metri
     Fit one linear head to convergence; see [`~glot_hf.training.linear_fit.fit_linear_layer`].
 
     Args:
-        backbone, head_options, rows: those of [`train_on_states`].
-        metric (`str`): what the penalty is chosen by.
+        backbone, head_options, rows: the same as in [`train_on_states`].
+        metric (`str`): the metric that the penalty is chosen by.
 
     Returns:
-        The `Trainer`, with the fitted `model`, and what was found.
+        `tuple[Trainer, LinearFit]`: the trainer, which holds the fitted `model`, and what was found.
+
+    Raises:
+        InputError: all rows are of one class, or a vector is not finite.
     """
     trainer = silent_trainer(lambda arguments: _make_trainer(backbone, head_options, arguments), seed=0)
     return trainer, fit_linear_layer(trainer.model, rows, trainer.data_collator, metric)
@@ -164,33 +153,25 @@ def _make_trainer(
     )
 
 
-def silent_trainer(
-    make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, evaluate: bool = False, **training_options
-) -> Trainer:
+def silent_trainer(make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, **options) -> Trainer:
     """
     Return what `make_trainer` makes, which is called once the seed is set; it prints and writes nothing.
 
     Args:
-        evaluate (`bool`): after every epoch.
-        training_options: of [`GlotTrainingArguments`].
+        make_trainer: makes a trainer from its arguments; the head's first weights are drawn there.
+        seed (`int`): decides the head's first weights and the order of the rows.
+        options: options of [`GlotTrainingArguments`].
     """
     set_seed(seed)
-    arguments = GlotTrainingArguments(
-        output_dir=tempfile.gettempdir(),  # nothing is written there
-        seed=seed,
-        eval_strategy="epoch" if evaluate else "no",
-        save_strategy="no",
-        logging_strategy="no",
-        disable_tqdm=True,
-        **training_options,
-    )
-    trainer = make_trainer(arguments)
+    never = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
+    folder = tempfile.gettempdir()  # nothing is written there
+    trainer = make_trainer(GlotTrainingArguments(folder, seed=seed, disable_tqdm=True, **never | options))
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 def train_silently(make_trainer: Callable[[GlotTrainingArguments], Trainer], seed: int, **options) -> Trainer:
-    """Train what [`silent_trainer`] returns, and return it; `options` are that function's."""
+    """Return the trainer of [`silent_trainer`], which takes the same options, after it has trained."""
     trainer = silent_trainer(make_trainer, seed, **options)
     trainer.train()
     return trainer
@@ -198,11 +179,17 @@ def train_silently(make_trainer: Callable[[GlotTrainingArguments], Trainer], see
 
 def held_out_parts(rows: Rows, groups: Sequence[str] | None = None) -> list[tuple[Subset, Subset]]:
     """
-    Return training rows in two random parts, to train on and to choose by: one division that holds out a tenth, or of
-    fewer than 1,000 rows three, which hold out each row once. They are always the same.
+    Divide training rows at random into a part to train on and a part to choose by, always in the same way.
+
+    A tenth is held out. Of fewer than 1,000 rows that would be too few: there are three divisions, which hold out each
+    row once.
 
     Args:
-        groups (`list[str]`, *optional*): of each row; rows of one group are never divided.
+        rows (`list` or `Dataset`): all training rows.
+        groups (`list[str]`, *optional*): the group of each row; rows of one group are never divided.
+
+    Returns:
+        `list[tuple[Subset, Subset]]`: for each division, the rows to train on and those that are held out.
     """
     if len(rows) < FEW_ROWS:
         split = (KFold if groups is None else GroupKFold)(NUM_FOLDS, shuffle=True, random_state=0)
@@ -213,5 +200,5 @@ def held_out_parts(rows: Rows, groups: Sequence[str] | None = None) -> list[tupl
 
 
 def is_dead(metrics: dict[str, float]) -> bool:
-    """Whether a head gave every text the same answer, or its training diverged."""
+    """Return whether a head gave every text the same answer, or its training diverged."""
     return metrics.get("eval_distinct_predictions") == 1 or not math.isfinite(metrics.get("eval_loss", 0.0))

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""A head and the backbone that it runs on: attached, told from others, and found again or refused to be saved."""
+"""What a GLOT model does with its backbone: attach it, find it again, tell it from others, and refuse to lose it."""
 
 import os
 from collections.abc import Iterator
@@ -17,28 +17,33 @@ from .backbone_glot import (
     load_backbone,
     pin_revision,
     require_fit,
+    text_encoder,
 )
-from .origin_glot import are_comparable, fingerprint, origin, origin_of, vocabulary_at, vocabulary_of
-from .text_encoder_glot import text_encoder
+from .backbone_origin_glot import are_comparable, fingerprint, origin, origin_of, vocabulary_at, vocabulary_of
 
 
 logger = logging.get_logger(__name__)
 
+NO_BACKBONE = (
+    "This model was loaded without a backbone, so it takes `hidden_states` (B, L, d) and not text: pass those, or "
+    "load it with `backbone=...` or load_backbone=True"
+)
+
 # Options of `from_pretrained` that say how to reach the Hub.
 HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
-_PLACE = ("gguf_file", "subfolder", "variant")  # in the folder or repository of a backbone
+_PLACE = ("gguf_file", "subfolder", "variant")  # recorded options that say where in its repository a backbone is
 
 
 class BackboneHolder:
-    """The part of a GLOT model that is about its backbone, which is `base_model.backbone` and may be None."""
+    """What a GLOT model does with its backbone, `base_model.backbone`, which may be None."""
 
     def attach_backbone(self, backbone: nn.Module) -> None:
         """
-        Freeze a backbone and run this head on it, from now on the recorded one. The head moves to the backbone's
-        device: where it is spread over several, to the first.
+        Freeze a backbone, run this head on it, and record it as the head's. The head moves to the backbone's device,
+        or to the first where the backbone is spread over several.
 
         Args:
-            backbone (`nn.Module`): a model as [`~GlotPreTrainedModel.from_backbone`] takes it.
+            backbone (`nn.Module`): any model that [`~GlotPreTrainedModel.from_backbone`] takes.
 
         Raises:
             ValueError: its architecture, depth or hidden size is not what the head was made for.
@@ -50,7 +55,7 @@ class BackboneHolder:
         if where_from["backbone_name_or_path"] is None and is_recorded and not has_adapters(backbone):
             where_from["backbone_name_or_path"] = config.backbone_name_or_path
         if where_from["backbone_name_or_path"] == config.backbone_name_or_path:
-            # What a loaded model does not know of its own place.
+            # A loaded model does not know all of where it is from.
             if is_recorded or not are_comparable(found, config.backbone_fingerprint):
                 where_from["backbone_revision"] = where_from["backbone_revision"] or config.backbone_revision
             place = {key: value for key, value in (config.backbone_load_kwargs or {}).items() if key in _PLACE}
@@ -67,7 +72,7 @@ class BackboneHolder:
         recorded = config.backbone_load_kwargs or {}
         name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
         revision = config.backbone_revision if name == config.backbone_name_or_path else None
-        if backbone is not None:  # which file it is in is said of the recorded one alone
+        if backbone is not None:  # the place in its repository is the recorded backbone's alone
             recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
         kwargs = {**recorded, **kwargs}
         if "revision" in kwargs:
@@ -78,24 +83,24 @@ class BackboneHolder:
         self._attach(backbone, origin(name, revision, kwargs), fingerprint(backbone))
 
     def _attach(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
-        """Run this head on a backbone, whose `origin` and `fingerprint` are recorded."""
+        """Run this head on a backbone, and record its `origin` and `fingerprint`."""
         name = self.config.backbone_name_or_path
         require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
         self._warn_of_another(backbone, where_from, found)
-        self.base_model.backbone = None  # one that was there before stays where it is
+        self.base_model.backbone = None  # an earlier backbone must not move with the head
         self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()
         self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
         device_map = getattr(backbone, "hf_device_map", None) or {}
         if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
-            self.hf_device_map = accelerators  # Trainer and accelerate then leave it where it is
+            self.hf_device_map = accelerators  # tells Trainer and accelerate to leave it there
         for option, value in where_from.items():
             setattr(self.config, option, value)
         self.config.backbone_fingerprint = found
         self.eval()
 
     def _warn_of_another(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
-        """Tell of a backbone that fits, but whose weights are not those that the head was trained on."""
+        """Warn of a backbone that fits, but whose weights are not those that the head was trained on."""
         name, commit = where_from["backbone_name_or_path"], where_from["backbone_revision"]
         recorded = self.config.backbone_revision
         if name == self.config.backbone_name_or_path and None not in (commit, recorded) and commit != recorded:
@@ -139,7 +144,7 @@ class BackboneHolder:
         config, backbone = self.config, self.base_model.backbone
         if backbone is None or config.backbone_in_checkpoint:
             return
-        mend = (
+        hint = (
             "set model.config.backbone_in_checkpoint = True to save both in one checkpoint, or save the backbone in a "
             "folder of its own (model.base_model.backbone.save_pretrained) and make the head on that folder"
         )
@@ -147,18 +152,18 @@ class BackboneHolder:
         if None not in (size, published) and size != published:
             raise ValueError(
                 f"The backbone has a vocabulary of {size} tokens, and {config.backbone_name_or_path!r} one of "
-                f"{published}: what was added is not saved with the head; {mend}"
+                f"{published}: what was added is not saved with the head; {hint}"
             )
         found = fingerprint(backbone)
         if are_comparable(found, config.backbone_fingerprint) and found != config.backbone_fingerprint:
             raise ValueError(
                 "The backbone's weights have changed since it was given to this head, and are not saved with it; "
-                + mend
+                + hint
             )
 
     @contextmanager
     def _quantizer_of_backbone(self) -> Iterator[None]:
-        """While a whole model is saved, it is the backbone's quantizer that knows how its weights are written."""
+        """Lend the backbone's quantizer to this model, which is saved whole: it knows how to write its weights."""
         quantizer = getattr(self.base_model.backbone, "hf_quantizer", None)
         if not self.config.backbone_in_checkpoint or quantizer is None or hasattr(self, "hf_quantizer"):
             yield
@@ -170,7 +175,7 @@ class BackboneHolder:
             del self.hf_quantizer
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Module:
-        """Resize those of the backbone, as of any model."""
+        """Resize the token embeddings of the backbone."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         self.base_model.backbone.config.get_text_config().vocab_size = self.config.vocab_size
         return embeddings
@@ -197,7 +202,7 @@ class BackboneHolder:
 
     @property
     def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
-        # DistributedDataParallel asks for them. A frozen backbone is the same in every process, or sharded (FSDP).
+        # DistributedDataParallel reads this name. A frozen backbone is the same in every process, or sharded (FSDP).
         backbone = self.base_model.backbone
         if backbone is None or is_trainable(backbone):
             return []

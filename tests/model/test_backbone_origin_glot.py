@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModel, LlamaForCausalLM
 
-import glot_hf.model.origin_glot
-from glot_hf.model.origin_glot import are_comparable, fingerprint, origin_of
+import glot_hf.model.backbone_origin_glot
+from glot_hf.model.backbone_origin_glot import are_comparable, fingerprint, origin_of
 
 
 class TestFingerprint:
@@ -32,7 +32,7 @@ class TestFingerprint:
 
     def test_of_a_large_backbone_some_rows_are_read(self, tiny_llama, monkeypatch):
         third = sum(p.numel() for p in tiny_llama.parameters()) // 3
-        monkeypatch.setattr(glot_hf.model.origin_glot, "_WEIGHTS_READ", third)
+        monkeypatch.setattr(glot_hf.model.backbone_origin_glot, "_WEIGHTS_READ", third)
         before = fingerprint(tiny_llama)
         tiny_llama.embed_tokens.weight.data[1] += 1
         assert fingerprint(tiny_llama) == before

@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Publishing a head: what is uploaded, and what never is."""
+"""Upload a head to the Hub in one commit, without anything that belongs to this machine alone."""
 
 import copy
 import json
@@ -15,10 +15,10 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import find_adapter_config_file
 
-from .backbone_glot import pin_revision, require_fit
-from .card_glot import Training, make_card
-from .configuration_glot import GlotConfig
-from .origin_glot import place_in_repository, read_config
+from ..model.backbone_glot import pin_revision, require_fit
+from ..model.backbone_origin_glot import place_in_repository, read_config
+from ..model.configuration_glot import GlotConfig
+from .card import Training, make_card
 
 
 def upload(
@@ -27,22 +27,22 @@ def upload(
     tokenizer: PreTrainedTokenizerBase | None,
     backbone_id: str | None,
     license: str | None,
-    training: Training,
+    training: Training | None,
     api: HfApi,
     private: bool | None = None,
     revision: str | None = None,
     **commit_options: Any,
 ) -> CommitInfo:
     """
-    One commit with the head, its configuration, its code, the tokenizer and a model card. Nothing else is uploaded,
-    whatever lies beside the head: no optimizer, no checkpoint, no path of this machine.
+    Make one commit with the head, its configuration, its code, the tokenizer and a model card. Nothing else is
+    uploaded, whatever lies beside the head: no optimizer, no checkpoint, no path of this machine.
 
     Args:
-        model: a GLOT model. Its own configuration is not changed.
-        tokenizer: the backbone's; None takes it from where the backbone is published.
+        model: a GLOT model, also of the code that a head brought. Its own configuration is not changed.
+        tokenizer (*optional*): the backbone's; default: the one beside the published backbone.
         backbone_id (`str`, *optional*): where others find the backbone, if that is not where this model found it.
         revision (`str`, *optional*): branch to commit to; made if there is none. Default: main.
-        commit_options: of `HfApi.create_commit`.
+        commit_options: options of `HfApi.create_commit`.
 
     Raises:
         OSError: the backbone cannot be found under `backbone_id`.
@@ -79,7 +79,7 @@ def upload(
                 )
             if revision is not None and not revision.startswith("refs/"):
                 api.create_branch(repo_id, branch=revision, exist_ok=True)
-            card = make_card(published, repo_id, head_parameters, is_classifier, training, license)
+            card = make_card(published, repo_id, head_parameters, is_classifier, training or Training(), license)
             card.save(os.path.join(folder, "README.md"))
             # Code of an earlier version that this one does not have would stay behind.
             return api.upload_folder(
@@ -93,8 +93,8 @@ def upload(
 
 def forget_paths(folder: str | os.PathLike) -> None:
     """
-    Takes the paths of this machine out of the configurations of a saved model and its tokenizer: where they, and the
-    parts of a model, were loaded from, and files that older versions of transformers noted.
+    Delete the paths of this machine from the configurations of a saved model and its tokenizer: where they, and the
+    parts of a model, were loaded from, and the files that older versions of transformers noted.
     """
     for path in Path(folder).glob("*config.json"):
         stored = json.loads(path.read_text(encoding="utf-8"))
@@ -112,13 +112,13 @@ def _without_paths(value: Any) -> Any:
 def _is_path(key: str, value: Any) -> bool:
     if key in ("_name_or_path", "name_or_path"):
         return True
-    # By their keys too: a special token may begin with a slash.
+    # The key decides too: a special token may begin with a slash.
     return key.endswith(("_path", "_file", "_dir")) and isinstance(value, str) and os.path.isabs(value)
 
 
 @contextmanager
 def _one_kind_of_connection_error(api: HfApi) -> Iterator[None]:
-    """huggingface_hub lets through those of the library under it, and of an upload a bare RuntimeError."""
+    """Raise one kind of error where huggingface_hub raises httpx's, or a bare RuntimeError of an upload."""
     try:
         yield
     except HfHubHTTPError:
@@ -130,7 +130,7 @@ def _one_kind_of_connection_error(api: HfApi) -> Iterator[None]:
 
 
 def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -> GlotConfig:
-    """A copy that names the backbone as others find it, at one commit."""
+    """Return a copy that names the backbone where others find it, at one commit."""
     config = copy.deepcopy(config)
     config._name_or_path = ""
     name = config.backbone_name_or_path

@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.model.backbone_glot import load_backbone, run_backbone
-from glot_hf.model.text_encoder_glot import text_encoder
+from glot_hf.model.backbone_forward_glot import run_backbone
+from glot_hf.model.backbone_glot import load_backbone, text_encoder
 
 
 TEXT = {

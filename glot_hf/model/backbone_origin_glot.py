@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from .backbone_glot import has_adapters, has_optional_pooler
-from .configuration_glot import RECORDED_BACKBONE_KWARGS, GlotConfig
-from .text_encoder_glot import text_encoder
+from .backbone_glot import has_adapters, has_optional_pooler, text_encoder
+from .configuration_glot import GlotConfig
+from .options_glot import RECORDED_BACKBONE_KWARGS
 
 
-# Of a backbone with more weights, every second row of its matrices is read for a fingerprint, or every third, ...
+# A fingerprint reads every second row of the matrices of a backbone with more weights than this, or every third, ...
 _WEIGHTS_READ = 2**28
 
 
@@ -26,7 +26,7 @@ def origin(name: str | None, revision: str | None, kwargs: dict[str, Any]) -> di
     Args:
         name (`str`, *optional*): repository or folder; None where it is not known.
         revision (`str`, *optional*): commit, branch or tag.
-        kwargs (`dict`): of `AutoModel.from_pretrained`; those of `RECORDED_BACKBONE_KWARGS` are recorded.
+        kwargs (`dict`): options for `AutoModel.from_pretrained`; those in `RECORDED_BACKBONE_KWARGS` are recorded.
     """
     recorded = {key: _to_json(kwargs[key]) for key in RECORDED_BACKBONE_KWARGS if kwargs.get(key) is not None}
     return {
@@ -41,7 +41,7 @@ def origin_of(model: nn.Module, revision: str | None = None, kwargs: dict[str, A
     Return the `origin` of a model that is already loaded, as far as the model knows it.
 
     Args:
-        model (`nn.Module`): as it was loaded: a part of a model has no name of its own.
+        model (`nn.Module`): the whole of what was loaded: a part of a model has no name of its own.
         revision, kwargs (*optional*): what the caller knows of its loading.
     """
     backbone = text_encoder(model)
@@ -88,7 +88,7 @@ def vocabulary_at(config: GlotConfig) -> int | None:
             )
         )
     except (OSError, ValueError):
-        return None  # such as that of an adapter
+        return None  # an adapter, for one, has no such configuration
 
 
 def vocabulary_of(backbone_config: PreTrainedConfig) -> int | None:
@@ -110,7 +110,7 @@ def fingerprint(backbone: nn.Module) -> str | None:
     weights = dict(_readable(backbone))
     step = 1 + sum(weight.numel() for weight in weights.values()) // _WEIGHTS_READ
     for name, weight in sorted(weights.items()):
-        # Twice rounded, by way of float16, is not always rounded as once.
+        # float16 weights are told apart: rounded to float16 and then to bfloat16 is not always rounded once.
         names.update(f"{name} {tuple(weight.shape)} {weight.dtype == torch.float16}\n".encode())
         values.update(f"{_checksum(weight, step)}\n".encode())
     return f"{names.hexdigest()[:16]}-{values.hexdigest()[:16]}" if weights else None
@@ -125,8 +125,10 @@ def _readable(backbone: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _checksum(weight: Tensor, step: int) -> int:
-    """A sum of the bits of every `step`-th row, each row times its number. In integers the order of a sum is no
-    matter, so all devices give the same."""
+    """
+    Sum the bits of every `step`-th row, each row times its number: in integers, so that all devices give the same sum
+    in whatever order they add.
+    """
     rows = weight[::step] if weight.dim() > 1 else weight.reshape(-1, 1)
     rows = rows.flatten(1).to(torch.bfloat16).contiguous()
     if rows.shape[1] % 4:
@@ -138,12 +140,12 @@ def _checksum(weight: Tensor, step: int) -> int:
 
 def are_comparable(first: Any, second: Any) -> bool:
     """Return whether two fingerprints are of the same weights by name, so that their values can be compared."""
-    are_texts = isinstance(first, str) and isinstance(second, str)  # one may be of a file of others
+    are_texts = isinstance(first, str) and isinstance(second, str)  # a config.json of others may hold anything
     return are_texts and first.split("-")[0] == second.split("-")[0]
 
 
 def _to_json(value: Any) -> Any:
-    """Options as config.json can hold them: a torch dtype by its name, a quantization config as a dict."""
+    """Return an option as config.json can hold it: a torch dtype by its name, a quantization config as a dict."""
     if isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     return value.to_dict() if hasattr(value, "to_dict") else value

@@ -8,7 +8,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from glot_hf import GlotConfig, GlotPooler
 from glot_hf.model import pooling_glot
-from glot_hf.model.blocked_glot import BlockedGraph
+from glot_hf.model.graph_glot import BlockedGraph
 from glot_hf.model.layers_glot import GNN_LAYERS
 
 

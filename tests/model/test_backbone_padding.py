@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from glot_hf.model.padding_glot import EqualLengths, LeftPadding
+from glot_hf.model.backbone_forward_glot import EqualLengths, LeftPadding
 
 
 MASK = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]])
