@@ -23,6 +23,7 @@ from .suggestions import suggest_option
 TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
 # No task of the paper's tables: its rows are the user's own pairs, and no label is learned.
 EMBEDDING = "embedding"
+AUTO = "auto"  # the layer that a probe finds
 
 
 @dataclass
@@ -86,6 +87,42 @@ class LabelledTextArguments:
     label_columns: list[str] | None = option(None, "Columns of a 0 or 1 for each class, as in training by default.")
     task: str | None = option(None, f"A task by name, instead of a file: {TASK_NAMES}.")
     data_dir: str | None = option(None, "The task's own folder, such as GLUE's MRPC or aclImdb; default: the hub's.")
+
+
+@dataclass
+class RecipeArguments:
+    """Who chooses the head and how it trains."""
+
+    recipe: Literal["default", "paper"] = option(
+        "default",
+        "default: choose layer, head and length of training on held-out training rows, where no option of the head or "
+        "of its training is typed; paper: train GLOT as the paper does.",
+    )
+    threshold: str = option(
+        "auto",
+        "Probability of the second of two classes from which on it is the answer: auto chooses it on held-out rows "
+        "with the default recipe; a number; none for the more probable class.",
+    )
+
+    @property
+    def fixed_threshold(self) -> float | Literal["auto"] | None:
+        """
+        The threshold as a number; "auto"; or None for none.
+
+        Raises:
+            InputError: it is neither.
+        """
+        if self.threshold in ("auto", "none"):
+            return "auto" if self.threshold == "auto" else None
+        try:
+            value = float(self.threshold)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < 1:
+            raise InputError(
+                f"--threshold {self.threshold} is no probability: give auto, none or a number such as 0.3"
+            )
+        return value
 
 
 @dataclass
@@ -232,12 +269,21 @@ class FinetuningArguments:
 
 
 # Configuration fields that have flags of their own, or that no flag could hold.
-_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config")
+_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config", "decision_threshold")
+
+
 # Fields whose type argparse does not know: what to parse instead.
+class LayerName(int):
+    """A layer by its number, or "auto"."""
+
+    def __new__(cls, text: str) -> Any:
+        return text if text == AUTO else super().__new__(cls, text)
+
+
 _FLAG_TYPES = {
     "similarity_threshold": float,
     "dropout": float,
-    "backbone_layers": list[int],
+    "backbone_layers": list[LayerName],
     "readout": list[str],
     "backbone_load_kwargs": str,
 }

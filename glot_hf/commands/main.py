@@ -19,6 +19,7 @@ from ..system.errors import InputError
 COMMANDS = {
     "demo": "train GLOT, a control and four baselines on generated text, in minutes, without a network",
     "train": "train a head on your own text, on a GLUE task, or on pairs for sentence vectors",
+    "probe": "which layer of a backbone to read for your own labels",
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
     "predict": "classify texts with a trained head",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..model.decision_glot import at_threshold
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.options import option
 from .arguments import CommandParser, TrustArguments
@@ -42,10 +43,11 @@ def run(argv: list[str]) -> None:
             f"{rest.model!r} gives sentence vectors and no answers: glot-hf embed --model writes them, and in Python "
             f"AutoModel.from_pretrained({rest.model!r}) has encode(texts, tokenizer)"
         )
-    labels, examples = head.labels, _examples(arguments, head)
+    labels, threshold = head.labels, head.model.config.decision_threshold
+    examples = _examples(arguments, head)
     prediction = head.predict(examples, arguments.batch_size)
     answers = (
-        json.dumps(example | _answer(logits, labels), ensure_ascii=False, allow_nan=False)
+        json.dumps(example | _answer(logits, labels, threshold), ensure_ascii=False, allow_nan=False)
         for example, logits in zip(examples, torch.from_numpy(prediction.predictions))
     )
     if arguments.output_file is None:
@@ -86,7 +88,7 @@ def _examples(arguments: PredictionArguments, head: Any) -> Any:
     return Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
 
 
-def _answer(logits: torch.Tensor, labels: Any) -> dict[str, Any]:
+def _answer(logits: torch.Tensor, labels: Any, threshold: float | None) -> dict[str, Any]:
     match labels.problem_type:
         case "regression":
             return {"score": logits.item()}
@@ -94,5 +96,5 @@ def _answer(logits: torch.Tensor, labels: Any) -> dict[str, Any]:
             scores = dict(zip(labels.names, logits.sigmoid().tolist()))
             return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
         case "single_label_classification":
-            score, index = logits.softmax(dim=-1).max(dim=-1)
-            return {"label": labels.names[index], "score": score.item()}
+            index = at_threshold(logits, threshold).argmax()
+            return {"label": labels.names[index], "score": logits.softmax(dim=-1)[index].item()}

@@ -3,11 +3,12 @@
 
 import math
 import shlex
-from dataclasses import fields
-from typing import Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 from ..system.errors import InputError, require_extra, user_errors
 from .arguments import (
+    AUTO,
     EMBEDDING,
     BackboneArguments,
     CommandParser,
@@ -15,12 +16,19 @@ from .arguments import (
     DataArguments,
     FinetuningArguments,
     HeadArguments,
+    RecipeArguments,
     TrainingCacheArguments,
+    given_head_options,
     head_options,
     typed_options,
 )
 from .backbone import require_backbone, set_max_length
 from .head import new_head
+
+
+if TYPE_CHECKING:  # their rooms need the extra `train`, which is asked for first
+    from ..states.cache import HiddenStateCache
+    from .recipe import Chosen
 
 
 # Of a user's own pairs: concat sees each text by itself, and so cannot compare them.
@@ -34,6 +42,7 @@ def run(argv: list[str]) -> None:
     parser = CommandParser(
         BackboneArguments,
         DataArguments,
+        RecipeArguments,
         HeadArguments,
         FinetuningArguments,
         ContrastiveArguments,
@@ -42,31 +51,40 @@ def run(argv: list[str]) -> None:
         prog="glot-hf train",
         description=__doc__,
     )
-    backbone, data, head, finetuning, contrastive, cache, arguments = parser.parse(argv)
+    backbone, data, recipe, head, finetuning, contrastive, cache, arguments = parser.parse(argv)
     require_backbone(backbone)
-    cache.require_possible(typed_options(argv))
+    typed, is_auto = typed_options(argv), head.backbone_layers == [AUTO]
+    if is_auto:
+        head.backbone_layers = [-1]  # until the probe has found others
+    cache.require_possible(typed)
     options, command = head_options(head), ["glot-hf", "train", *argv]
     if data.task == EMBEDDING:
         _require_embedding_options(options, finetuning)
         contrastive.require_possible(options)
+        if is_auto or typed & {"recipe", "threshold"}:
+            raise InputError("--recipe, --threshold and --backbone_layers auto need labels: --task embedding has none")
         from .train_embedding import train_embedding
 
         train_embedding(backbone, data, options, contrastive, cache, arguments, command)
         return
     for option in fields(ContrastiveArguments):
-        if option.name in typed_options(argv):
+        if option.name in typed:
             raise InputError(f"--{option.name} belongs to --task embedding")
-    finetuning.require_possible(options, typed_options(argv))
+    finetuning.require_possible(options, typed)
     if arguments.push_to_hub and finetuning.lora_r is not None and not finetuning.lora_merge:
         raise InputError("--push_to_hub publishes a head or a whole model and not LoRA adapters: add --lora_merge")
+    from .recipe import what_is_chosen
+
+    chosen = what_is_chosen(recipe, finetuning, cache, set(given_head_options(head, argv)), typed, is_auto)
     cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
-    train(backbone, data, options, finetuning, cache, arguments, command)
+    train(backbone, data, options, chosen, finetuning, cache, arguments, command)
 
 
 def train(
     backbone: BackboneArguments,
     data: DataArguments,
     options: dict[str, Any],
+    chosen: "Chosen",
     finetuning: FinetuningArguments,
     cache: TrainingCacheArguments,
     arguments: Any,
@@ -101,6 +119,7 @@ def train(
     )
     from .finetuning import describe_training, find_head_config, save_trained, unfreeze
     from .hidden_states import cached_rows, describe
+    from .recipe import apply_plan, choose, head_of, metric_of, recorded_plan
     from .texts import max_length_of, training_examples
     from .training_options import require_effective, require_metric
 
@@ -118,8 +137,8 @@ def train(
             "second with --text_pair_column"
         )
     if options["pair_mode"] is None and is_pair:
-        options["pair_mode"] = task.pair_mode if task is not None else PAIR_MODE
-    if is_pair:
+        options["pair_mode"] = PAIR_MODE if task is None or chosen.head else task.pair_mode
+    if is_pair and not chosen.head:
         print(f"pair mode: {options['pair_mode']} (--pair_mode names another)")
     if options["pair_mode"] == "cosine":
         _require_cosines(labels, train_examples["labels"][:] + evaluations["eval"]["labels"][:])
@@ -127,6 +146,38 @@ def train(
         set_seed(arguments.seed)  # the head's first weights
         model, tokenizer = new_head(GlotForSequenceClassification, backbone, **options, **labels.config_options)
     max_length = set_max_length(tokenizer, max_length, model.glot.backbone, is_default=data.max_length is None)
+    splits = {"train": train_examples, **evaluations}
+
+    def states_of(layers: int | list[int]) -> dict[str, "HiddenStateCache"]:
+        where = {"revision": model.config.backbone_revision, "layers": layers}
+        return cached_rows(model.glot.backbone, tokenizer, splits, cache, max_length=max_length, **where)
+
+    if cache.cache and model.glot.backbone.device.type == "cpu":
+        model.glot.backbone.to(arguments.device)  # where Trainer will want it
+    plan = None
+    if checkpoint is not None:
+        plan = recorded_plan(checkpoint)
+    elif chosen.head or chosen.layers:
+        metric = metric_of(arguments.metric_for_best_model, task and task.metric, labels)
+        with user_errors():
+            plan = choose(
+                chosen,
+                options,
+                model.glot.backbone,
+                tokenizer,
+                train_examples,
+                labels,
+                states_of,
+                metric,
+                max_length,
+                arguments.seed,
+            )
+    if plan is not None:
+        apply_plan(plan, arguments)
+        set_seed(arguments.seed)
+        model = head_of(plan, model, **options, **labels.config_options)
+    if isinstance(chosen.threshold, float):
+        model.config.decision_threshold = chosen.threshold
     network = unfreeze(model, finetuning)
     record = TrainingRecord(
         command=command,
@@ -134,6 +185,7 @@ def train(
         max_length=max_length,
         task=data.task,
         rows=hash_json(train_examples[:]),
+        recipe=None if plan is None else asdict(plan),
         hardware=name_of_hardware(arguments.device),
         **columns,
     )
@@ -144,28 +196,29 @@ def train(
     print(describe_training(count, finetuning))
     print(f"{len(train_examples):,} training texts, {sum(map(len, evaluations.values())):,} for validation")
 
-    splits = {"train": train_examples, **evaluations}
     with user_errors():  # an option that only Trainer finds wrong
         evaluations = {prefix: tokenize(examples, tokenizer, max_length) for prefix, examples in evaluations.items()}
         if cache.cache:
-            encoder = model.glot.backbone
-            if encoder.device.type == "cpu":
-                encoder.to(arguments.device)  # where Trainer will want it
-            where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
-            rows = cached_rows(encoder, tokenizer, splits, cache, max_length=max_length, **where)
+            rows = states_of(model.config.backbone_layers)
             print(f"{describe(rows['train'])} (--no_cache goes without)")
         else:
             rows = {"train": tokenize(train_examples, tokenizer, max_length), **evaluations}
         trainer = make_trainer(network, tokenizer, arguments, rows["train"], rows["eval"])
     trainer.record = record
     with resumable(arguments, checkpoint):
-        if is_linear(model.config) and not finetuning.trains_backbone:
+        if chosen.fits and is_linear(model.config) and not finetuning.trains_backbone:
             metric = arguments.metric_for_best_model or (task.metric if task is not None else "loss")
+            if chosen.head:
+                metric = "loss"  # as the recipe did on held-out rows; the threshold sees to the metric
             results = _fit(trainer, metric.removeprefix("eval_"), command)
         else:
             results = trainer.train(resume_from_checkpoint=checkpoint).metrics
-    live = trainer.predict(evaluations["eval"], metric_key_prefix="eval") if cache.cache else None
-    results |= live.metrics if cache.cache else last_evaluation(trainer)
+    is_rounded = cache.cache and rows["eval"].dtype != model.glot.backbone.dtype
+    if is_rounded:  # a head is judged by what it will answer to texts
+        live = trainer.predict(evaluations["eval"], metric_key_prefix="eval")
+        results |= live.metrics
+    else:
+        results |= last_evaluation(trainer)
     if not math.isfinite(results["eval_loss"]):
         raise InputError(
             f"the loss is {results['eval_loss']} after training at --learning_rate {arguments.learning_rate}: no head "
@@ -173,10 +226,10 @@ def train(
         )
     for prefix, examples in evaluations.items():
         if prefix != "eval":
-            results |= trainer.evaluate(examples, metric_key_prefix=prefix)
-    if cache.cache and rows["eval"].dtype != model.glot.backbone.dtype:
+            results |= trainer.evaluate(examples if is_rounded else rows[prefix], metric_key_prefix=prefix)
+    if is_rounded:
         cached = trainer.predict(rows["eval"], metric_key_prefix="eval")
-        results |= cache_disagreement(live, cached, labels.problem_type)
+        results |= cache_disagreement(live, cached, labels.problem_type, model.config.decision_threshold)
     results |= {
         "head_parameters": count.head,
         "backbone_parameters": count.backbone_trained + count.backbone_frozen,

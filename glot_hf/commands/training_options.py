@@ -17,7 +17,7 @@ _OF_NO_HEAD = {
     "prediction_loss_only": "the metrics need the answers",
 }
 # What a head needs that is trained step by step.
-_OF_STEPS = {
+OF_STEPS = {
     "gradient_accumulation_steps",
     "label_smoothing_factor",
     "learning_rate",
@@ -37,7 +37,7 @@ _OF_STEPS = {
 
 def warn_of_steps(typed: set[str]) -> None:
     """Say which of the options that were typed do nothing for a head that is fitted to convergence."""
-    if unused := sorted(typed & _OF_STEPS):
+    if unused := sorted(typed & OF_STEPS):
         print(
             "there are no steps to take, as the fit goes to convergence, so this does nothing: "
             f"{', '.join(f'--{name}' for name in unused)}",

@@ -1,6 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The example.py beside an exported model, which shows a server all it needs: no torch, transformers or glot_hf."""
 
+from math import log
+
 from ..model.configuration_glot import GlotConfig
 
 
@@ -56,7 +58,7 @@ _SECOND_TEXTS = ' | inputs_of(["what a fine film", "a short film"], "_b")'
 _LABELS = """\
 labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]
 for text, logits in zip(texts, session.run(None, inputs)[0]):
-    print(text, "->", labels[str(logits.argmax())])
+    print(text, "->", labels[str({answer})])
 """
 
 _LOGITS = """\
@@ -78,5 +80,12 @@ def example(config: GlotConfig, with_backbone: bool, is_classifier: bool) -> str
         imports="import json\n" if names_labels else "",
         second_texts=_SECOND_TEXTS if is_classifier and config.pair_mode is not None else "",
         layers=config.backbone_layers,
-        answers=_LABELS if names_labels else _LOGITS if is_classifier else _VECTORS,
+        answers=_LABELS.format(answer=_answer_of(config)) if names_labels else _LOGITS if is_classifier else _VECTORS,
     )
+
+
+def _answer_of(config: GlotConfig) -> str:
+    threshold = config.decision_threshold
+    if threshold is None:
+        return "logits.argmax()"
+    return f"int(logits[1] - logits[0] > {log(threshold / (1 - threshold))})"

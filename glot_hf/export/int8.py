@@ -42,7 +42,8 @@ def compare_metrics(
         inputs = export_inputs(model, collate(rows[start : start + batch_size]), with_backbone)
         for kind, run in runs.items():
             outputs[kind].append(run(inputs))
-    labels, metrics_of = np.array([row["labels"] for row in rows]), metrics_for(model.config.problem_type)
+    labels = np.array([row["labels"] for row in rows])
+    metrics_of = metrics_for(model.config.problem_type, model.config.decision_threshold)
     metrics = {}
     for kind, logits in outputs.items():
         require_finite(model, torch.cat(logits))

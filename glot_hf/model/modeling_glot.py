@@ -202,6 +202,11 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
 
     def __init__(self, config: GlotConfig):
         super().__init__(config)
+        if config.decision_threshold is not None and (config.num_labels != 2 or config.pair_mode == "cosine"):
+            raise ValueError(
+                f"decision_threshold={config.decision_threshold} decides between two classes, and this head has "
+                f"num_labels={config.num_labels}, pair_mode={config.pair_mode!r}: leave it out"
+            )
         self.glot = GlotModel(config)
         if config.compares_tokens:
             self.late = LateInteraction(config)

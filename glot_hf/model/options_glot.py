@@ -28,6 +28,11 @@ def _not_negative(value: int) -> None:
         raise ValueError(f"must be 0 or a positive integer, got {value}")
 
 
+def _probability(value: float | None) -> None:
+    if value is not None and not 0 < value < 1:
+        raise ValueError(f"is a probability between 0 and 1, got {value}")
+
+
 def _below_one(value: float) -> None:
     if not -1 <= value < 1:
         raise ValueError(f"tau is a cosine threshold in [-1, 1), got {value}")
@@ -183,4 +188,9 @@ class HeadOptions:
         None,
         "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b); late compares "
         "their tokens, without a pooling, and late_mean, its control, tokens with the other sentence's mean.",
+    )
+    decision_threshold: float | None = model_option(
+        None,
+        "Probability of the second of two classes from which on it is the answer; default: the more probable class.",
+        _probability,
     )

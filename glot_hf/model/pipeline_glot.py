@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 from transformers import TextClassificationPipeline
 
+from .decision_glot import at_threshold
 from .encoding_glot import longest_text
 from .finite_glot import require_finite
 
@@ -75,15 +76,24 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         first, second = (self.tokenizer(text, return_tensors="pt", **tokenizer_kwargs) for text in pair)
         return {**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}}
 
-    def postprocess(self, model_outputs: Any, *args, **kwargs) -> Any:
+    def postprocess(
+        self, model_outputs: Any, function_to_apply: Any = None, top_k: int | None = 1, _legacy: bool = True
+    ) -> Any:
         """
-        The same as in the stock pipeline, except that answers must be numbers.
+        The same as in the stock pipeline, except that answers must be numbers, and that where the head has a
+        `decision_threshold`, the class that it decides for comes first.
 
         Raises:
             ValueError: the logits are not finite.
         """
-        require_finite(self.model, model_outputs["logits"])
-        return super().postprocess(model_outputs, *args, **kwargs)
+        logits, threshold = model_outputs["logits"], self.model.config.decision_threshold
+        require_finite(self.model, logits)
+        if threshold is None or (_legacy and top_k != 1):  # then all classes, in their own order
+            return super().postprocess(model_outputs, function_to_apply, top_k, _legacy)
+        answers = super().postprocess(model_outputs, function_to_apply, None, False)
+        decided = self.model.config.id2label[int(at_threshold(logits[0], threshold).argmax())]
+        answers.sort(key=lambda answer: answer["label"] != decided)
+        return answers[0] if _legacy else answers[:top_k]
 
 
 def _as_pair(inputs: Any) -> tuple[Any, Any] | None:

@@ -47,7 +47,7 @@ _AUTO_MAP = {
     "AutoModel": "modeling_glot.GlotModel",
     "AutoModelForSequenceClassification": "modeling_glot.GlotForSequenceClassification",
 }
-_PAIR_PIPELINES = {
+_PIPELINES = {
     "text-classification": {
         "impl": f"pipeline_glot.{GlotTextClassificationPipeline.__name__}",
         "pt": ["AutoModelForSequenceClassification"],
@@ -234,8 +234,8 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             backbone.config.dtype = backbone.dtype
             self.config.backbone_config = backbone.config
         self.config.auto_map = dict(_AUTO_MAP)
-        if self.config.pair_mode is not None:
-            self.config.custom_pipelines = copy.deepcopy(_PAIR_PIPELINES)
+        if self.config.pair_mode is not None or self.config.decision_threshold is not None:
+            self.config.custom_pipelines = copy.deepcopy(_PIPELINES)
         push_options = {name: kwargs.pop(name) for name in _PUSH_OPTIONS if push_to_hub and name in kwargs}
         if getattr(self, "hf_quantizer", None) is not None:  # its changes to the weights are not undone
             kwargs.setdefault("save_original_format", False)

@@ -289,6 +289,11 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
     if is_classifier and config.pair_mode != "cosine":
         labels = ", ".join(f"`{label}`" for _, label in sorted(config.id2label.items()))
         facts.append(f"- Labels: {labels}." if config.problem_type != "regression" else "- Label: a score.")
+    if is_classifier and config.decision_threshold is not None:
+        facts.append(
+            f"- `{config.id2label[1]}` is the answer from a probability of {config.decision_threshold:.3g} on; the "
+            "stock pipeline does not know this, and answers it from 0.5 on."
+        )
     if training.hardware:
         facts.append(f"- Hardware: {training.hardware}.")
     versions = training.versions or {"glot_hf": __version__, "transformers": transformers.__version__}

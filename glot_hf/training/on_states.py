@@ -104,12 +104,27 @@ def train_on_states(
         `Trainer`: holds the trained `model`; `trainer.evaluate(rows)` judges it.
     """
 
+    trainer = trainer_on_states(backbone, head_options, rows, seed, evaluation_rows, **training_options)
+    trainer.train()
+    return trainer
+
+
+def trainer_on_states(
+    backbone: Any,
+    head_options: dict[str, Any],
+    rows: Rows,
+    seed: int,
+    evaluation_rows: Rows | None = None,
+    **training_options,
+) -> Trainer:
+    """Return the trainer of [`train_on_states`], which takes the same options, before it trains."""
+    if evaluation_rows is not None:
+        training_options["eval_strategy"] = "epoch"
+
     def make_trainer(arguments: GlotTrainingArguments) -> Trainer:
         return _make_trainer(backbone, head_options, arguments, rows, evaluation_rows)
 
-    if evaluation_rows is not None:
-        training_options["eval_strategy"] = "epoch"
-    return train_silently(make_trainer, seed, **training_options)
+    return silent_trainer(make_trainer, seed, **training_options)
 
 
 def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str) -> tuple[Trainer, LinearFit]:
@@ -164,6 +179,7 @@ def silent_trainer(make_trainer: Callable[[GlotTrainingArguments], Trainer], see
     """
     set_seed(seed)
     never = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
+    never["ddp_find_unused_parameters"] = False  # a step uses all of a head
     folder = tempfile.gettempdir()  # nothing is written there
     trainer = make_trainer(GlotTrainingArguments(folder, seed=seed, disable_tqdm=True, **never | options))
     trainer.remove_callback(PrinterCallback)
@@ -177,21 +193,24 @@ def train_silently(make_trainer: Callable[[GlotTrainingArguments], Trainer], see
     return trainer
 
 
-def held_out_parts(rows: Rows, groups: Sequence[str] | None = None) -> list[tuple[Subset, Subset]]:
+def held_out_parts(
+    rows: Rows, groups: Sequence[str] | None = None, few_rows: int = FEW_ROWS
+) -> list[tuple[Subset, Subset]]:
     """
     Divide training rows at random into a part to train on and a part to choose by, always in the same way.
 
-    A tenth is held out. Of fewer than 1,000 rows that would be too few: there are three divisions, which hold out each
-    row once.
+    A tenth is held out. Of fewer rows than `few_rows` that would be too few: there are three divisions, which hold out
+    each row once.
 
     Args:
         rows (`list` or `Dataset`): all training rows.
         groups (`list[str]`, *optional*): the group of each row; rows of one group are never divided.
+        few_rows (`int`): fewer rows are divided in three ways.
 
     Returns:
         `list[tuple[Subset, Subset]]`: for each division, the rows to train on and those that are held out.
     """
-    if len(rows) < FEW_ROWS:
+    if len(rows) < few_rows:
         split = (KFold if groups is None else GroupKFold)(NUM_FOLDS, shuffle=True, random_state=0)
     else:
         split = (ShuffleSplit if groups is None else GroupShuffleSplit)(1, test_size=HELD_OUT_SHARE, random_state=0)

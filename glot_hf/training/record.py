@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -33,6 +34,7 @@ class TrainingRecord:
         label_columns (`list[str]`): where each class has one of its own.
         task (`str`): as in `--task`; None for the user's own data.
         rows (`str`): [`~glot_hf.states.key.hash_json`] of the texts and labels that were trained on.
+        recipe (`dict`): what the default recipe chose, a [`~glot_hf.tuning.plan.Plan`]; None where it chose nothing.
         hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
@@ -46,6 +48,7 @@ class TrainingRecord:
     label_columns: list[str] | None = None
     task: str | None = None
     rows: str | None = None
+    recipe: dict[str, Any] | None = None
     hardware: str | None = None
     versions: dict[str, str] = dataclasses.field(
         default_factory=lambda: {

@@ -26,6 +26,7 @@ from transformers.utils import logging
 from ..data.examples import PairCollator
 from ..data.labels import ProblemType
 from ..data.text_groups import GroupDataset
+from ..model.decision_glot import at_threshold
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
@@ -335,7 +336,7 @@ def make_trainer(
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=HeadCollator(tokenizer),
-        compute_metrics=metrics_for(model.config.problem_type),
+        compute_metrics=metrics_for(model.config.problem_type, model.config.decision_threshold),
         callbacks=[DeadHeadCallback()],
     )
 
@@ -349,7 +350,7 @@ def last_evaluation(trainer: Trainer) -> dict[str, float]:
 
 
 def cache_disagreement(
-    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType
+    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType, threshold: float | None = None
 ) -> dict[str, float]:
     """
     What a cache that rounds does to the answers: one head's, on live text and on the cached states of the same texts.
@@ -364,5 +365,6 @@ def cache_disagreement(
     if problem_type == "multi_label_classification":
         changed = ((live.predictions > 0) != (cached.predictions > 0)).any(axis=-1)
     else:
-        changed = live.predictions.argmax(axis=-1) != cached.predictions.argmax(axis=-1)
+        answers = [at_threshold(each.predictions, threshold).argmax(axis=-1) for each in (live, cached)]
+        changed = answers[0] != answers[1]
     return results | {"cache_changed_labels": int(changed.sum())}

@@ -68,6 +68,7 @@ REFUSED = {
     "block": [("transformer", "'gnn', 'residual'.*transformer"), (None, "None")],
     "dropout": [("0.1", "'0.1'"), (1, r"\[0, 1\), got 1"), (-0.1, "-0.1")],
     "readout": [("sum", "'attention', 'mean', 'max'.*sum"), ([], "empty list"), (["max", "max"], "twice"), (3, "3")],
+    "decision_threshold": [(0.0, "got 0.0"), (1.0, "got 1.0"), ("0.3", "'0.3'"), (float("nan"), "nan")],
     "pair_mode": [("sum", "'concat', 'interaction', 'cosine'.*sum"), (True, "True"), (0, "0")],
 }
 
@@ -115,6 +116,7 @@ def full_config():
         readout_hidden_size=7,
         projection_size=5,
         pair_mode="cosine",
+        decision_threshold=0.3,
         num_labels=4,
     )
 

@@ -142,6 +142,24 @@ def test_single_texts_are_as_in_the_stock_pipeline(parts, inputs):
     )
 
 
+def test_a_threshold_decides_between_two_classes(parts):
+    model, classify = make(parts, num_labels=2)
+    (stock,) = classify("rain", top_k=None)[1:]  # the less probable class
+    probability = {each["label"]: each["score"] for each in classify("rain", top_k=None)}["LABEL_1"]
+    model.config.decision_threshold = probability + 0.01 if probability > 0.5 else probability - 0.01
+    assert classify("rain") == [stock]
+    assert classify("rain", top_k=1) == [stock]
+    assert classify(["rain"], top_k=None)[0][0] == stock
+    model.config.decision_threshold = 0.5
+    assert classify("rain") != [stock]
+
+
+def test_a_threshold_needs_two_classes(parts):
+    for options in ({"num_labels": 3}, {"num_labels": 2, "pair_mode": "cosine"}):
+        with pytest.raises(ValueError, match="decision_threshold=0.3 decides between two classes"):
+            make(parts, decision_threshold=0.3, **options)
+
+
 @pytest.mark.parametrize(
     "inputs",
     [

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics
 from sklearn.metrics.pairwise import cosine_similarity, paired_cosine_distances
@@ -30,6 +31,15 @@ def test_two_classes():
     assert result["accuracy"] == (predicted == labels).mean()
     assert result["matthews_correlation"] == pytest.approx(np.corrcoef(predicted, labels)[0, 1], abs=1e-12)
     assert result["f1"] == pytest.approx(metrics.f1_score(labels, predicted), abs=1e-12)
+
+
+def test_two_classes_with_a_threshold():
+    logits, labels = RNG.normal(size=(50, 2)), RNG.integers(0, 2, size=50)
+    result = metrics_for("single_label_classification", 0.3)(EvalPrediction(logits, labels))
+    assert result["accuracy"] == ((softmax(logits, axis=1)[:, 1] > 0.3) == labels).mean()
+    assert metrics_for("single_label_classification", 0.5)(EvalPrediction(logits, labels)) == metrics_for(
+        "single_label_classification"
+    )(EvalPrediction(logits, labels))
 
 
 def test_many_classes_have_no_f1_of_class_one():

@@ -1,0 +1,51 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf probe`: which layer of a backbone to read for one's own labels, before any head is trained."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..system.errors import InputError, require_extra, require_writable
+from ..system.options import option
+from .arguments import BackboneArguments, CommandParser, DataArguments, parse_load_kwargs
+from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+
+
+@dataclass
+class ProbeArguments:
+    """What is drawn and written."""
+
+    backbone_load_kwargs: str | None = option(None, "Options for loading the backbone, as JSON, such as its dtype.")
+    picture: str | None = option(None, "Draw the losses to this file, such as layers.png.")
+    output_file: str | None = option(None, "Write them to this JSON file.")
+    seed: int = option(42, "Draws the rows that are probed, at most 2,000.")
+
+
+def run(argv: list[str]) -> None:
+    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
+    parser = CommandParser(BackboneArguments, DataArguments, ProbeArguments, prog="glot-hf probe", description=__doc__)
+    backbone, data, arguments = parser.parse(argv)
+    require_backbone(backbone)
+    for name in ("picture", "output_file"):
+        require_writable(getattr(arguments, name), f"--{name}")
+    from ..tuning.layer_picture import draw_layers
+    from ..tuning.plan import find_layers, too_little
+    from .texts import max_length_of, training_examples
+
+    examples, _, labels, _ = training_examples(data, arguments.seed)
+    if reason := too_little(examples, labels):
+        raise InputError(f"{reason}, so a probe says nothing: give more")
+    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
+    model, tokenizer, _ = load_backbone_and_tokenizer(backbone, load_kwargs)
+    max_length = set_max_length(tokenizer, max_length_of(data), model, is_default=data.max_length is None)
+    layers, found = find_layers(model, tokenizer, examples, labels, max_length, arguments.seed)
+    worst, best = max(found["losses"]), min(found["losses"])
+    print("\nlayer  held-out loss (shorter is better)")
+    for layer, loss in enumerate(found["losses"]):
+        print(f"{layer:>5}  {loss:.4f} {'█' * round(1 + 39 * (loss - best) / (worst - best or 1))}")
+    typed = layers if isinstance(layers, int) else f"{' '.join(map(str, layers))} --layer_mix concat"
+    print(f"\nglot-hf train reads this with --backbone_layers {typed}")
+    if arguments.picture is not None:
+        draw_layers(found["losses"], layers, arguments.picture)
+    if arguments.output_file is not None:
+        Path(arguments.output_file).write_text(json.dumps(found | {"backbone_layers": layers}, indent=2) + "\n")

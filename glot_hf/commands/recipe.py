@@ -1,0 +1,163 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""When `glot-hf train` chooses the head itself, and the head that it chooses."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from datasets import Dataset
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+from transformers.trainer_utils import SchedulerType
+
+from ..data.labels import Labels
+from ..model.modeling_glot import GlotForSequenceClassification
+from ..system.errors import InputError
+from ..training.on_states import Rows
+from ..training.record import TrainingRecord
+from ..tuning.plan import Plan, make_plan, plan_layers
+from ..tuning.recipe import METRICS
+from .arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments
+from .training_options import OF_STEPS
+
+
+# These say where the states come from, and leave the head to be chosen.
+_OF_THE_STATES = {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size"}
+
+
+class Chosen(NamedTuple):
+    """
+    What `glot-hf train` chooses.
+
+    Args:
+        head (`bool`): the head and how it trains.
+        layers (`bool`): the layers that it reads.
+        threshold (`float`, *optional*): as in [`~glot_hf.tuning.plan.make_plan`].
+        fits (`bool`): a head that is one linear layer is fitted to convergence.
+    """
+
+    head: bool
+    layers: bool
+    threshold: float | Literal["auto"] | None
+    fits: bool
+
+
+def what_is_chosen(
+    recipe: RecipeArguments,
+    finetuning: FinetuningArguments,
+    cache: TrainingCacheArguments,
+    head_typed: set[str],
+    typed: set[str],
+    is_auto: bool,
+) -> Chosen:
+    """
+    Decide what is chosen, and say why the head is not where one might expect it.
+
+    Args:
+        head_typed (`set[str]`): names of the options of [`GlotConfig`] that were typed.
+        typed (`set[str]`): names of all options that were typed.
+        is_auto (`bool`): `--backbone_layers auto` was typed.
+
+    Raises:
+        InputError: options exclude each other.
+    """
+    threshold = recipe.fixed_threshold
+    given = sorted((head_typed - _OF_THE_STATES) | (typed & OF_STEPS))
+    reason = None
+    if finetuning.trains_backbone:
+        reason = "the backbone trains too"
+    elif not cache.cache:
+        reason = "--no_cache keeps no hidden states to choose by"
+    elif given:
+        reason = f"typed: {', '.join(f'--{name}' for name in given)}"
+    if is_auto and (finetuning.trains_backbone or recipe.recipe == "paper"):
+        why = "--recipe paper reads the last layer" if recipe.recipe == "paper" else reason
+        raise InputError(
+            f"--backbone_layers auto is for a frozen backbone and the default recipe ({why}): name a layer"
+        )
+    chooses = recipe.recipe == "default" and reason is None
+    if "recipe" in typed and recipe.recipe == "default" and not chooses:
+        raise InputError(f"--recipe default chooses the head and how it trains ({reason}): leave one of them out")
+    if "threshold" in typed and threshold == "auto" and not chooses:
+        raise InputError("--threshold auto chooses with the default recipe alone: give a number or none")
+    if recipe.recipe == "default" and not chooses:
+        print(f"recipe: none, the head is trained as asked ({reason})")
+    layers = is_auto or (chooses and "backbone_layers" not in typed)
+    return Chosen(chooses, layers, threshold, fits=recipe.recipe == "default")
+
+
+def metric_of(named: str | None, of_task: str | None, labels: Labels) -> str:
+    """Return the metric that heads are compared by: as it was named, the task's, or the usual one of such labels."""
+    name = (named or of_task or "loss").removeprefix("eval_")
+    return METRICS[labels.problem_type] if name == "loss" else name
+
+
+def choose(
+    chosen: Chosen,
+    options: dict[str, Any],
+    backbone: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Dataset,
+    labels: Labels,
+    states_of: Callable[[int | list[int]], dict[str, Rows]],
+    metric: str,
+    max_length: int | None,
+    seed: int,
+) -> Plan:
+    """
+    Choose what is to be chosen, on training rows alone.
+
+    Args:
+        options (`dict`): the options of [`GlotConfig`] as they were typed.
+        states_of: returns the states of all splits at some layers; those of "train" are read.
+        metric (`str`): see [`metric_of`].
+    """
+    if not chosen.head:
+        return plan_layers(backbone, tokenizer, examples, labels, max_length, seed)
+    return make_plan(
+        backbone,
+        tokenizer,
+        examples,
+        labels,
+        lambda layers: states_of(layers)["train"],
+        metric,
+        layers=None if chosen.layers else options["backbone_layers"],
+        threshold=chosen.threshold,
+        max_length=max_length,
+        seed=seed,
+    )
+
+
+def recorded_plan(checkpoint: str) -> Plan | None:
+    """
+    Return the plan of an interrupted training, or None where nothing was chosen.
+
+    Raises:
+        InputError: its record is damaged.
+    """
+    recipe = TrainingRecord.find(checkpoint).recipe
+    try:
+        return None if recipe is None else Plan(**recipe)
+    except TypeError as error:
+        raise InputError(
+            f"the recipe in {checkpoint!r} is of another version of glot_hf ({error}): start anew with "
+            "--overwrite_output_dir"
+        ) from error
+
+
+def apply_plan(plan: Plan, arguments: Any) -> None:
+    """Train as a plan says: sets options of [`GlotTrainingArguments`]."""
+    for name, value in plan.training_options.items():
+        setattr(arguments, name, SchedulerType(value) if name == "lr_scheduler_type" else value)
+
+
+def head_of(plan: Plan, model: GlotForSequenceClassification, **options: Any) -> GlotForSequenceClassification:
+    """
+    Return a new head with a plan's options on the backbone of another head, which is recorded in the same way.
+
+    Args:
+        options: options of [`GlotConfig`], which those of the plan go before.
+    """
+    chosen = GlotForSequenceClassification.from_backbone(model.glot.backbone, **options | plan.head_options)
+    for name in ("backbone_name_or_path", "backbone_revision", "backbone_load_kwargs"):
+        setattr(chosen.config, name, getattr(model.config, name))
+    return chosen
