@@ -34,24 +34,8 @@ _NEVER_FROM_A_FILE = {
 # Options of the paper's graph layers that the residual block does not have, and their defaults.
 _OF_GRAPH_LAYERS = {"gnn_type": "gat", "jumping_knowledge": "cat", "num_attention_heads": 1}
 
-# Options of poolings, which token states that are compared as they are do not go through.
-_OF_POOLINGS = (
-    "pooling",
-    "graph_type",
-    "graph_block_size",
-    "block",
-    "dropout",
-    "gnn_type",
-    "num_gnn_layers",
-    "gnn_hidden_size",
-    "num_attention_heads",
-    "num_latents",
-    "similarity_threshold",
-    "jumping_knowledge",
-    "readout",
-    "readout_hidden_size",
-    "projection_size",
-)
+# Options that say how a vector is made, of which there is none where token states are compared.
+_OF_VECTORS = ("pooling", "block", "readout", "projection_size")
 
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
@@ -296,12 +280,12 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
             )
 
     def validate_late_interaction(self):
-        """Refuse options of a pooling where tokens are compared without one."""
-        for name in _OF_POOLINGS if self.compares_tokens else ():
+        """Refuse ways to make a vector where tokens are compared, and no vector is made."""
+        for name in _OF_VECTORS if self.compares_tokens else ():
             if (value := getattr(self, name)) != getattr(HeadOptions, name):
                 raise ValueError(
                     f"{name}={value!r} has no effect with pair_mode={self.pair_mode!r}, which compares token states "
-                    "and pools nothing: leave it out, or use another pair_mode"
+                    "and makes no vector: leave it out, or use another pair_mode"
                 )
 
     def validate_backbone_in_checkpoint(self):

@@ -272,16 +272,14 @@ class TestModel:
     def test_it_has_no_vectors(self, tmp_path):
         model = self.make()
         model.save_pretrained(tmp_path)
-        with pytest.raises(
-            ValueError, match="tokens of two texts .its pair_mode., and has no vector of one.*predict"
-        ):
+        with pytest.raises(ValueError, match="tokens of two texts .its pair_mode., and has no vector of one.*predict"):
             GlotModel.from_pretrained(tmp_path)
         for part in (model, model.glot):
             with pytest.raises(ValueError, match="has no vector of one"):
                 part.encode(["a text"], None)
 
     @pytest.mark.parametrize(
-        "options", [{"pooling": "mean"}, {"projection_size": 4}, {"block": "residual"}, {"tau": 0.3}]
+        "options", [{"pooling": "mean"}, {"projection_size": 4}, {"block": "residual"}, {"readout": "max"}]
     )
     def test_what_it_would_not_use_is_refused(self, options):
         with pytest.raises(
