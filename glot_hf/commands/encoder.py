@@ -53,6 +53,7 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
     from safetensors import SafetensorError
 
     from ..model.backbone_glot import device_of
+    from ..model.late_glot import NO_VECTORS
     from ..model.modeling_glot import GlotModel
 
     kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
@@ -64,6 +65,8 @@ def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
         backbone = model.base_model.backbone
         if backbone is None:
             raise InputError(f"the head in {arguments.model!r} names no backbone, so it cannot read text")
+        if model.config.compares_tokens:
+            raise InputError(NO_VECTORS)
         if torch.accelerator.is_available() and device_of(backbone).type == "cpu":
             model.to(torch.accelerator.current_accelerator())
         if arguments.max_length is not None:

@@ -34,6 +34,9 @@ _NEVER_FROM_A_FILE = {
 # Options of the paper's graph layers that the residual block does not have, and their defaults.
 _OF_GRAPH_LAYERS = {"gnn_type": "gat", "jumping_knowledge": "cat", "num_attention_heads": 1}
 
+# Options that say how a vector is made, of which there is none where token states are compared.
+_OF_VECTORS = ("pooling", "block", "readout", "projection_size")
+
 # Keys that `PreTrainedConfig` itself consumes without declaring them as fields, and notes of glot_hf's own.
 _PRETRAINED_CONFIG_KEYS = {
     "_attn_implementation",
@@ -67,7 +70,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has `hidden_size = projection_size or D`, where
     for each readout `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds and for `block="residual"`,
     `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
-    width for deepsets.
+    width for deepsets. A head that `compares_tokens` (`pair_mode`) has no sentence vector, and `hidden_size` is `d`.
 
     `tau` is an alias of `similarity_threshold`.
 
@@ -159,6 +162,11 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         super().save_pretrained(save_directory, *args, **kwargs)
 
     @property
+    def compares_tokens(self) -> bool:
+        """Whether pairs are compared token by token, so that no text has a vector."""
+        return self.pair_mode in ("late", "late_mean")
+
+    @property
     def token_size(self) -> int | None:
         """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
         if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
@@ -172,7 +180,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
             return None
         if self.block == "residual":
             return self.gnn_hidden_size
-        if self.num_gnn_layers == 0:
+        if self.num_gnn_layers == 0 or self.compares_tokens:
             return self.token_size
         if self.jumping_knowledge == "cat":
             return self.token_size + self.num_gnn_layers * self.gnn_hidden_size
@@ -270,6 +278,15 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
                 f'pair_mode="cosine" gives one score and no classes, which problem_type={self.problem_type!r} needs: '
                 'use pair_mode="concat" or "interaction", or labels in [-1, 1]'
             )
+
+    def validate_late_interaction(self):
+        """Refuse ways to make a vector where tokens are compared, and no vector is made."""
+        for name in _OF_VECTORS if self.compares_tokens else ():
+            if (value := getattr(self, name)) != getattr(HeadOptions, name):
+                raise ValueError(
+                    f"{name}={value!r} has no effect with pair_mode={self.pair_mode!r}, which compares token states "
+                    "and makes no vector: leave it out, or use another pair_mode"
+                )
 
     def validate_backbone_in_checkpoint(self):
         """Refuse to keep a backbone that cannot be built from its configuration."""

@@ -231,11 +231,6 @@ class BlockedGraph(TokenGraph):
     def __init__(self, edges: Edges, layout: TokenLayout, block_size: int):
         self.edges, self.layout, self.block_size = edges, layout, block_size
 
-    def _blocks(self) -> list[tuple[int, int]]:
-        length = self.layout.mask.shape[1]
-        starts = range(0, max(1, length), self.block_size)  # one empty block where there is no token at all
-        return [(start, min(start + self.block_size, length)) for start in starts]
-
     def over_rows(
         self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
     ) -> Tensor:
@@ -248,10 +243,31 @@ class BlockedGraph(TokenGraph):
             return function(neighbours, *tensors)
 
         padded = [self.layout.pad(tokens) for tokens in (*rows, *columns)]
-        return self.layout.pack(_OverBlocks.apply(_Blocks(block, self._blocks()), *padded))
+        return self.layout.pack(over_blocks(block, self.layout.mask.shape[1], self.block_size, *padded))
 
     def adjacency(self) -> Tensor:
-        return torch.cat([self.edges.rows(start, stop) for start, stop in self._blocks()], dim=1)
+        bounds = _bounds(self.layout.mask.shape[1], self.block_size)
+        return torch.cat([self.edges.rows(start, stop) for start, stop in bounds], dim=1)
+
+
+def over_blocks(function: Callable[..., Tensor], length: int, block_size: int, *tensors: Tensor) -> Tensor:
+    """
+    Apply a function to all rows, at most `block_size` at a time. The backward pass computes each block again.
+
+    Args:
+        function: `function(start, stop, *tensors)` returns rows `start` to `stop`, `(B, stop - start, ...)`.
+        length (`int`): the number of all rows, L.
+        tensors (`Tensor`): what gradients are computed for.
+
+    Returns:
+        `Tensor` of shape `(B, L, ...)`.
+    """
+    return _OverBlocks.apply(_Blocks(function, _bounds(length, block_size)), *tensors)
+
+
+def _bounds(length: int, block_size: int) -> list[tuple[int, int]]:
+    starts = range(0, max(1, length), block_size)  # one empty block where there is no token at all
+    return [(start, min(start + block_size, length)) for start in starts]
 
 
 @dataclass

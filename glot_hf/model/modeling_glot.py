@@ -12,6 +12,7 @@ from .backbone_forward_glot import BackboneStates, run_backbone
 from .backbone_glot import build_backbone, device_of, is_trainable
 from .backbone_holder_glot import HUB_OPTIONS, NO_BACKBONE
 from .configuration_glot import GlotConfig
+from .late_glot import NO_VECTORS, LateInteraction
 from .pooling_glot import GlotPooler
 from .pretrained_glot import GlotPreTrainedModel
 
@@ -22,7 +23,7 @@ class GlotModelOutput(ModelOutput):
     Output of [`GlotModel`]. All but the first are None unless asked for.
 
     Args:
-        pooler_output (`Tensor` of shape `(B, D)`): sentence vectors.
+        pooler_output (`Tensor` of shape `(B, D)`): sentence vectors; None where `pair_mode` compares tokens.
         token_embeddings (`Tensor` of shape `(B, L, D)`): what the readout sums, before the projection.
         readout_weights (`Tensor` of shape `(B, L)`): the readout's attention; also None where nothing is weighed.
         adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph; also None without a graph.
@@ -66,7 +67,7 @@ class GlotModel(GlotPreTrainedModel):
         config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"^similarity_projection\."]  # read by `from_pretrained`
+    _keys_to_ignore_on_load_unexpected = [r"^(similarity_projection|late)\."]  # read by `from_pretrained`
 
     def __init__(self, config: GlotConfig):
         super().__init__(config)
@@ -84,6 +85,8 @@ class GlotModel(GlotPreTrainedModel):
         loaded = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         config = model.config
+        if config.compares_tokens:
+            raise ValueError(NO_VECTORS)
         if config.pair_mode == "cosine" and GlotForSequenceClassification.__name__ in (config.architectures or ()):
             where = {name: kwargs[name] for name in (*HUB_OPTIONS, "revision", "subfolder") if name in kwargs}
             if not config.backbone_in_checkpoint:
@@ -187,7 +190,8 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
     """
     Classification or regression of a text, or of a pair of texts encoded separately (`config.pair_mode`), by a linear
     layer on the sentence vectors. `pair_mode="cosine"` has none: its one logit is `cos(P z_a, P z_b)`, P square, and
-    its loss the mean squared error against labels in [-1, 1] (STS-B: score / 5).
+    its loss the mean squared error against labels in [-1, 1] (STS-B: score / 5). `pair_mode="late"` compares the token
+    states of the texts, see [`~glot_hf.model.late_glot.LateInteraction`].
 
     `config.problem_type` is "single_label_classification", "multi_label_classification" (binary cross-entropy on float
     or int labels of shape `(B, num_labels)`) or "regression"; where it is None it follows from the first labels.
@@ -204,7 +208,9 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 f"num_labels={config.num_labels}, pair_mode={config.pair_mode!r}: leave it out"
             )
         self.glot = GlotModel(config)
-        if config.pair_mode == "cosine":
+        if config.compares_tokens:
+            self.late = LateInteraction(config)
+        elif config.pair_mode == "cosine":
             self.similarity_projection = nn.Linear(config.hidden_size, config.hidden_size)
         else:
             features = {None: 1, "concat": 2, "interaction": 4}[config.pair_mode]
@@ -264,31 +270,38 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
             adjacency=adjacency,
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
-            output_token_embeddings=output_token_embeddings,
+            output_token_embeddings=output_token_embeddings or self.config.compares_tokens,
             output_readout_weights=output_readout_weights,
             output_adjacency=output_adjacency,
             return_dict=True,
         )
-        vector = output.pooler_output  # (B, D)
-        vector_b = None
+        output_b = None
         if is_pair:
-            vector_b = self.glot(
+            output_b = self.glot(
                 input_ids=input_ids_b,
                 attention_mask=attention_mask_b,
                 token_type_ids=token_type_ids_b,
                 hidden_states=hidden_states_b,
                 adjacency=adjacency_b,
+                output_token_embeddings=self.config.compares_tokens,
                 return_dict=True,
-            ).pooler_output
-            if vector.shape[0] != vector_b.shape[0]:  # no len, which would fix the number when exported
-                raise ValueError(
-                    f"{len(vector)} first and {len(vector_b)} second sentences are no pairs: pass as many"
-                )
-        logits = self._logits(vector, vector_b)
+            )
+            compared = "token_embeddings" if self.config.compares_tokens else "pooler_output"
+            a, b = output[compared], output_b[compared]  # (B, L, d) and (B, L_b, d), or (B, D)
+            if a.shape[0] != b.shape[0]:  # no len, which would fix the number when exported
+                raise ValueError(f"{len(a)} first and {len(b)} second sentences are no pairs: pass as many")
+        if self.config.compares_tokens:
+            logits = self.late(a, attention_mask, b, attention_mask_b)
+        else:
+            logits = self._logits(output.pooler_output, output_b and output_b.pooler_output)
         result = GlotSequenceClassifierOutput(
             loss=self.compute_loss(logits, labels) if labels is not None else None,
             logits=logits,
-            **{name: value for name, value in output.items() if name != "pooler_output"},
+            **{
+                name: value
+                for name, value in output.items()
+                if name != "pooler_output" and (name != "token_embeddings" or output_token_embeddings)
+            },
         )
         return result if return_dict else result.to_tuple()
 

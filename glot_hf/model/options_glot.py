@@ -184,8 +184,10 @@ class HeadOptions:
         _positive,
     )
     projection_size: int | None = model_option(None, "Project the sentence vector linearly to this width.", _positive)
-    pair_mode: Literal["concat", "interaction", "cosine"] | None = model_option(
-        None, "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b)."
+    pair_mode: Literal["concat", "interaction", "cosine", "late", "late_mean"] | None = model_option(
+        None,
+        "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b); late compares "
+        "their tokens, without a pooling, and late_mean, its control, tokens with the other sentence's mean.",
     )
     decision_threshold: float | None = model_option(
         None,

@@ -27,6 +27,7 @@ from .baselines_glot import (
 from .block_glot import ResidualBlock
 from .configuration_glot import GlotConfig
 from .graph_glot import BlockedGraph, DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
+from .late_glot import NO_VECTORS, TokenStates
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
 from .packing_glot import TokenLayout
@@ -185,7 +186,7 @@ class GlotPooler(nn.Module):
         self.input_norm = INPUT_NORMS[config.input_norm](self.token_shape) if config.input_norm != "none" else None
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
-        self.pooling = POOLINGS[config.pooling](config)
+        self.pooling = TokenStates() if config.compares_tokens else POOLINGS[config.pooling](config)
         self.projection = nn.Linear(config.pooled_size, config.projection_size) if config.projection_size else None
 
     def forward(
@@ -210,7 +211,8 @@ class GlotPooler(nn.Module):
             projection.
 
         Raises:
-            ValueError: the shapes do not fit the head or each other, or `adjacency` has no use.
+            ValueError: the shapes do not fit the head or each other, `adjacency` has no use, or a vector is asked of
+                a head that compares tokens (`pair_mode`).
         """
         if hidden_states.dim() < 3 or hidden_states.shape[2:] != self.token_shape:
             raise ValueError(
@@ -237,6 +239,8 @@ class GlotPooler(nn.Module):
         tokens = tokens.flatten(1)  # (N, n * d), where layers are concatenated
         given = {} if adjacency is None else {"adjacency": adjacency.to(hidden_states.device)}
         pooled = self.pooling(tokens, layout, **given)
+        if pooled.vector is None and not return_details:
+            raise ValueError(NO_VECTORS)
         vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
         return dataclasses.replace(pooled, vector=vector) if return_details else vector
 

@@ -20,6 +20,7 @@ from .backbone_holder_glot import HUB_OPTIONS, BackboneHolder
 from .backbone_origin_glot import fingerprint, origin, origin_of
 from .configuration_glot import GlotConfig
 from .encoding_glot import encode
+from .late_glot import NO_VECTORS
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .version_glot import __version__
@@ -337,8 +338,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         compares them; None for other heads.
 
         Raises:
-            ValueError: this is the `base_model` of such a head, which does not have it.
+            ValueError: this is the `base_model` of such a head, which does not have it, or a head without vectors.
         """
+        if self.config.compares_tokens:
+            raise ValueError(NO_VECTORS)
         last = getattr(self, "similarity_projection", None)
         if last is None and self.config.pair_mode == "cosine":
             raise ValueError(

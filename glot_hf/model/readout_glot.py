@@ -17,7 +17,7 @@ class PooledTokens:
     A sentence vector and what it was made of. Properties that take much memory are computed when they are read.
 
     Args:
-        vector (`Tensor` of shape `(B, D)`): the sentence vectors.
+        vector (`Tensor` of shape `(B, D)`): the sentence vectors; None where tokens are compared.
         layout ([`TokenLayout`]): the batch's.
         parts (`list[Tensor]`): packed, `(N, D_i)` each; side by side, the token embeddings.
         readout_weights (`Tensor` of shape `(B, L)`): zero at padding, summing to 1; None without a weighted sum or,
@@ -25,7 +25,7 @@ class PooledTokens:
         graph ([`TokenGraph`]): None without a graph.
     """
 
-    vector: Tensor
+    vector: Tensor | None
     layout: TokenLayout
     parts: list[Tensor]
     readout_weights: Tensor | None = None

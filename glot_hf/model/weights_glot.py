@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 
-_TASK_PARTS = ("classifier.", "similarity_projection.")  # what a classifier has beside its `GlotModel`
+_TASK_PARTS = ("classifier.", "similarity_projection.", "late.")  # what a classifier has beside its `GlotModel`
 
 
 def require_all_weights(

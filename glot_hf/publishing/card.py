@@ -30,7 +30,7 @@ _PAPER = "https://arxiv.org/abs/2603.03389"
 _PREAMBLE = """\
 # {title}
 
-A [GLOT]({paper}) sentence head on {backbone}: {method} one vector of a text. This repository holds
+A [GLOT]({paper}) sentence head on {backbone}: {method}. This repository holds
 the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 
 ## How to load
@@ -73,11 +73,16 @@ This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]
 """
 _GRAPH = """\
 the token states of {which_backbone} become a graph of similar
-tokens, a small graph network runs over it, and an attention readout makes"""
+tokens, a small graph network runs over it, and an attention readout makes one vector of a text"""
 _RESIDUAL = """\
 the token states of {which_backbone} go through a small network of
-residual layers, and a readout makes"""
-_OTHER_POOLING = "the pooling `{pooling}`, in place of the graph, makes of the token states of {which_backbone}"
+residual layers, and a readout makes one vector of a text"""
+_OTHER_POOLING = """\
+the pooling `{pooling}`, in place of the graph, makes of the
+token states of {which_backbone} one vector of a text"""
+_LATE = """\
+the token states of {which_backbone}, of two texts that each
+went through it alone, are compared with each other (late interaction), and give a score of the pair"""
 
 # Loaded without glot_hf, the tokenizer too asks for trust: its configuration is the head's.
 _AUTO_CLASSES = """
@@ -100,6 +105,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
 classify([{{"text": "one text", "text_pair": "and another"}}])"""
     + _AUTO_CLASSES,
+    "comparison of tokens": """\
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="{repo_id}", trust_remote_code=True)
+classify([{{"text": "one text", "text_pair": "and another"}}])""",
     "vectors": """\
 from transformers import AutoModel, AutoTokenizer
 
@@ -117,6 +127,8 @@ from transformers import AutoModelForSequenceClassification
 model = AutoModelForSequenceClassification.from_pretrained("{repo_id}", trust_remote_code=True)
 logits = model(hidden_states=states, attention_mask=mask).logits""",
 }
+
+_PAIR_KINDS = ("pair classifier", "comparison of tokens")
 
 _INSTEAD_OF_TRUST = {
     "class": "`trust_remote_code=True` is not needed",
@@ -210,7 +222,7 @@ def _body(
     backbone = f"[{name}](https://huggingface.co/{name})"
     kind = "vectors"
     if is_classifier:
-        kind = "pair classifier" if config.pair_mode else "classifier"
+        kind = _PAIR_KINDS[config.compares_tokens] if config.pair_mode else "classifier"
     if config.backbone_in_checkpoint:  # it may have been trained
         which_backbone, where = "the backbone", "the backbone's weights are beside it."
         if name is None:
@@ -223,7 +235,9 @@ def _body(
         commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
         which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
     method = _OTHER_POOLING
-    if config.pooling == "glot":
+    if config.compares_tokens:
+        method = _LATE
+    elif config.pooling == "glot":
         method = _RESIDUAL if config.block == "residual" else _GRAPH
     body = _PREAMBLE.format(
         title=repo_id.split("/")[-1],
@@ -233,7 +247,7 @@ def _body(
         head_parameters=head_parameters,
         where_the_backbone_is=where,
         usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
-        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind == "pair classifier" else "class"],
+        instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind in _PAIR_KINDS else "class"],
     )
     if scores:
         rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]
@@ -254,7 +268,9 @@ def _body(
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
     head = f"pooling `{config.pooling}`"
-    if config.pooling == "glot" and config.block == "residual":
+    if config.compares_tokens:
+        head = "token states"
+    elif config.pooling == "glot" and config.block == "residual":
         head += f", {config.num_gnn_layers} residual layers of width {config.gnn_hidden_size}"
         if config.graph_type == "similarity":
             head += f" with a graph term, tau {config.similarity_threshold:g}"
@@ -269,7 +285,7 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
             head += f", {option} `{value}`"
     if config.pair_mode:
         head += f", pairs compared by `{config.pair_mode}`"
-    facts = [f"- Head: {head}; sentence vectors of width {config.hidden_size}."]
+    facts = [f"- Head: {head}{'' if config.compares_tokens else f'; sentence vectors of width {config.hidden_size}'}."]
     if is_classifier and config.pair_mode != "cosine":
         labels = ", ".join(f"`{label}`" for _, label in sorted(config.id2label.items()))
         facts.append(f"- Labels: {labels}." if config.problem_type != "regression" else "- Label: a score.")

@@ -40,7 +40,7 @@ def lora_config(
         lora_alpha=2 * r if alpha is None else alpha,
         lora_dropout=dropout,
         target_modules=target_modules,
-        modules_to_save=["glot.head", "similarity_projection"],
+        modules_to_save=["glot.head", "similarity_projection", "late"],
     )
 
 

@@ -73,12 +73,12 @@ class LinearFit(NamedTuple):
 def is_linear(config: GlotConfig) -> bool:
     """
     Whether all that a classifier on a frozen backbone trains is one linear layer: the pooling has no parameters, and
-    pairs are not compared by a cosine.
+    pairs are compared by what that layer reads.
 
     Args:
         config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
     """
-    if config.pair_mode == "cosine":
+    if config.pair_mode == "cosine" or config.compares_tokens:
         return False
     with torch.device("meta"):
         return not any(True for _ in GlotPooler(config).parameters())

@@ -277,6 +277,13 @@ def test_mistakes_that_are_told_before_the_model_is_loaded(embed, files, error_l
     assert message in error_line(main(arguments))
 
 
+def test_a_head_that_compares_tokens_has_no_vectors(embed, files, minilm_path, error_line):
+    GlotForSequenceClassification.from_backbone(minilm_path, pair_mode="late").save_pretrained("late")
+    AutoTokenizer.from_pretrained(minilm_path).save_pretrained("late")
+    line = error_line(embed("vectors.npy", model=("--model", "late")))
+    assert line.startswith("glot-hf embed: error: this head compares the tokens of two texts") and "predict" in line
+
+
 def test_mistakes_of_search(embed, texts, files, error_line):
     assert "there is no file 'vectors.npy'" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
     np.save("vectors.npy", np.zeros((1, 384)))

@@ -77,14 +77,14 @@ def test_a_process_without_glot_hf(head, hub, tmp_path, minilm_path):
 def test_pair_heads_bring_their_pipeline(hub, tmp_path, minilm_path):
     models = {
         mode: GlotForSequenceClassification.from_backbone(minilm_path, pair_mode=mode, gnn_hidden_size=8)
-        for mode in ("concat", "cosine")
+        for mode in ("concat", "cosine", "late")
     }
     for mode, model in models.items():
         save(model, minilm_path, tmp_path / mode)
     code = f"""
         from transformers import pipeline
 
-        for mode in ("concat", "cosine"):
+        for mode in ("concat", "cosine", "late"):
             classify = pipeline(model="{tmp_path}/" + mode, trust_remote_code=True)
             pairs = [{{"text": "a b", "text_pair": "c"}}] * 3
             print(mode, type(classify).__name__, classify(pairs, batch_size=2)[0]["score"])
@@ -93,7 +93,7 @@ def test_pair_heads_bring_their_pipeline(hub, tmp_path, minilm_path):
     tokenizer = AutoTokenizer.from_pretrained(minilm_path)
     first, second = (tokenizer(text, return_tensors="pt") for text in ("a b", "c"))
     second = {f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}
-    for line in output.splitlines()[-2:]:
+    for line in output.splitlines()[-3:]:
         mode, name, score = line.split()
         assert name == "GlotTextClassificationPipeline"
         with torch.no_grad():

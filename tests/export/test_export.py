@@ -29,6 +29,8 @@ HEADS = {
     "gine": {"gnn_type": "gine", "jumping_knowledge": "last", "backbone_layers": [0, 1]},
     "sage": {"gnn_type": "sage", "input_norm": "layer", "projection_size": 4, "pair_mode": "cosine"},
     "without edges": {"graph_type": "self"},
+    "late": {"pair_mode": "late", "input_norm": "standard"},
+    "late_mean": {"pair_mode": "late_mean", "backbone_layers": [0, 1]},
     **{name: {"pooling": name} for name in ("mean", "max", "cls", "last", "weighted_mean", "adapool", "deepsets")},
     "cross_attention": {"pooling": "cross_attention", "num_attention_heads": 2},
     "multi_query": {"pooling": "multi_query"},

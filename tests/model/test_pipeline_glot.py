@@ -12,7 +12,7 @@ SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8, "tau": 0.3}
 FIRST = ["a man sleeps", "two dogs run in the park near the river", "rain", "who was it ?"]
 SECOND = ["somebody is asleep now", "cats", "it is raining and it will rain all day", "who"]
 PAIRS = [{"text": a, "text_pair": b} for a, b in zip(FIRST, SECOND)]
-MODES = ["concat", "interaction", "cosine"]
+MODES = ["concat", "interaction", "cosine", "late"]
 
 
 @pytest.fixture(autouse=True)
