@@ -47,7 +47,7 @@ def linear_candidate(layers: int | list[int], is_pair: bool) -> Candidate:
 
 def candidates_for(layers: int | list[int], num_rows: int, is_pair: bool) -> list[Candidate]:
     """
-    Return the heads to try: the linear one, and for single texts the residual block.
+    Return the heads to try: the linear one, and the residual block for single texts or late interaction for pairs.
 
     Args:
         layers (`int` or `list[int]`): the layers to read, as the probe found them.
@@ -55,8 +55,9 @@ def candidates_for(layers: int | list[int], num_rows: int, is_pair: bool) -> lis
         is_pair (`bool`): a row has two texts.
     """
     linear = linear_candidate(layers, is_pair)
+    training = training_for(steps_for(num_rows))
     if is_pair:
-        return [linear]
+        return [linear, Candidate("late interaction", {**reading(layers), "pair_mode": "late"}, training)]
     block = {
         **reading(layers),
         "block": "residual",
@@ -65,7 +66,7 @@ def candidates_for(layers: int | list[int], num_rows: int, is_pair: bool) -> lis
         "readout": ["mean", "max", "attention"],
         "input_norm": "standard",
     }
-    return [linear, Candidate("residual block", block, training_for(steps_for(num_rows)))]
+    return [linear, Candidate("residual block", block, training)]
 
 
 def steps_for(num_rows: int) -> int:

@@ -23,6 +23,7 @@ from .recipe import Candidate, Judge, Trial, reading, steps_for, training_for
 
 
 STUDY = "glot_hf"
+LATE = "late interaction"
 NUM_LAYERS = 3  # the best ones, which heads that are trained step by step choose from, and all of them side by side
 _FIRST_PRUNED = 8  # the first trials are the fixed ones, which are never cut short
 
@@ -35,21 +36,21 @@ class Space:
     Args:
         layers (`dict[str, int | list[int]]`): layers to read, by how they are called.
         num_rows (`int`): rows to train on.
-        pair_modes (`list[str]`): ways to compare two texts; empty for single texts.
+        is_pair (`bool`): a row has two texts.
     """
 
     layers: dict[str, int | list[int]]
     num_rows: int
-    pair_modes: list[str]
+    is_pair: bool
 
     def propose(self, trial: optuna.Trial) -> Candidate:
         """Return the head that Optuna proposes."""
-        pooling = trial.suggest_categorical("pooling", list(_POOLINGS))
+        pooling = trial.suggest_categorical("pooling", self._poolings)
         layers = self.layers[trial.suggest_categorical("layers", list(self.layers))]
-        options = {**reading(layers), **_POOLINGS[pooling], "input_norm": "standard"}
-        if self.pair_modes:
-            options["pair_mode"] = trial.suggest_categorical("pair_mode", self.pair_modes)
-        if pooling != "adapool":
+        options = {**reading(layers), **_POOLINGS[pooling]}
+        if pooling != LATE:
+            options |= {"input_norm": "standard"} | ({"pair_mode": "interaction"} if self.is_pair else {})
+        if pooling not in ("adapool", LATE):
             options["gnn_hidden_size"] = trial.suggest_categorical("width", [64, 128, 256])
         if pooling == "residual block":
             options["dropout"] = trial.suggest_float("dropout", 0.0, 0.5)
@@ -64,9 +65,11 @@ class Space:
         """Return what every search begins with: each pooling on the best layer, with the options of the recipe."""
         first = {"layers": next(iter(self.layers)), "width": 128, "dropout": 0.3, "length": 1.0}
         first |= {"learning_rate": 1e-3, "weight_decay": 0.05}
-        if self.pair_modes:
-            first["pair_mode"] = self.pair_modes[0]
-        return [{"pooling": pooling} | first for pooling in _POOLINGS]
+        return [{"pooling": pooling} | first for pooling in self._poolings]
+
+    @property
+    def _poolings(self) -> list[str]:
+        return [pooling for pooling in _POOLINGS if self.is_pair or pooling != LATE]
 
 
 _POOLINGS = {
@@ -74,6 +77,7 @@ _POOLINGS = {
     "glot": {"pooling": "glot"},
     "adapool": {"pooling": "adapool"},
     "deepsets": {"pooling": "deepsets"},
+    LATE: {"pair_mode": "late"},
 }
 
 

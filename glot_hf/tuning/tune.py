@@ -60,9 +60,7 @@ def tune(
     linear = _linear_trials(judge, backbone, tokenizer, examples, max_length)
     left = None if minutes is None else max(0.0, minutes - (time.monotonic() - started) / 60)
     is_pair = "text_pair" in examples.column_names
-    search.run(
-        Space(_layers_of(linear, judge), len(examples), ["interaction"] if is_pair else []), rows_of, left, trials
-    )
+    search.run(Space(_layers_of(linear, judge), len(examples), is_pair), rows_of, left, trials)
     best_linear = min(linear, key=lambda trial: judge.loss(trial.logits))
     everything = sorted([*linear, *search.trials()], key=lambda trial: -trial.score)
     best, (margin, error) = everything[0], judge.margin(everything[0], best_linear)

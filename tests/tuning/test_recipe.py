@@ -129,6 +129,6 @@ def test_steps_by_the_number_of_rows(num_rows, steps):
     assert linear.head_options["layer_mix"] == "concat"
 
 
-def test_pairs_have_the_linear_head_alone():
-    (linear,) = candidates_for(-1, 100, is_pair=True)
-    assert linear.head_options["pair_mode"] == "interaction"
+def test_pairs_are_compared_token_by_token_too():
+    linear, late = candidates_for(-1, 100, is_pair=True)
+    assert linear.head_options["pair_mode"] == "interaction" and late.head_options["pair_mode"] == "late"
