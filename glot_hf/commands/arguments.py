@@ -4,20 +4,18 @@
 import dataclasses
 import json
 import math
-from argparse import Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from transformers import HfArgumentParser, PreTrainedConfig
-
-from ..model.configuration_glot import GlotConfig
-from ..states.running import TOKENS_PER_BATCH
-from ..system.errors import InputError, require_distinct, require_positive, user_errors
+from ..model.options_glot import ALIASES, HeadOptions
+from ..states.tokens_per_batch import TOKENS_PER_BATCH
+from ..system.errors import InputError, require_distinct, require_positive
 from ..system.options import option
-from ..training.contrastive import ContrastiveLoss
-from .suggestions import suggest_option
 
+
+if TYPE_CHECKING:
+    from ..training.contrastive import ContrastiveLoss
 
 # Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
 TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
@@ -149,7 +147,9 @@ class ContrastiveArguments:
     )
 
     @property
-    def loss(self) -> ContrastiveLoss:
+    def loss(self) -> "ContrastiveLoss":
+        from ..training.contrastive import ContrastiveLoss
+
         return ContrastiveLoss(self.temperature, self.similarity, tuple(self.matryoshka_sizes or ()))
 
     def require_possible(self, head: dict[str, Any]) -> None:
@@ -203,7 +203,9 @@ class CacheArguments:
 @dataclass
 class TrainingCacheArguments(CacheArguments):
     cache: bool = option(
-        True, "Keep the hidden states on the disk. --no_cache runs the backbone in every epoch instead."
+        True,
+        "Keep the hidden states on the disk, so that the backbone runs once over each text.",
+        off="Keep no hidden states: the backbone runs over every text in every epoch.",
     )
 
     def require_possible(self, typed: set[str]) -> None:
@@ -278,7 +280,7 @@ class FinetuningArguments:
 
 
 # Configuration fields that have flags of their own, or that no flag could hold.
-_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "backbone_config", "decision_threshold")
+_NOT_FLAGS = ("backbone_name_or_path", "backbone_revision", "decision_threshold")
 
 
 # Fields whose type argparse does not know: what to parse instead.
@@ -300,11 +302,10 @@ _ONE_OR_SEVERAL = ("backbone_layers", "readout")  # a list of one is that one
 
 
 def _head_flags() -> Iterator[tuple[str, Any, Any]]:
-    inherited = {each.name for each in dataclasses.fields(PreTrainedConfig)}
-    for each in dataclasses.fields(GlotConfig):
-        if each.name in inherited or each.name in _NOT_FLAGS:
+    for each in dataclasses.fields(HeadOptions):
+        if each.name in _NOT_FLAGS:
             continue
-        aliases = [f"--{alias}" for alias, name in GlotConfig.attribute_map.items() if name == each.name]
+        aliases = [f"--{alias}" for alias, name in ALIASES.items() if name == each.name]
         metadata = {"help": each.metadata["help"].replace("%", "%%"), "aliases": aliases}
         default = {"default": each.default}
         if each.name in _ONE_OR_SEVERAL:
@@ -339,13 +340,15 @@ def head_options(arguments: Any) -> dict[str, Any]:
         if len(options.get(name, ())) == 1:
             (options[name],) = options[name]
     options["backbone_load_kwargs"] = parse_load_kwargs(options["backbone_load_kwargs"])
+    from ..model.configuration_glot import GlotConfig
+
     GlotConfig(**{name: value for name, value in options.items() if name != "backbone_in_checkpoint"})
     return options
 
 
 def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
     """Of [`head_options`], those that were typed."""
-    typed = {GlotConfig.attribute_map.get(name, name) for name in typed_options(argv)}
+    typed = {ALIASES.get(name, name) for name in typed_options(argv)}
     return {name: value for name, value in head_options(arguments).items() if name in typed}
 
 
@@ -368,44 +371,6 @@ def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
             f'--backbone_load_kwargs {text!r} is not JSON ({error}): write it as \'{{"dtype": "bfloat16"}}\''
         ) from error
     return options
-
-
-class _HelpFormatter(ArgumentDefaultsHelpFormatter):
-    """Leaves out a default of None: the help says what is done then."""
-
-    def _get_help_string(self, action: Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
-
-
-class CommandParser(HfArgumentParser):
-    """`HfArgumentParser` whose complaints are one line long, and that takes no option it does not know."""
-
-    def __init__(self, *dataclass_types, **kwargs):
-        super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
-
-    def error(self, message: str) -> None:
-        raise InputError(f"{message} (--help lists the options)")
-
-    def parse(self, argv: list[str]) -> tuple:
-        """
-        One instance for each dataclass, then a namespace if there are arguments of another origin.
-
-        Raises:
-            InputError: an unknown option or a value that its option does not take.
-        """
-        with user_errors():
-            *parsed, rest = self.parse_args_into_dataclasses(
-                argv, return_remaining_strings=True, look_for_args_file=False
-            )
-        if rest:
-            options = [option for action in self._actions for option in action.option_strings]
-            meant = suggest_option(rest[0], options)
-            hint = f"did you mean {meant}?" if meant is not None else "--help lists the options"
-            raise InputError(f"there is no option {rest[0]!r}: {hint}")
-        for alias, name in GlotConfig.attribute_map.items():
-            if {alias, name} <= typed_options(argv):
-                raise InputError(f"--{alias} and --{name} are two names of one option: give one of them")
-        return tuple(parsed)
 
 
 def require_budgets(rates: list[float], steps: list[int]) -> None:

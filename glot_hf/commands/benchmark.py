@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ..system.errors import InputError, require_extra
-from .arguments import BackboneArguments, CommandParser, DataArguments
+from .arguments import BackboneArguments, DataArguments
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+from .parser import CommandParser
 
 
 # What each measures, and the packages it cannot do without.

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..system.errors import InputError, require_extra, user_errors
-from .arguments import BackboneArguments, CacheArguments, CommandParser, DataArguments, LayerArguments, head_options
+from .arguments import BackboneArguments, CacheArguments, DataArguments, LayerArguments, head_options
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+from .parser import CommandParser
 
 
 def run(argv: list[str]) -> None:
@@ -31,17 +32,26 @@ def run(argv: list[str]) -> None:
     action(argv[1:], summary)
 
 
-def build(argv: list[str], summary: str) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy")
-    parser = CommandParser(
+def parser(summary: str | None = None) -> CommandParser:
+    """Return the parser of `glot-hf cache build`."""
+    return CommandParser(
         BackboneArguments,
         DataArguments,
         LayerArguments,
         CacheArguments,
         prog="glot-hf cache build",
         description=summary,
+        common=["backbone", "train_file", "validation_file", "task", "data_dir", "backbone_layers", "cache_dir"],
+        examples=[
+            "glot-hf cache build --backbone bert-base-uncased --train_file reviews.csv",
+            "glot-hf cache build --backbone bert-base-uncased --task cola --data_dir glue/CoLA --backbone_layers 8",
+        ],
     )
-    backbone, data, layers, cache = parser.parse(argv)
+
+
+def build(argv: list[str], summary: str) -> None:
+    backbone, data, layers, cache = parser(summary).parse(argv)
+    require_extra("train", "datasets", "sklearn", "scipy")
     require_backbone(backbone)
     from .hidden_states import cached_rows, describe
     from .texts import max_length_of, training_examples

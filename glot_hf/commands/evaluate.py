@@ -9,7 +9,8 @@ from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.options import option
-from .arguments import CommandParser, LabelledTextArguments, TrustArguments
+from .arguments import LabelledTextArguments, TrustArguments
+from .parser import CommandParser
 
 
 @dataclass
@@ -18,11 +19,25 @@ class EvaluationArguments(TrustArguments, LabelledTextArguments):
     output_file: str | None = option(None, "Also write the metrics to this JSON file.")
 
 
-def run(argv: list[str]) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy")
-    parser = CommandParser(EvaluationArguments, prog="glot-hf evaluate", description=__doc__)
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        EvaluationArguments,
+        prog="glot-hf evaluate",
+        description=__doc__,
+        common=["validation_file", "label_column", "task", "data_dir", "output_file"],
+        examples=[
+            "glot-hf evaluate head --validation_file reviews.csv",
+            "glot-hf evaluate head --task sst2 --data_dir glue_data/SST-2",
+        ],
+    )
     parser.add_argument("model", help="folder or repository of a head")
-    data, rest = parser.parse(argv)
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    data, rest = parser().parse(argv)
+    require_extra("train", "datasets", "sklearn", "scipy")
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
     from ..system.processes import find_processes

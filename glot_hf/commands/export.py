@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import CommandParser, LabelledTextArguments, TrustArguments
+from .arguments import LabelledTextArguments, TrustArguments
 from .head import load_head
+from .parser import CommandParser
 
 
 @dataclass(kw_only=True)
@@ -23,10 +24,25 @@ class ExportArguments(TrustArguments):
     batch_size: int = option(64, "Of the labelled texts that judge int8, texts a batch.")
 
 
-def run(argv: list[str]) -> None:
-    parser = CommandParser(ExportArguments, LabelledTextArguments, prog="glot-hf export", description=__doc__)
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        ExportArguments,
+        LabelledTextArguments,
+        prog="glot-hf export",
+        description=__doc__,
+        common=["to", "output_dir", "quantize", "validation_file"],
+        examples=[
+            "glot-hf export head --to onnx --output_dir served",
+            "glot-hf export head --to onnx --quantize int8 --validation_file reviews.csv",
+        ],
+    )
     parser.add_argument("model", help="folder or repository of a head")
-    arguments, data, rest = parser.parse(argv)
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    arguments, data, rest = parser().parse(argv)
     output_dir = Path(arguments.output_dir or f"{os.path.basename(os.path.normpath(rest.model))}_{arguments.to}")
     if output_dir.exists():
         raise InputError(f"{str(output_dir)!r} is there already: name another --output_dir")

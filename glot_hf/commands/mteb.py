@@ -11,8 +11,8 @@ from typing import Any
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
 from ..system.options import option
-from .arguments import CommandParser
 from .encoder import EncoderArguments, load_encoder
+from .parser import CommandParser
 
 
 @dataclass
@@ -28,11 +28,25 @@ class MtebArguments:
     output_dir: str = option("mteb_results", "Folder of all results, and of report.md.")
 
 
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        EncoderArguments,
+        MtebArguments,
+        prog="glot-hf mteb",
+        description=__doc__,
+        common=["model", "backbone", "tasks", "data_dir", "poolings", "output_dir"],
+        examples=[
+            "glot-hf mteb --model head --tasks paper --output_dir scores",
+            "glot-hf mteb --backbone bert-base-uncased --poolings mean cls --data_dir glue/STS-B --output_dir mteb",
+        ],
+    )
+
+
 def run(argv: list[str]) -> None:
+    encoder, arguments = parser().parse(argv)
     require_extra("mteb", "mteb", "sentence_transformers")
     require_extra("train", "datasets", "sklearn", "scipy")
-    parser = CommandParser(EncoderArguments, MtebArguments, prog="glot-hf mteb", description=__doc__)
-    encoder, arguments = parser.parse(argv)
     require_positive(arguments.batch_size, "--batch_size")
     require_distinct(arguments.poolings, "--poolings")
     if not arguments.tasks and arguments.data_dir is None:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..model.decision_glot import at_threshold
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.options import option
-from .arguments import CommandParser, TrustArguments
+from .arguments import TrustArguments
+from .parser import CommandParser
 
 
 @dataclass
@@ -27,13 +25,29 @@ class PredictionArguments(TrustArguments):
     output_file: str | None = option(None, "JSON lines file; default: standard output.")
 
 
-def run(argv: list[str]) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy")
-    parser = CommandParser(PredictionArguments, prog="glot-hf predict", description=__doc__)
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        PredictionArguments,
+        prog="glot-hf predict",
+        description=__doc__,
+        common=["text", "text_pair", "test_file", "text_column", "output_file"],
+        examples=[
+            'glot-hf predict head --text "a lovely film" "an awful film"',
+            "glot-hf predict head --test_file reviews.csv --output_file answers.jsonl",
+        ],
+    )
     parser.add_argument("model", help="folder or repository of a head")
-    arguments, rest = parser.parse(argv)
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    arguments, rest = parser().parse(argv)
+    require_extra("train", "datasets", "sklearn", "scipy")
     require_positive(arguments.batch_size, "--batch_size")
     require_writable(arguments.output_file, "--output_file")
+    import torch
+
     from ..system.processes import find_processes
     from .trained import load_trained
 
@@ -88,7 +102,7 @@ def _examples(arguments: PredictionArguments, head: Any) -> Any:
     return Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
 
 
-def _answer(logits: torch.Tensor, labels: Any, threshold: float | None) -> dict[str, Any]:
+def _answer(logits: Any, labels: Any, threshold: float | None) -> dict[str, Any]:
     match labels.problem_type:
         case "regression":
             return {"score": logits.item()}
@@ -96,5 +110,7 @@ def _answer(logits: torch.Tensor, labels: Any, threshold: float | None) -> dict[
             scores = dict(zip(labels.names, logits.sigmoid().tolist()))
             return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
         case "single_label_classification":
+            from ..model.decision_glot import at_threshold
+
             index = at_threshold(logits, threshold).argmax()
             return {"label": labels.names[index], "score": logits.softmax(dim=-1)[index].item()}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..system.errors import InputError, require_extra, require_writable
 from ..system.options import option
-from .arguments import BackboneArguments, CommandParser, DataArguments, parse_load_kwargs
+from .arguments import BackboneArguments, DataArguments, parse_load_kwargs
 from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
+from .parser import CommandParser
 
 
 @dataclass
@@ -21,10 +22,25 @@ class ProbeArguments:
     seed: int = option(42, "Draws the rows that are probed, at most 2,000.")
 
 
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        BackboneArguments,
+        DataArguments,
+        ProbeArguments,
+        prog="glot-hf probe",
+        description=__doc__,
+        common=["backbone", "train_file", "text_column", "label_column", "task", "data_dir", "picture", "output_file"],
+        examples=[
+            "glot-hf probe --backbone bert-base-uncased --train_file reviews.csv --picture layers.png",
+            "glot-hf probe --backbone bert-base-uncased --task cola --data_dir glue_data/CoLA",
+        ],
+    )
+
+
 def run(argv: list[str]) -> None:
+    backbone, data, arguments = parser().parse(argv)
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
-    parser = CommandParser(BackboneArguments, DataArguments, ProbeArguments, prog="glot-hf probe", description=__doc__)
-    backbone, data, arguments = parser.parse(argv)
     require_backbone(backbone)
     for name in ("picture", "output_file"):
         require_writable(getattr(arguments, name), f"--{name}")

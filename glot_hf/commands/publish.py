@@ -7,7 +7,8 @@ from safetensors import SafetensorError
 
 from ..system.errors import InputError, user_errors
 from ..system.options import option
-from .arguments import CommandParser, TrustArguments
+from .arguments import TrustArguments
+from .parser import CommandParser
 
 
 @dataclass
@@ -19,11 +20,25 @@ class PublishArguments(TrustArguments):
     commit_message: str = option("Upload GLOT head", "Of the commit.")
 
 
-def run(argv: list[str]) -> None:
-    parser = CommandParser(PublishArguments, prog="glot-hf publish", description=__doc__)
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        PublishArguments,
+        prog="glot-hf publish",
+        description=__doc__,
+        common=["backbone_id", "private", "license"],
+        examples=[
+            "glot-hf publish head OWNER/film-head",
+            "glot-hf publish head OWNER/film-head --backbone_id OWNER/backbone --private",
+        ],
+    )
     parser.add_argument("model", help="folder that `glot-hf train` or save_pretrained wrote")
     parser.add_argument("repo", help="repository on the Hub, OWNER/NAME")
-    arguments, rest = parser.parse(argv)
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    arguments, rest = parser().parse(argv)
     from ..training.publish import publish
 
     with user_errors(RuntimeError, SafetensorError):  # of damaged weights

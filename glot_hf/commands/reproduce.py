@@ -12,7 +12,6 @@ from .arguments import (
     EMBEDDING,
     BackboneArguments,
     CacheArguments,
-    CommandParser,
     ContrastiveArguments,
     DataArguments,
     SharedHeadArguments,
@@ -21,6 +20,7 @@ from .arguments import (
     typed_options,
 )
 from .backbone import require_backbone
+from .parser import CommandParser
 from .variants import load_backbone_of, parse_variants
 
 
@@ -66,9 +66,9 @@ class ReproductionArguments:
     output_dir: str = option("reproduction", "Folder for every finished cell, the tables and the picture.")
 
 
-def run(argv: list[str]) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
-    parser = CommandParser(
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
         BackboneArguments,
         ReproductionArguments,
         SharedHeadArguments,
@@ -76,8 +76,17 @@ def run(argv: list[str]) -> None:
         CacheArguments,
         prog="glot-hf reproduce",
         description=__doc__,
+        common=["backbone", "tasks", "data_dir", "poolings", "seeds", "output_dir", "protocol"],
+        examples=[
+            "glot-hf reproduce --backbone bert-base-uncased --tasks cola mrpc --data_dir glue_data --output_dir out",
+            "glot-hf reproduce --backbone bert-base-uncased --protocol released --poolings mean glot --output_dir out",
+        ],
     )
-    backbone, arguments, head, contrastive, cache = parser.parse(argv)
+
+
+def run(argv: list[str]) -> None:
+    backbone, arguments, head, contrastive, cache = parser().parse(argv)
+    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     require_backbone(backbone)
     for name in ("num_train_epochs", "batch_size", "max_train_rows"):
         if getattr(arguments, name) is not None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import CommandParser, TrustArguments
+from .arguments import TrustArguments
 from .encoder import EncoderArguments, load_encoder
+from .parser import CommandParser
 
 
 @dataclass
@@ -29,10 +30,25 @@ class SearchArguments:
     )
 
 
-def run(argv: list[str]) -> None:
-    parser = CommandParser(SearchArguments, TrustArguments, prog="glot-hf search", description=__doc__)
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        SearchArguments,
+        TrustArguments,
+        prog="glot-hf search",
+        description=__doc__,
+        common=["index", "top_k", "queries"],
+        examples=[
+            'glot-hf search "a lovely film" --index vectors.npy',
+            "glot-hf search --queries questions.txt --index vectors.parquet --top_k 3",
+        ],
+    )
     parser.add_argument("text", nargs="*", help="one or more texts")
-    arguments, trust, rest = parser.parse(argv)
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    arguments, trust, rest = parser().parse(argv)
     require_positive(arguments.top_k, "--top_k")
     from ..embeddings.record import EmbeddingRecord
     from ..embeddings.search import nearest_rows, nearest_rows_by_index

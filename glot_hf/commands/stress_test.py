@@ -7,20 +7,35 @@ With the options that the released README names: --generator released --num_gnn_
 this command the last step.
 """
 
+from ..experiments.stress_options import StressTestArguments
 from ..system.errors import InputError, require_distinct, require_extra
-from .arguments import BackboneArguments, CommandParser, SharedHeadArguments, given_head_options, require_budgets
+from .arguments import BackboneArguments, SharedHeadArguments, given_head_options, require_budgets
 from .backbone import require_backbone
+from .parser import CommandParser
 from .variants import load_backbone_of, parse_variants
 
 
-def run(argv: list[str]) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
-    from ..experiments.stress import StressTestArguments, run_stress_test
-
-    parser = CommandParser(
-        BackboneArguments, StressTestArguments, SharedHeadArguments, prog="glot-hf stress-test", description=__doc__
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    return CommandParser(
+        BackboneArguments,
+        StressTestArguments,
+        SharedHeadArguments,
+        prog="glot-hf stress-test",
+        description=__doc__,
+        common=["backbone", "poolings", "generator", "ratios", "seeds", "steps", "output_dir"],
+        examples=[
+            "glot-hf stress-test --backbone bert-base-uncased --poolings mean glot --output_dir stress",
+            "glot-hf stress-test --backbone bert-base-uncased --generator paper --ratios 0.5 0.9 --output_dir stress",
+        ],
     )
-    backbone, arguments, head = parser.parse(argv)
+
+
+def run(argv: list[str]) -> None:
+    backbone, arguments, head = parser().parse(argv)
+    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
+    from ..experiments.stress import run_stress_test
+
     require_backbone(backbone)
     require_budgets(arguments.learning_rates, arguments.steps)
     for name in ("ratios", "positions", "seeds"):

@@ -12,7 +12,6 @@ from .arguments import (
     AUTO,
     EMBEDDING,
     BackboneArguments,
-    CommandParser,
     ContrastiveArguments,
     DataArguments,
     FinetuningArguments,
@@ -25,6 +24,7 @@ from .arguments import (
 )
 from .backbone import require_backbone, set_max_length
 from .head import new_head
+from .parser import CommandParser, asks_for_help
 
 
 if TYPE_CHECKING:  # their rooms need the extra `train`, which is asked for first
@@ -34,12 +34,24 @@ if TYPE_CHECKING:  # their rooms need the extra `train`, which is asked for firs
 
 # Of a user's own pairs: concat sees each text by itself, and so cannot compare them.
 PAIR_MODE = "interaction"
+COMMON = (
+    "backbone train_file validation_file text_column text_pair_column label_column task data_dir output_dir recipe "
+    "threshold max_length seed learning_rate num_train_epochs per_device_train_batch_size"
+).split()
 
 
-def run(argv: list[str]) -> None:
-    require_extra("train", "datasets", "sklearn", "scipy")
-    from ..training.trainer import GlotTrainingArguments
+def parser(shows_all: bool = True) -> CommandParser:
+    """
+    Return the parser of the command line.
 
+    Args:
+        shows_all (`bool`): with every option of `TrainingArguments`, for which torch is imported; else with those
+            alone that `--help` shows.
+    """
+    if shows_all:
+        from ..training.trainer import GlotTrainingArguments as Training
+    else:
+        from ..training.options import TrainingOptions as Training
     parser = CommandParser(
         BackboneArguments,
         DataArguments,
@@ -48,11 +60,25 @@ def run(argv: list[str]) -> None:
         FinetuningArguments,
         ContrastiveArguments,
         TrainingCacheArguments,
-        GlotTrainingArguments,
+        Training,
         prog="glot-hf train",
         description=__doc__,
+        common=COMMON,
+        examples=[
+            "glot-hf train --backbone bert-base-uncased --train_file reviews.csv --output_dir head",
+            "glot-hf train --backbone bert-base-uncased --task mrpc --data_dir glue_data/MRPC --pair_mode late "
+            "--learning_rate 1e-3 --output_dir pairs",
+        ],
     )
-    backbone, data, recipe, head, finetuning, contrastive, cache, arguments = parser.parse(argv)
+    parser.add_argument("--help_all", action="help", help="show every option of TrainingArguments too, and exit")
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    backbone, data, recipe, head, finetuning, contrastive, cache, arguments = parser(not asks_for_help(argv)).parse(
+        argv
+    )
+    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     require_backbone(backbone)
     typed, is_auto = typed_options(argv), head.backbone_layers == [AUTO]
     if is_auto:

@@ -4,8 +4,6 @@
 import sys
 from typing import Any
 
-from transformers.trainer_utils import HubStrategy, SaveStrategy
-
 from ..system.errors import InputError
 
 
@@ -54,6 +52,8 @@ def require_effective(arguments: Any, trains_backbone: bool, problem_type: str |
     Raises:
         InputError: an option would have no effect on this training, or break its evaluation.
     """
+    from transformers.trainer_utils import HubStrategy
+
     for name in _OF_A_TRAINED_BACKBONE:
         if getattr(arguments, name, False) and not trains_backbone:  # older versions of transformers have not all
             raise InputError(
@@ -81,6 +81,8 @@ def require_metric(arguments: Any, names: list[str]) -> None:
     Raises:
         InputError: the best head is to be chosen by another metric, or by none.
     """
+    from transformers.trainer_utils import SaveStrategy
+
     name = arguments.metric_for_best_model
     if name is None:
         if arguments.save_strategy == SaveStrategy.BEST:

@@ -5,7 +5,6 @@ from ..system.errors import InputError, require_extra, require_positive
 from .arguments import (
     EMBEDDING,
     BackboneArguments,
-    CommandParser,
     DataArguments,
     FinetuningArguments,
     HeadArguments,
@@ -16,25 +15,40 @@ from .arguments import (
     typed_options,
 )
 from .backbone import require_backbone
+from .parser import CommandParser, asks_for_help
+from .train import COMMON, train
+from .training_options import OF_STEPS
 
 
-def run(argv: list[str]) -> None:
-    require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
-    from ..training.trainer import GlotTrainingArguments
-    from .recipe import Chosen
-    from .train import train
-    from .training_options import OF_STEPS
-
+def parser(shows_all: bool = True) -> CommandParser:
+    """Return the parser of the command line, with every option of `TrainingArguments` or with those of `--help`."""
+    if shows_all:
+        from ..training.trainer import GlotTrainingArguments as Training
+    else:
+        from ..training.options import TrainingOptions as Training
     parser = CommandParser(
         BackboneArguments,
         DataArguments,
         TuneArguments,
         TrainingCacheArguments,
-        GlotTrainingArguments,
+        Training,
         prog="glot-hf tune",
         description=__doc__,
+        common=[*(name for name in COMMON if name not in {*OF_STEPS, "recipe"}), "minutes", "trials"],
+        examples=[
+            "glot-hf tune --backbone bert-base-uncased --train_file reviews.csv --minutes 10 --output_dir head",
+            "glot-hf tune --backbone bert-base-uncased --task cola --data_dir glue/CoLA --trials 40 --output_dir out",
+        ],
     )
-    backbone, data, search, cache, arguments = parser.parse(argv)
+    parser.add_argument("--help_all", action="help", help="show every option of TrainingArguments too, and exit")
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
+    require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
+    from .recipe import Chosen
+
     require_backbone(backbone)
     if (search.minutes is None) == (search.trials is None):
         raise InputError("say how long to search: either --minutes, such as 10, or --trials, such as 40")

@@ -3,10 +3,10 @@
 
 from typing import Any
 
-from ..model.configuration_glot import GlotConfig
 from ..system.errors import InputError, require_distinct, user_errors
-from .arguments import BackboneArguments, CommandParser, HeadArguments, given_head_options
+from .arguments import BackboneArguments, HeadArguments, given_head_options
 from .backbone import load_backbone_and_tokenizer, set_max_length
+from .parser import CommandParser
 
 
 _GRAPH_OPTIONS = ("gnn_type", "num_gnn_layers", "gnn_hidden_size", "jumping_knowledge")
@@ -70,6 +70,7 @@ def load_backbone_of(
         InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
             other or the backbone, which is told before anything is trained.
     """
+    from ..model.configuration_glot import GlotConfig
     from ..states.key import hash_backbone
 
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}

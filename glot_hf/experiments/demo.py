@@ -13,7 +13,8 @@ from ..reports.markdown import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
 from ..training.on_states import Budget, train_on_states
-from .stress import TEST_TEXTS, TRAIN_TEXTS, StressTestArguments, run_stress_test
+from .stress import TEST_TEXTS, TRAIN_TEXTS, run_stress_test
+from .stress_options import StressTestArguments
 from .stress_texts import matched_texts
 
 

@@ -1,9 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The stress test: what distractors do to each pooling of the same frozen hidden states, and what no pooling needs."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
-from inspect import signature
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,94 +17,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..states.key import hash_json
 from ..states.running import state_rows
-from ..system.errors import InputError
 from ..training.on_states import Budget, Rows, budgets_of, is_dead
 from .cells import CellStore
 from .panels import Cell, Metrics, Panel, Shared, Variants, run_panels
+from .stress_options import Split, StressTestArguments
 from .stress_report import write_stress_report
-from .stress_texts import GENERATORS, POSITIONS
 
 
 TRAIN_TEXTS, TEST_TEXTS = 1, 2  # the seeds of the texts
 
 # Arguments of which more only add runs to those that are finished.
 _ONLY_ADD_RUNS = ("output_dir", "ratios", "positions", "poolings", "seeds", "learning_rates", "steps")
-
-Split = tuple[list[str], list[int]]  # texts and labels
-
-
-@dataclass
-class StressTestArguments:
-    """
-    The options of `glot-hf stress-test`.
-
-    Raises:
-        InputError: a value is outside what its option takes.
-    """
-
-    output_dir: str = field(
-        default="stress_test_output",
-        metadata={
-            "help": "Folder of results.json, accuracy.png, and what is finished, with which the same command goes on."
-        },
-    )
-    generator: str = field(
-        default="matched",
-        metadata={
-            "help": "Which texts: matched (only a relation decides), paper (two words differ) or released (as the "
-            "released script: length and words give the class away)."
-        },
-    )
-    ratios: list[float] = field(
-        default_factory=lambda: [0.2, 0.5, 0.8, 0.9],
-        metadata={"help": "How much distracts: for matched its share of the words, else words per longest text."},
-    )
-    positions: list[str] = field(
-        default_factory=lambda: ["random"],
-        metadata={"help": "Where the statement stands: start, middle, end, random."},
-    )
-    distance: int | None = field(
-        default=None,
-        metadata={"help": "Distractors between the parts of the statement; default: 0, and 10 for released."},
-    )
-    poolings: list[str] = field(
-        default_factory=lambda: ["cls", "last", "mean", "max", "adapool", "glot:graph_type=self", "glot"],
-        metadata={"help": "Poolings to compare, with options of their own as in glot:graph_type=self."},
-    )
-    seeds: list[int] = field(
-        default_factory=lambda: [0, 1, 2], metadata={"help": "One head each, for each pooling, ratio and position."}
-    )
-    train_size: int = field(default=2000, metadata={"help": "Texts to train on."})
-    test_size: int = field(default=500, metadata={"help": "Texts to test on."})
-    max_length: int = field(default=512, metadata={"help": "Longer texts are cut at this many tokens."})
-    learning_rates: list[float] = field(
-        default_factory=lambda: [1e-3, 5e-3],
-        metadata={"help": "Of several, each pooling takes the best on training texts that are held out."},
-    )
-    steps: list[int] = field(
-        default_factory=lambda: [150, 450], metadata={"help": "Optimizer steps; of several, the same."}
-    )
-    batch_size: int = field(default=32, metadata={"help": "Training batch size."})
-
-    def __post_init__(self):
-        for flag, names, valid in (
-            ("--generator", [self.generator], GENERATORS),
-            ("--positions", self.positions, POSITIONS),
-        ):
-            for name in names:
-                if name not in valid:
-                    raise InputError(f"{flag} {name!r} is not one of {', '.join(valid)}")
-        for name, least in (("train_size", 50), ("test_size", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"--{name} {getattr(self, name)} is too small: give {least} or more")
-        if self.distance is None:
-            self.distance = signature(GENERATORS[self.generator]).parameters["distance"].default
-        for ratio in self.ratios:
-            self.texts(1, ratio, self.positions[0], seed=0)  # it refuses what it cannot make
-
-    def texts(self, count: int, ratio: float, position: str, seed: int) -> Split:
-        """Make `count` texts with their labels; see [`~glot_hf.experiments.stress_texts`]."""
-        return GENERATORS[self.generator](count, ratio, seed, position, self.distance)
 
 
 def leak_check(train: Split, test: Split) -> dict[str, float]:

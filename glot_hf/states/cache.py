@@ -20,8 +20,9 @@ from ..system.errors import InputError
 from .builder import CacheBuilder
 from .key import digest, hash_texts, make_key, require_same_key
 from .manifest import FILE_NAME, Manifest
-from .running import TOKENS_PER_BATCH, token_lengths
+from .running import token_lengths
 from .shard import open_shard
+from .tokens_per_batch import TOKENS_PER_BATCH
 
 
 DEFAULT_ROOT = Path(HF_HOME, "glot_hf", "hidden_states")

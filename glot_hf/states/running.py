@@ -12,13 +12,11 @@ from transformers import PreTrainedTokenizerBase
 from ..model.backbone_forward_glot import run_backbone
 from ..model.configuration_glot import hidden_size_of
 from ..model.encoding_glot import batches_by_length, longest_text, pad_tokens
+from .tokens_per_batch import TOKENS_PER_BATCH
 
 
 if TYPE_CHECKING:  # of an extra that hidden states do not need
     from datasets import Dataset
-
-
-TOKENS_PER_BATCH = 8192  # padded ones, that the backbone is given at once
 
 
 def run_over_texts(

@@ -15,7 +15,8 @@ def option(default: Any, help: str, **more: Any) -> Any:
     Args:
         default: the value where the option is not given; `REQUIRED` where it must be. A list is copied.
         help (`str`): what `--help` says of it.
-        more: further arguments of `argparse`'s `add_argument`, and `aliases`, a list of other names.
+        more: further arguments of `argparse`'s `add_argument`; `aliases`, a list of other names; and `off`, what
+            `--help` says of `--no_NAME`, for a switch that is on by default.
     """
     metadata = {"help": help, **more}
     if isinstance(default, list):

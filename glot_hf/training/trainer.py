@@ -32,9 +32,9 @@ from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
 from ..states.running import HiddenStateCollator
 from ..system.errors import InputError
-from ..system.options import option
 from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
+from .options import TrainingOptions
 from .record import TrainingRecord
 
 
@@ -45,7 +45,7 @@ _OF_A_METRIC = ("reduce_lr_on_plateau", "greedy")
 
 
 @dataclass
-class GlotTrainingArguments(TrainingArguments):
+class GlotTrainingArguments(TrainingOptions, TrainingArguments):
     """
     `TrainingArguments` with the released learning rate (2e-4), epochs (3) and batch size (32) as defaults; the others,
     such as the linear decay, are Trainer's own.
@@ -53,21 +53,6 @@ class GlotTrainingArguments(TrainingArguments):
     Raises:
         InputError: `output_dir` is missing, a number is outside what can train, or logs cannot be reported as asked.
     """
-
-    learning_rate: float = option(2e-4, "The learning rate of the head.")
-    per_device_train_batch_size: int = option(32, "The training batch size per device.")
-    per_device_eval_batch_size: int = option(64, "The evaluation batch size per device.")
-    eval_strategy: str = option("epoch", "When to evaluate: no, steps or epoch.")
-    save_strategy: str = option("epoch", "When to write a checkpoint: no, steps or epoch.")
-    save_total_limit: int | None = option(2, "How many checkpoints to keep.")
-    report_to: str = option("none", "Where to report logs, such as tensorboard.")
-    resume_from_checkpoint: str | None = option(
-        None,
-        "Go on from this checkpoint folder, or from the last one in output_dir where none is named.",
-        nargs="?",
-        const="last",
-    )
-    overwrite_output_dir: bool = option(False, "Train anew in an output_dir that already holds a head or checkpoints.")
 
     def __post_init__(self):
         if self.output_dir is None:

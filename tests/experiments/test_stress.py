@@ -8,7 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, Trainer
 
 from glot_hf.experiments import panels, stress
-from glot_hf.experiments.stress import StressTestArguments, run_stress_test
+from glot_hf.experiments.stress import run_stress_test
+from glot_hf.experiments.stress_options import StressTestArguments
 from glot_hf.experiments.stress_report import stress_table
 from glot_hf.states.running import compute_hidden_states
 from glot_hf.system.errors import InputError
