@@ -133,6 +133,14 @@ def test_linear_heads_are_fitted_and_not_trained(reproduce, glue, trained):
     assert len(list((glue / "out" / "cells").rglob("*.json"))) == 2
 
 
+def test_late_interaction_and_its_control(reproduce, glue):
+    variants = ["glot:pair_mode=late", "glot:pair_mode=late_mean"]
+    assert reproduce("--tasks", "stsb", "--poolings", *variants, "--seeds", "0") == 0
+    found = json.loads((glue / "out" / "results.json").read_text())["results"]["stsb"]
+    late, control = (found[variant][0] for variant in variants)
+    assert late["head_parameters"] == control["head_parameters"] and late["score"] != control["score"]
+
+
 def test_released_protocol(reproduce, glue, trained):
     """The epoch with the best accuracy on the reported split; its other metrics from that epoch."""
     options = ["--protocol", "released", "--poolings", "mean", "--seeds", "0", "--num_train_epochs", "3"]

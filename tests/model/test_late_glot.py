@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
+from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 import glot_hf.model.late_glot as late_glot
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
+from glot_hf.data.examples import PairCollator, tokenize
 from glot_hf.model.late_glot import LateInteraction
+from glot_hf.states.running import HiddenStateCollator, compute_hidden_states
 from glot_hf.training.linear_fit import is_linear
 
 
@@ -269,6 +272,22 @@ class TestModel:
         loaded = GlotForSequenceClassification.from_pretrained(tmp_path)
         assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
 
+    def test_on_states_of_single_texts(self, minilm_path, minilm_tokenizer):
+        """Which were computed without a thought of pairs, once for each text."""
+        model = GlotForSequenceClassification.from_backbone(minilm_path, pair_mode="late", backbone_layers=[1, -1])
+        texts = ["a man sleeps", "two dogs run in the park", "rain"]
+        states = compute_hidden_states(model.glot.backbone, minilm_tokenizer, texts, layers=[1, -1])
+        cached = [
+            {"hidden_states": states[a], "hidden_states_b": states[b], "labels": 0}
+            for a, b in ((0, 1), (1, 1), (2, 0))
+        ]
+        pairs = Dataset.from_dict({"text": texts, "text_pair": [texts[1], texts[1], texts[0]], "labels": [0, 0, 0]})
+        batch = PairCollator(minilm_tokenizer)(list(tokenize(pairs, minilm_tokenizer, max_length=32)))
+        with torch.no_grad():
+            torch.testing.assert_close(
+                model(**HiddenStateCollator()(cached)).logits, model(**batch).logits, atol=1e-4, rtol=1e-4
+            )
+
     def test_it_has_no_vectors(self, tmp_path):
         model = self.make()
         model.save_pretrained(tmp_path)
@@ -277,6 +296,15 @@ class TestModel:
         for part in (model, model.glot):
             with pytest.raises(ValueError, match="has no vector of one"):
                 part.encode(["a text"], None)
+        with pytest.raises(ValueError, match="has no vector of one"):
+            model.glot.head(torch.randn(2, 3, SIZE))
+
+    def test_layers_side_by_side(self, inputs):
+        """Make one state of a token, twice as wide."""
+        model = self.make(backbone_layers=[0, 1], layer_mix="concat")
+        two = {k: torch.stack([v, -2 * v], dim=2) if "hidden" in k else v for k, v in inputs.items()}
+        wide = {k: torch.cat([v, -2 * v], dim=2) if "hidden" in k else v for k, v in inputs.items()}
+        torch.testing.assert_close(model(**two).logits, model.late(*wide.values()))
 
     @pytest.mark.parametrize(
         "options", [{"pooling": "mean"}, {"projection_size": 4}, {"block": "residual"}, {"readout": "max"}]
