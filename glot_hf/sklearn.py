@@ -344,22 +344,14 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
     def _pooler(self) -> tuple[GlotModel, StatesInMemory, int | list[int]]:
         if (self.backbone is None) == (self.head is None):
             raise ValueError("name what makes the vectors: either backbone or head")
+        model, layers, name = None, self.layers, str(self.backbone)
+        revision, kwargs = self.backbone_revision, self.backbone_kwargs
         if self.head is not None:
             model = _loaded_head(str(self.head))
-            config = model.config
-            name, revision, kwargs = (
-                config.backbone_name_or_path,
-                config.backbone_revision,
-                config.backbone_load_kwargs,
-            )
-        else:
-            name, revision, kwargs = str(self.backbone), self.backbone_revision, self.backbone_kwargs
-            model = None
-        layers = model.config.backbone_layers if model is not None else self.layers
-        kwargs = tuple(sorted((kwargs or {}).items()))
-        backbone, _, states = _shared(
-            name, revision, kwargs, self.trust_remote_code, self.max_length, _as_tuple(layers)
-        )
+            layers, name = model.config.backbone_layers, model.config.backbone_name_or_path
+            revision, kwargs = model.config.backbone_revision, model.config.backbone_load_kwargs
+        where = (name, revision, tuple(sorted((kwargs or {}).items())), self.trust_remote_code)
+        backbone, _, states = _shared(*where, self.max_length, _as_tuple(layers))
         if model is None:
             config = GlotConfig(backbone_config=backbone.config, pooling=self.pooling, backbone_layers=layers)
             model = GlotModel(config).eval()

@@ -100,9 +100,7 @@ def test_tools_of_scikit_learn():
     for wrapped in (
         CalibratedClassifierCV(linear, cv=2),
         TunedThresholdClassifierCV(linear, scoring="balanced_accuracy", cv=2),
-        StackingClassifier(
-            [("glot", linear), ("words", make_pipeline(TfidfVectorizer(), LogisticRegression()))], cv=2
-        ),
+        StackingClassifier([("glot", linear), ("words", words)], cv=2),
         make_pipeline(GlotVectorizer(BACKBONE, layers=4), LogisticRegression()),
     ):
         assert wrapped.fit(TEXTS, LABELS).score(TEXTS, LABELS) > 0.9
