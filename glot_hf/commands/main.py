@@ -32,6 +32,7 @@ COMMANDS = {
     "reproduce": "the paper's comparison: every pooling on every task, tuned alike, over seeds",
     "stress-test": "what distractors do to each pooling, with a check of what the generator gives away",
     "benchmark": "time and memory against other ways, and against what the hardware allows",
+    "env": "versions, hardware and caches, for a report of a fault",
     "convert": "make a head of a checkpoint of the released code",
 }
 

@@ -1,7 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf predict MODEL`: a head's answers, one JSON object a line."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,12 @@ class PredictionArguments(TrustArguments):
     text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
     text_pair_column: str | None = option(None, "Column of the second text of a pair.")
     batch_size: int = option(64, "Texts a batch.")
-    output_file: str | None = option(None, "JSON lines file; default: standard output.")
+    top_k: int | None = option(None, "Give the probabilities of the so many likeliest classes; default: of all.")
+    output_file: str | None = option(
+        None,
+        "File to write: .csv and .parquet keep the columns of --test_file beside the answers, others are JSON lines; "
+        "default: standard output.",
+    )
 
 
 def parser() -> CommandParser:
@@ -34,7 +38,7 @@ def parser() -> CommandParser:
         common=["text", "text_pair", "test_file", "text_column", "output_file"],
         examples=[
             'glot-hf predict head --text "a lovely film" "an awful film"',
-            "glot-hf predict head --test_file reviews.csv --output_file answers.jsonl",
+            "glot-hf predict head --test_file reviews.csv --output_file answers.csv",
         ],
     )
     parser.add_argument("model", help="folder or repository of a head")
@@ -45,6 +49,8 @@ def run(argv: list[str]) -> None:
     arguments, rest = parser().parse(argv)
     require_extra("train", "datasets", "sklearn", "scipy")
     require_positive(arguments.batch_size, "--batch_size")
+    if arguments.top_k is not None:
+        require_positive(arguments.top_k, "--top_k")
     require_writable(arguments.output_file, "--output_file")
     import torch
 
@@ -57,20 +63,25 @@ def run(argv: list[str]) -> None:
             f"{rest.model!r} gives sentence vectors and no answers: glot-hf embed --model writes them, and in Python "
             f"AutoModel.from_pretrained({rest.model!r}) has encode(texts, tokenizer)"
         )
-    labels, threshold = head.labels, head.model.config.decision_threshold
-    examples = _examples(arguments, head)
+    from ..data.answer_files import TABLES, require_free_columns, to_json, write_answers
+
+    table, examples = _examples(arguments, head)
+    if arguments.output_file is not None:
+        require_free_columns(Path(arguments.output_file), table.column_names, head.labels.names)
     prediction = head.predict(examples, arguments.batch_size)
-    answers = (
-        json.dumps(example | _answer(logits, labels, threshold), ensure_ascii=False, allow_nan=False)
-        for example, logits in zip(examples, torch.from_numpy(prediction.predictions))
-    )
+    threshold = head.model.config.decision_threshold
+    answers = [
+        _answer(logits, head.labels, threshold, arguments.top_k) for logits in torch.from_numpy(prediction.predictions)
+    ]
     if arguments.output_file is None:
-        print(*answers, sep="\n")
+        print(*(to_json(example | answer) for example, answer in zip(examples, answers)), sep="\n")
     elif find_processes().is_main_process:
-        Path(arguments.output_file).write_text("\n".join(answers) + "\n", encoding="utf-8")
+        path = Path(arguments.output_file)
+        write_answers(path, list(table if path.suffix in TABLES else examples), answers)
 
 
-def _examples(arguments: PredictionArguments, head: Any) -> Any:
+def _examples(arguments: PredictionArguments, head: Any) -> tuple[Any, Any]:
+    """Return the rows as they were given, and their texts as the columns `text` and, for pairs, `text_pair`."""
     from datasets import Dataset
 
     from ..data.columns import choose_texts
@@ -83,7 +94,7 @@ def _examples(arguments: PredictionArguments, head: Any) -> Any:
     if has_pairs or arguments.text is not None:
         head.require_pairs(has_pairs)
     if arguments.text is not None:
-        columns = {"text": arguments.text, "text_pair": arguments.text_pair}
+        columns, table = {"text": arguments.text, "text_pair": arguments.text_pair}, None
         num_pairs = len(arguments.text_pair or ())
         if has_pairs and num_pairs != len(arguments.text):
             raise InputError(
@@ -99,10 +110,11 @@ def _examples(arguments: PredictionArguments, head: Any) -> Any:
         text, text_pair = choose_texts(table, text, text_pair if head.is_pair else None, head.is_pair)
         columns = {"text": text, "text_pair": text_pair}
         columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in columns.items()}
-    return Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
+    examples = Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
+    return (examples if table is None else table), examples
 
 
-def _answer(logits: Any, labels: Any, threshold: float | None) -> dict[str, Any]:
+def _answer(logits: Any, labels: Any, threshold: float | None, top_k: int | None) -> dict[str, Any]:
     match labels.problem_type:
         case "regression":
             return {"score": logits.item()}
@@ -113,4 +125,10 @@ def _answer(logits: Any, labels: Any, threshold: float | None) -> dict[str, Any]
             from ..model.decision_glot import at_threshold
 
             index = at_threshold(logits, threshold).argmax()
-            return {"label": labels.names[index], "score": logits.softmax(dim=-1)[index].item()}
+            scores = dict(zip(labels.names, logits.softmax(dim=-1).tolist()))
+            best = sorted(scores, key=scores.get, reverse=True)[:top_k]
+            return {
+                "label": labels.names[index],
+                "score": scores[labels.names[index]],
+                "scores": scores if top_k is None else {name: scores[name] for name in best},
+            }

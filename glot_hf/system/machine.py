@@ -10,7 +10,19 @@ from typing import Any
 import torch
 
 
-_PACKAGES = ("torch", "transformers", "peft", "torch-geometric", "sentence-transformers", "safetensors")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "peft",
+    "safetensors",
+    "huggingface-hub",
+    "datasets",
+    "scikit-learn",
+    "sentence-transformers",
+    "torch-geometric",
+)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def help_of(name, capsys, option="--help"):
 
 
 def test_every_command_is_here():
-    assert {name.split()[0] for name in MODULES} | {"benchmark"} == set(COMMANDS)
+    assert {name.split()[0] for name in MODULES} | {"benchmark", "env"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", MODULES)

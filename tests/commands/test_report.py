@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 
 from glot_hf.commands.main import main
@@ -50,3 +51,20 @@ def test_no_text_is_published(films, minilm_path, hub_here):
     uploaded = hub_here.files("tester/films")
     assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
     assert not any(MARKER.encode() in content for content in uploaded.values())
+
+
+def test_answers_as_a_table(films, minilm_path, capsys, error_line):
+    """From a file to per-class scores and a CSV of probabilities."""
+    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--output_dir", "head"]
+    assert main(["train", *options]) == 0
+    assert main(["predict", "head", "--test_file", "films.csv", "--output_file", "answers.csv"]) == 0
+    table = pandas.read_csv("answers.csv")
+    assert list(table) == ["text", "label", "predicted", "probability", "p_bad", "p_good"] and len(table) == 40
+    assert (table[["p_bad", "p_good"]].max(axis=1) - table["probability"]).abs().max() < 1e-6
+    capsys.readouterr()
+    assert main(["predict", "head", "--text", "a fine film", "--top_k", "1"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["scores"] == {answer["label"]: answer["score"]}
+    Path("clash.csv").write_text("text,predicted\na film,x\n")
+    options = ["--test_file", "clash.csv", "--text_column", "text", "--output_file", "answers.csv"]
+    assert "has a column 'predicted'" in error_line(main(["predict", "head", *options]))

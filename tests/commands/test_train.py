@@ -157,7 +157,7 @@ def test_it_learns(files, train, capsys):
 
 def test_json_lines_and_regression_and_several_labels_and_pairs(files, train, capsys):
     assert train("--train_file", "films.jsonl") == 0
-    assert set(predictions(capsys, "--test_file", "films.jsonl")[0]) == {"text", "label", "score"}
+    assert set(predictions(capsys, "--test_file", "films.jsonl")[0]) == {"text", "label", "score", "scores"}
     assert train("--train_file", "scores.tsv", "--overwrite_output_dir") == 0
     assert "eval_spearman" in (files / "head" / "all_results.json").read_text()
     assert isinstance(predictions(capsys, "--text", "number 3")[0]["score"], float)
