@@ -33,6 +33,7 @@ _PAIR_MARKS = (
     (re.compile("first"), "second"),
     *((re.compile("$"), ending) for ending in ("2", "_2", "_b", "_pair")),
 )
+_ROWS_OF_A_CLASS = 5  # in the mean, where a column with another name is taken for the label
 LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
 
 
@@ -41,8 +42,9 @@ def choose_columns(
 ) -> tuple[str, str, str | None]:
     """
     Return the text column, the label column and, of pairs, that of the second text: those that were named, or else
-    those with usual names, or else the column with the longest texts and the only other one. A second text is guessed
-    only where neither is named. What is guessed, and what is not read then, is said on standard error.
+    those with usual names, or else the column with the longest texts, and the only other one or the only one with few
+    classes. A second text is guessed only where neither is named. What is guessed, and what is not read then, is said
+    on standard error.
 
     Raises:
         InputError: there is no column of that name, none can be guessed, several may be meant, or what is guessed as
@@ -58,8 +60,7 @@ def choose_columns(
         text = _guess_text(table, label or _usual(names, LABEL_NAMES), text_pair)
     if label is None:
         others = [name for name in names if name not in (text, text_pair)]
-        only_other = others[0] if len(others) == 1 else None
-        label = _guess(table, "label", _usual(names, LABEL_NAMES, taken=text) or only_other)
+        label = _guess(table, "label", _usual(names, LABEL_NAMES, taken=text) or _only_label(table, others))
     unread = [name for name in names if name not in (text, label, text_pair)]
     if guessed and unread:
         print(f"not read: {unread} (--text_pair_column names the second text of a pair)", file=sys.stderr)
@@ -117,6 +118,27 @@ def _guess(table: Dataset, kind: str, guess: str | None) -> str:
         )
     print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
     return guess
+
+
+def _only_label(table: Dataset, names: list[str]) -> str | None:
+    """
+    Return the only column, or the only one that holds few classes; None where there is none.
+
+    Raises:
+        InputError: several columns hold few classes.
+    """
+    if len(names) == 1:
+        return names[0]
+    classes = [name for name in names if _holds_classes(table, name)]
+    if len(classes) > 1:
+        raise InputError(f"the label may be any of {classes}: name it with --label_column")
+    return classes[0] if classes else None
+
+
+def _holds_classes(table: Dataset, name: str) -> bool:
+    """Return whether the cells are two or more different values, each of five rows in the mean or more."""
+    distinct = {str(cell) for cell in table[name][:]}
+    return len(distinct) > 1 and _ROWS_OF_A_CLASS * len(distinct) <= len(table)
 
 
 def _guess_pair(table: Dataset, taken: str | None, has_label: bool = True) -> tuple[str | None, str | None]:

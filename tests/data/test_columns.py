@@ -123,6 +123,23 @@ def test_a_missing_column_is_told():
         choose_columns(table("a", "b"), label="nope")
 
 
+def test_the_only_column_of_few_classes_is_the_label(capsys):
+    rows = range(60)
+    table = Dataset.from_dict(
+        {
+            "id": [str(1000 + row) for row in rows],
+            "created": [f"2025-01-{1 + row % 28:02}" for row in rows],
+            "ticket": [f"my account is locked after {row} attempts" for row in rows],
+            "team": [["login", "billing", "shop"][row % 3] for row in rows],
+        }
+    )
+    assert choose_columns(table) == ("ticket", "team", None)
+    said = capsys.readouterr().err
+    assert "label column: 'team' (guessed" in said and "not read: ['id', 'created']" in said
+    with pytest.raises(InputError, match=r"the label may be any of \['team', 'site'\]: name it with --label_column"):
+        choose_columns(table.add_column("site", [["a", "b"][row % 2] for row in rows]))
+
+
 def test_what_cannot_be_guessed_is_asked_for():
     with pytest.raises(InputError, match="name it with --label_column"):
         choose_columns(table("text", "mood", "shop"))
