@@ -33,7 +33,8 @@ _PAIR_MARKS = (
     (re.compile("first"), "second"),
     *((re.compile("$"), ending) for ending in ("2", "_2", "_b", "_pair")),
 )
-_ROWS_OF_A_CLASS = 5  # in the mean, where a column with another name is taken for the label
+# What a column holds that is taken for the label without being called so: few classes, and not dates.
+_ROWS_OF_A_CLASS, _MOST_CLASSES = 10, 50
 LABEL_NAMES = ("label", "labels", "target", "class", "category", "score", "rating", "sentiment", "intent")
 
 
@@ -136,9 +137,9 @@ def _only_label(table: Dataset, names: list[str]) -> str | None:
 
 
 def _holds_classes(table: Dataset, name: str) -> bool:
-    """Return whether the cells are two or more different values, each of five rows in the mean or more."""
+    """Return whether the cells are 2 to 50 different values, each of ten rows in the mean or more."""
     distinct = {str(cell) for cell in table[name][:]}
-    return len(distinct) > 1 and _ROWS_OF_A_CLASS * len(distinct) <= len(table)
+    return 1 < len(distinct) <= min(_MOST_CLASSES, len(table) / _ROWS_OF_A_CLASS)
 
 
 def _guess_pair(table: Dataset, taken: str | None, has_label: bool = True) -> tuple[str | None, str | None]:
