@@ -79,6 +79,8 @@ def run(argv: list[str]) -> None:
         argv
     )
     require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
+    from ..training.folder import alone_in
+
     require_backbone(backbone)
     typed, is_auto = typed_options(argv), head.backbone_layers == [AUTO]
     if is_auto:
@@ -92,7 +94,8 @@ def run(argv: list[str]) -> None:
             raise InputError("--recipe, --threshold and --backbone_layers auto need labels: --task embedding has none")
         from .train_embedding import train_embedding
 
-        train_embedding(backbone, data, options, contrastive, cache, arguments, command)
+        with alone_in(arguments):
+            train_embedding(backbone, data, options, contrastive, cache, arguments, command)
         return
     for option in fields(ContrastiveArguments):
         if option.name in typed:
@@ -104,7 +107,8 @@ def run(argv: list[str]) -> None:
 
     chosen = what_is_chosen(recipe, finetuning, cache, set(given_head_options(head, argv)), typed, is_auto)
     cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
-    train(backbone, data, options, chosen, finetuning, cache, arguments, command)
+    with alone_in(arguments):
+        train(backbone, data, options, chosen, finetuning, cache, arguments, command)
 
 
 def train(

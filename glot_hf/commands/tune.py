@@ -47,6 +47,7 @@ def parser(shows_all: bool = True) -> CommandParser:
 def run(argv: list[str]) -> None:
     backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
     require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
+    from ..training.folder import alone_in
     from .recipe import Chosen
 
     require_backbone(backbone)
@@ -67,4 +68,5 @@ def run(argv: list[str]) -> None:
     threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
     chosen = Chosen(head=True, layers=True, threshold=threshold, fits=True, search=search)
     options = head_options(HeadArguments())
-    train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])
+    with alone_in(arguments):
+        train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])

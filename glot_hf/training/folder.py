@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.atomic_files import replacing_files
 from ..system.errors import InputError, user_errors
+from ..system.lock import locked
 from .finetuning import WEIGHTS
 from .publish import training_of
 from .record import COLUMNS, FILE_NAME, TrainingRecord
@@ -54,6 +55,16 @@ def open_folder(arguments: Any, backbone: str, backbone_in_checkpoint: bool) -> 
     if checkpoint is not None:
         print(f"goes on from {checkpoint}")
     return checkpoint
+
+
+def alone_in(arguments: Any) -> AbstractContextManager[None]:
+    """
+    Return a context in which no other run writes to `arguments.output_dir`; the first of several processes locks it.
+
+    Raises:
+        InputError: when it is entered: another run writes there.
+    """
+    return locked(arguments.output_dir) if arguments.process_index == 0 else nullcontext()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification
 
 from glot_hf.commands import recipe
 from glot_hf.commands.main import main
+from glot_hf.system.lock import locked
 from glot_hf.tuning import plan as plans
 
 
@@ -206,3 +207,10 @@ def test_a_task_is_judged_by_its_own_metric(films, minilm_path, few_steps, capsy
     options = ["--task", "cola", "--data_dir", "task", "--output_dir", "head"]
     assert main(["train", "--backbone", minilm_path, *options]) == 0
     assert "linear head: matthews_correlation" in capsys.readouterr().out
+
+
+def test_two_runs_into_one_folder(films, train, error_line):
+    with locked("head"):
+        assert "'head' is being written by another run" in error_line(train("--max_steps", "1"))
+    assert not Path("head").exists()
+    assert train("--max_steps", "1") == 0 and not Path("head/.glot_hf.lock").exists()
