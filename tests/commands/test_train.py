@@ -131,7 +131,7 @@ def test_the_folder_holds_a_head_and_no_backbone_and_no_pickle(files, train):
     assert train(*FILMS) == 0
     names = {name for name in os.listdir("head") if not name.startswith("checkpoint-")}
     assert {"model.safetensors", "config.json", "tokenizer.json", "all_results.json", "training_record.json"} <= names
-    assert all(name.endswith((".json", ".safetensors", ".txt", "_glot.py")) for name in names)
+    assert all(name.endswith((".json", ".safetensors", ".txt", "_glot.py", ".md", ".png")) for name in names)
     results = json.loads((files / "head" / "all_results.json").read_text())
     with safe_open("head/model.safetensors", "pt") as file:
         parameters = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
