@@ -56,6 +56,7 @@ def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
     base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
     config = network.get_base_model().config
     with torch.random.fork_rng(devices=[]):  # training goes on as if nothing had been saved
+        torch.manual_seed(0)  # so that a run writes the same files again
         GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
     network.peft_config["default"].base_model_name_or_path = base
     config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
