@@ -23,7 +23,7 @@ _GRAPH_LAYERS["gine"] = [*_GRAPH_LAYERS["gin"], (r"convs\.(\d+)\.lin\.", r"pooli
 
 def convert_official_state_dict(state_dict: dict[str, Tensor], gnn_type: str | None = None) -> dict[str, Tensor]:
     """
-    Renames the parameters of the released GLOT pooler (github.com/ipsitmantri/GLOT) to those of [`GlotPooler`].
+    Rename the parameters of the released GLOT pooler (github.com/ipsitmantri/GLOT) to those of [`GlotPooler`].
 
     Args:
         state_dict (`dict[str, Tensor]`): of the released pooler; the tensors are passed on unchanged.

@@ -143,3 +143,16 @@ def test_every_loading_says_whether_code_is_trusted():
 def test_no_file_is_long():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path
+
+
+def _docstrings():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node):
+                yield f"{path.relative_to(PACKAGE)}:{getattr(node, 'name', '')}", ast.get_docstring(node)
+
+
+def test_docstrings_can_be_read_alone():
+    """Whoever reads one line understands it: it begins with a verb, or says what the thing is."""
+    found = [name for name, text in _docstrings() if text.split()[0] in ("Of", "As") or "see the messages" in text]
+    assert found == []

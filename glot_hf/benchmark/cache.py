@@ -183,7 +183,7 @@ def random_batches(dataset: Sequence[Row], seed: int) -> Iterator[list[Row]]:
 
 
 def read_epoch(dataset: Sequence[Row], seed: int) -> None:
-    """Makes every batch of an epoch."""
+    """Make every batch of an epoch."""
     collate = HiddenStateCollator()
     for rows in random_batches(dataset, seed):
         collate(rows)

@@ -116,7 +116,7 @@ def run(arguments: Arguments) -> Report:
 
 
 def measure_peak(name: str, arguments: Arguments) -> int:
-    """Bytes that a side takes at most while it makes two steps (the second has an optimizer with its state)."""
+    """Return the bytes that a side takes at most in two steps (the second has an optimizer with its state)."""
     device = arguments.find_device()
     _warm_up_libraries(device)
     memory = PeakMemory(device)

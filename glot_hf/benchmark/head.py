@@ -99,7 +99,7 @@ def run(arguments: Arguments) -> Report:
 def _measure(
     works: dict[str, Callable[[], Any]], products: list[Product], arguments: Arguments, device: torch.device
 ) -> dict[str, Any]:
-    """Times and ratios of the sides, and of the products that are their roofline."""
+    """Return times and ratios of the sides, and of the products that are their roofline."""
     own_turns = {
         RELEASED: {"max_repeats": arguments.released_repeats},
         # As often in a row as the products that they are compared with: a training makes one step after the other.

@@ -76,7 +76,7 @@ def run(arguments: Arguments) -> Report:
 
 
 def measure_time(side: str, length: int, arguments: Arguments) -> dict[str, Any]:
-    """Times of forward and backward, and the resident memory of the process above inputs and weights."""
+    """Return times of forward and backward, and the resident memory of the process above inputs and weights."""
     work, device = _prepare(side, length, arguments)
     memory = PeakMemory(device, exact=False)
     seconds = interleave({side: Side(work)}, arguments.repeats, device)
@@ -88,7 +88,7 @@ def measure_time(side: str, length: int, arguments: Arguments) -> dict[str, Any]
 
 
 def measure_peak(side: str, length: int, arguments: Arguments) -> int:
-    """Bytes that the tensors of forward and backward take at most above inputs and weights."""
+    """Return the bytes that the tensors of forward and backward take at most above inputs and weights."""
     work, device = _prepare(side, length, arguments)
     memory = PeakMemory(device)
     work()

@@ -55,7 +55,7 @@ class PeakMemory:
         self._start = self._peak()
 
     def reset(self) -> None:
-        """Forgets earlier peaks."""
+        """Forget earlier peaks."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         else:

@@ -78,7 +78,7 @@ def as_sides(products: list[Product], calls: int) -> dict[str, Side]:
 
 
 def seconds_of(product: Product, medians: dict[str, float]) -> float:
-    """Its fastest way."""
+    """Return the seconds of its fastest way."""
     return min(medians[f"{product.name}: {way}"] for way in product.ways)
 
 

@@ -134,7 +134,7 @@ class TuneArguments:
 
 @dataclass
 class ContrastiveArguments:
-    """Of `--task embedding` alone."""
+    """Options of `--task embedding` alone."""
 
     negative_column: str | None = option(None, "Column of the hard negatives, where there are; guessed by default.")
     num_negatives: int = option(1, "How many hard negatives of a row are used, the first ones.")
@@ -195,7 +195,7 @@ class CacheArguments:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of [`~glot_hf.data.HiddenStateCache.build`]."""
+        """The options of [`~glot_hf.data.HiddenStateCache.build`]."""
         dtype = None if self.cache_dtype == "auto" else self.cache_dtype
         return {"root": self.cache_dir, "dtype": dtype, "tokens_per_batch": self.tokens_per_batch}
 
@@ -347,7 +347,7 @@ def head_options(arguments: Any) -> dict[str, Any]:
 
 
 def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
-    """Of [`head_options`], those that were typed."""
+    """Return those of [`head_options`] that were typed."""
     typed = {ALIASES.get(name, name) for name in typed_options(argv)}
     return {name: value for name, value in head_options(arguments).items() if name in typed}
 

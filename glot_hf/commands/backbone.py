@@ -58,7 +58,7 @@ def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any])
 
 
 def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
-    """Makes the tokenizer cut at what it and the backbone can take; where neither has a limit, it cuts nothing."""
+    """Make the tokenizer cut at what it and the backbone can take; where neither has a limit, it cuts nothing."""
     from ..model.encoding_glot import longest_text
 
     tokenizer.model_max_length = longest_text(tokenizer, backbone) or tokenizer.model_max_length
@@ -66,7 +66,7 @@ def cut_at_longest(tokenizer: Any, backbone: Any) -> None:
 
 def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: bool = False) -> int:
     """
-    Makes the tokenizer cut at `max_length`; at what the backbone can take, where that is less and nobody asked.
+    Make the tokenizer cut at `max_length`; at what the backbone can take, where that is less and nobody asked.
 
     Returns:
         `int`: where it cuts.

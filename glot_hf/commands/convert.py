@@ -52,10 +52,10 @@ def run(argv: list[str]) -> None:
 
 def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None:
     """
-    Writes a `GlotModel` and its tokenizer to `arguments.output_dir`.
+    Write a `GlotModel` and its tokenizer to `arguments.output_dir`.
 
     Raises:
-        InputError: see the messages.
+        InputError: the checkpoint is none of the released code, or does not fit the backbone and the options.
     """
     from ..convert import convert_official_state_dict, infer_official_options
     from ..model.modeling_glot import GlotModel

@@ -25,10 +25,10 @@ _SCORE_NAMES = ("score", "similarity", "similarity_score")
 
 def training_groups(data: DataArguments, options: ContrastiveArguments, seed: int) -> tuple[TextGroups, TextGroups]:
     """
-    Rows to train on, and to validate with.
+    Return rows to train on, and rows to validate with.
 
     Raises:
-        InputError: see the messages.
+        InputError: the options name no file of pairs, or are for labels; or the file cannot be read as pairs.
     """
     if data.train_file is None:
         raise InputError("--task embedding needs a --train_file with texts that belong together")
@@ -57,7 +57,7 @@ def positive_groups(source: str, data: Any, options: ContrastiveArguments, max_r
         data: `text_column` and `text_pair_column`, as [`DataArguments`] has them; None is guessed.
 
     Raises:
-        InputError: see the messages.
+        InputError: no columns of pairs can be found in the file, or a cell holds no text.
     """
     table = load_table(source)
     if max_rows is not None and max_rows < len(table):
@@ -77,13 +77,13 @@ def positive_groups(source: str, data: Any, options: ContrastiveArguments, max_r
 
 def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> TextGroups:
     """
-    Pairs with scores, where the file has a column of them; else rows as in training.
+    Return pairs with scores, where the file has a column of them; else rows as in training.
 
     Args:
         data: `text_column`, `text_pair_column` and `label_column`, as [`DataArguments`] has them; None is guessed.
 
     Raises:
-        InputError: see the messages.
+        InputError: a column is absent, a score is no number, or `--label_columns` is given.
     """
     if data.label_columns is not None:
         raise InputError("--label_columns names classes, but vectors are judged by the scores of one --label_column")
@@ -101,7 +101,7 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
 
 
 def _choose_columns(table: Dataset, data: Any, negative: str | None) -> tuple[str, str, str | None]:
-    """Of the query, its positive and, where there is one, its hard negatives."""
+    """Return the columns of the query, its positive and, where there is one, its hard negatives."""
     query = _column(table, data.text_column, _QUERY_NAMES, "text")
     positive = _column(table, data.text_pair_column, _POSITIVE_NAMES, "text_pair")
     for name, flag in ((query, "text"), (positive, "text_pair")):

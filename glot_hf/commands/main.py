@@ -38,7 +38,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs a subcommand. Returns the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
+    """Run a subcommand and return the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options\n")
@@ -80,7 +80,7 @@ def _in_one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _one_voice() -> Iterator[None]:
-    """Of several processes (torchrun, accelerate launch), the first alone speaks; errors are told by all."""
+    """Let the first of several processes (torchrun, accelerate launch) speak alone; all of them tell errors."""
     if int(os.environ.get("RANK", 0)) == 0:
         yield
         return

@@ -23,7 +23,7 @@ MAX_LENGTH = 128
 
 
 def max_length_of(data: DataArguments) -> int:
-    """Tokens a text is cut at: as asked for, or as is usual for the task."""
+    """Return how many tokens a text is cut at: as asked for, or as is usual for the task."""
     if data.max_length is not None:
         return data.max_length
     return MAX_LENGTH if data.task is None else find_task(data.task).max_length
@@ -37,7 +37,7 @@ def training_examples(
     beside it); their labels; and the columns they came from. What is too little to learn or to judge by is said.
 
     Raises:
-        InputError: see the messages.
+        InputError: the options name no texts, or two sources; or these cannot be read as texts with labels.
     """
     task = None if data.task is None else find_task(data.task)
     _require_one_source(data, data.train_file, data.task, "--train_file")
@@ -58,7 +58,7 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
     was trained with, where `data`, which are LabelledTextArguments, name no others.
 
     Raises:
-        InputError: see the messages.
+        InputError: the options name no texts, or the labels of the file or task are not those of the head.
     """
     task_name = data.task or (record.task if data.validation_file is None else None)
     _require_one_source(data, data.validation_file, task_name, "--validation_file")
@@ -82,7 +82,7 @@ def file_examples(source: str, columns: dict[str, Any], labels: Labels) -> Datas
         columns (`dict`): by `COLUMNS`; None is guessed.
 
     Raises:
-        InputError: see the messages.
+        InputError: the file cannot be read, or a column or label is absent or unknown.
     """
     table, text, label, text_pair = _choose(load_table(source, split="validation"), columns, source)
     return make_examples(table, text, label, labels, source, text_pair)

@@ -122,14 +122,14 @@ def train(
     command: list[str],
 ) -> dict[str, float]:
     """
-    Trains a head, and what is asked for of its backbone, and writes them, the tokenizer, all_results.json and
+    Train a head, and what is asked for of its backbone; write them, the tokenizer, all_results.json and
     training_record.json to `arguments.output_dir`.
 
     Returns:
         `dict[str, float]`: what all_results.json holds.
 
     Raises:
-        InputError: see the messages.
+        InputError: the folder is in use, the texts cannot be read, an option does not fit, or the training diverged.
     """
     from transformers import set_seed
 

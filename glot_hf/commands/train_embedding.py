@@ -57,13 +57,13 @@ def train_embedding(
     command: list[str],
 ) -> dict[str, float]:
     """
-    Trains a [`GlotModel`] by the contrastive loss, and writes what `glot-hf train` writes of any head.
+    Train a [`GlotModel`] by the contrastive loss, and write what `glot-hf train` writes of any head.
 
     Returns:
         `dict[str, float]`: what all_results.json holds.
 
     Raises:
-        InputError: see the messages.
+        InputError: the folder is in use, the texts cannot be read, an option does not fit, or the training diverged.
     """
     checkpoint = open_folder(arguments, backbone.backbone, options["backbone_in_checkpoint"])
     train, validation = training_groups(data, contrastive, arguments.seed)
@@ -145,7 +145,7 @@ def evaluate_embedding(head: TrainedHead, data: Any) -> dict[str, float]:
         data: `EvaluationArguments`; columns that it does not name are those of the training, or guessed.
 
     Raises:
-        InputError: there is no file, or a vector is not finite; see the messages.
+        InputError: there is no file, or a vector is not finite.
     """
     if data.validation_file is None or data.task is not None or data.data_dir is not None:
         raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
@@ -162,7 +162,7 @@ def evaluate_embedding(head: TrainedHead, data: Any) -> dict[str, float]:
 
 
 def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> GroupDataset:
-    """Rows of tokens, for which the backbone runs in every step."""
+    """Return rows of tokens, for which the backbone runs in every step."""
     texts = distinct_texts([groups])
     return GroupDataset(groups, texts, tokenize(Dataset.from_dict({"text": texts}), tokenizer, max_length))
 

@@ -65,7 +65,7 @@ class TrainedHead:
 
     @property
     def max_length(self) -> int | None:
-        """Tokens a text is cut at: as in training, or what tokenizer and backbone can take; None cuts none."""
+        """How many tokens a text is cut at: as in training, or what tokenizer and backbone take; None cuts none."""
         longest = min(self.tokenizer.model_max_length, self.record.max_length or LARGE_INTEGER)
         return longest if longest < LARGE_INTEGER else None
 
@@ -87,7 +87,7 @@ class TrainedHead:
 
     def predict(self, examples: Dataset, batch_size: int, prefix: str = "test") -> PredictionOutput:
         """
-        Logits `(N, num_labels)` of examples and, where these have labels, the metrics, by names with the prefix.
+        Return logits `(N, num_labels)` of examples and, where these have labels, metrics by names with the prefix.
 
         Raises:
             InputError: an answer is not finite; names its row, counted from 1, and the text.

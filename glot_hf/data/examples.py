@@ -17,7 +17,7 @@ def make_examples(
     table: Dataset, text: str, label: str, labels: Labels, where: str, text_pair: str | None = None
 ) -> Dataset:
     """
-    Rows of `text`, `text_pair` where that column is named, and encoded `labels`, in the order of the table.
+    Return rows of `text`, `text_pair` where that column is named, and encoded `labels`, in the order of the table.
 
     Raises:
         InputError: a cell is not text, or a label is absent or unknown; names its row, counted from 1.
@@ -92,7 +92,7 @@ def _class_name(cell: Any, names: ClassLabel) -> Any:
 
 def tokenize(examples: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> Dataset:
     """
-    Examples as models take them: `input_ids` and its companions, the same with `_b` for the second text, `labels`.
+    Return examples as models take them: `input_ids` and its companions, those of a second text with `_b`, `labels`.
 
     Says how many texts were cut at `max_length`; None cuts none.
     """
@@ -124,7 +124,7 @@ class PairCollator:
         self.tokenizer = tokenizer
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Rows of lists -> `(B, L)` tensors, and `labels` of shape `(B,)` or `(B, num_labels)`."""
+        """Make `(B, L)` tensors of rows of lists, and `labels` of shape `(B,)` or `(B, num_labels)`."""
         batch = {}
         for suffix in ("", "_b") if "input_ids_b" in examples[0] else ("",):
             names = [name for name in examples[0] if name != "labels" and name.endswith("_b") == bool(suffix)]

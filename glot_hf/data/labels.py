@@ -127,7 +127,7 @@ def parse_number(cell: Any) -> float | None:
 
 
 def shorten(names: tuple[str, ...], limit: int = 10) -> str:
-    """Names for a message: the first ones of a long list."""
+    """Return names for a message: the first ones of a long list."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown}, ... ({len(names)} in all)"
 
@@ -191,8 +191,8 @@ def _require_labels(cells: list[Any], where: str, problem_type: ProblemType | No
     may_be_empty = problem_type == "multi_label_classification"  # a text may have no label
     absent = [row for row, cell in enumerate(cells, start=1) if _is_absent(cell, may_be_empty)]
     if absent:
-        mend = "fill it in or remove the row" if len(absent) == 1 else "fill them in or remove the rows"
-        raise InputError(f"{place_rows(where, absent, limit=100)}: the label is absent; {mend}")
+        hint = "fill it in or remove the row" if len(absent) == 1 else "fill them in or remove the rows"
+        raise InputError(f"{place_rows(where, absent, limit=100)}: the label is absent; {hint}")
 
 
 def _is_absent(cell: Any, may_be_empty: bool) -> bool:
@@ -213,7 +213,7 @@ def _numbers(cells: list[Any], where: str) -> list[float]:
 
 
 def _sort_key(name: str) -> tuple:
-    """Numbers by value, before words by letters."""
+    """Sort numbers by value, before words by letters."""
     number = parse_number(name)
     is_number = number is not None and math.isfinite(number)
     return (not is_number, number if is_number else 0.0, name)

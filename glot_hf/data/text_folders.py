@@ -10,7 +10,7 @@ from ..system.errors import InputError
 
 def load_text_folders(folder: str, classes: tuple[str, ...]) -> Dataset:
     """
-    Reads `folder`/CLASS/*.txt as columns `text` and `label`, the name of the class.
+    Read `folder`/CLASS/*.txt as columns `text` and `label`, the name of the class.
 
     The rows are sorted by the names of the files and then by class, so that the first ones are of every class.
 

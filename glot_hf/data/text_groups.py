@@ -118,7 +118,7 @@ class GroupDataset(Dataset):
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each row, of its texts together: to make batches of rows of similar length."""
+        """The number of tokens of each row, of its texts together: to make batches of rows of similar length."""
         if isinstance(self.encoded, HiddenStateCache):
             lengths = self.encoded.lengths
         else:

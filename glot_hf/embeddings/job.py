@@ -86,7 +86,7 @@ class EmbeddingJob:
 
     def run(self, model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
         """
-        Makes what is missing; of several processes each its share, and all wait for the last.
+        Make what is missing; of several processes each its share, and all wait for the last.
 
         Args:
             model: with its backbone; of a cosine head, the vectors are those that it compares.
@@ -128,7 +128,7 @@ class EmbeddingJob:
         return self._parts / f"{chunk:08}.npy"
 
     def _begin(self) -> None:
-        """Checks what is there, or writes the record of what is to be."""
+        """Check what is there, or write the record of what is to be."""
         discard_leftovers(self.output.parent)
         key = self._key_of_texts | self._key_of_model()
         self._require_same(key)

@@ -19,7 +19,7 @@ _QUERIES_AT_ONCE = 256  # with a block of vectors, whose cosines are then 64 MB
 
 def nearest_rows(vectors: Path, queries: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """
-    Compares the queries with every row, some thousands at a time. Zeros, which are the vectors of blank texts, are
+    Compare the queries with every row, some thousands at a time. Zeros, which are the vectors of blank texts, are
     never found.
 
     Args:
@@ -45,9 +45,11 @@ def nearest_rows_by_index(
     vectors: Path, queries: Tensor, top_k: int, factory: str, digest: str
 ) -> tuple[Tensor, Tensor]:
     """
-    As [`nearest_rows`], by a faiss index: approximate, as its kind is, and quick. It is made at the first call, which
-    reads all vectors into memory as far as its kind keeps them, and lies beside them as `VECTORS.FACTORY.HASH.faiss`,
-    by the hash of the vectors that it was made of; one of other vectors that were there before is deleted.
+    Do the same as [`nearest_rows`] by a faiss index: approximate, as its kind is, and quick.
+
+    It is made at the first call, which reads all vectors into memory as far as its kind keeps them, and lies beside
+    them as `VECTORS.FACTORY.HASH.faiss`, by the hash of the vectors that it was made of; one of other vectors that
+    were there before is deleted.
 
     Args:
         factory (`str`): what faiss.index_factory makes, such as "HNSW32" or "IVF1024,PQ32".

@@ -34,7 +34,7 @@ PAPER_TASKS = (
 
 def find_tasks(names: list[str]) -> list[AbsTask]:
     """
-    MTEB's tasks of these names; "paper" stands for the paper's seven.
+    Return MTEB's tasks of these names; "paper" stands for the paper's seven.
 
     Raises:
         InputError: there is no such task; names one that is written alike.
@@ -80,7 +80,7 @@ class LocalSTS(AbsTaskSTS):
         self.data_loaded = True
 
     def unload_data(self) -> None:
-        """Keeps the pairs: they are few, and MTEB would take the description of this task away with them."""
+        """Keep the pairs: they are few, and MTEB would take the description of this task away with them."""
 
 
 class _FiniteEncoder(SentenceTransformerEncoderWrapper):
@@ -164,7 +164,7 @@ def evaluate(
 
 
 def score_table(scores: dict[str, dict[str, float]], tasks: list[AbsTask]) -> str:
-    """Encoders by tasks, main scores in percent, the best of each task in bold; Markdown."""
+    """Return a Markdown table of encoders by tasks: main scores in percent, the best of each task in bold."""
     rows = []
     for name in next(iter(scores.values())):
         row = [name]

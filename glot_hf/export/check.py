@@ -66,8 +66,11 @@ def largest_difference(
     run: Run, model: GlotPreTrainedModel, batches: Iterable[dict[str, Tensor]]
 ) -> tuple[float, int, int]:
     """
-    Of what an exported model gives to what the model gives, relative to the largest number of the batch where that is
-    above 1; of how many texts (or pairs), and how many were set aside, because rounding decides on an edge of theirs.
+    Compare what an exported model gives with what the model gives.
+
+    Returns:
+        `tuple[float, int, int]`: the largest difference, relative to the largest number of the batch where that is
+        above 1; how many texts (or pairs) were compared; how many were set aside, because rounding decides on an edge.
 
     Raises:
         ValueError: what the model gives is not finite.
@@ -86,7 +89,7 @@ def largest_difference(
 
 
 def _hangs_on_rounding(model: GlotModel, inputs: dict[str, Tensor]) -> Tensor:
-    """Rows with two tokens whose cosine is that close to tau. `(B,)` bool."""
+    """Return which rows have two tokens whose cosine is that close to tau, `(B,)` bool."""
     threshold = getattr(model.head.pooling, "threshold", None)
     rows = torch.zeros(len(inputs["attention_mask"]), dtype=torch.bool)
     if threshold is None:

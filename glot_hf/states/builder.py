@@ -42,7 +42,7 @@ class CacheBuilder:
 
     def run(self) -> None:
         """
-        Makes the missing shards; of several processes each its own, and all wait for the last.
+        Make the missing shards; of several processes each its own, and all wait for the last.
 
         Raises:
             InputError: a state is not finite, or there is no room on the disk.
@@ -111,10 +111,10 @@ class CacheBuilder:
                 f"a hidden state of {start} is as large as {state.abs().max().item():g}, which {self.dtype} cannot "
                 "hold: store them in bfloat16 or float32 (--cache_dtype)"
             )
-        mend = "check its weights"
+        hint = "check its weights"
         if self.backbone.dtype == torch.float16:
-            mend = "float16 is too narrow for it: load it in bfloat16 or float32 (the dtype in backbone_load_kwargs)"
-        return InputError(f"the backbone, in {self.backbone.dtype}, gives {start} states that are not finite: {mend}")
+            hint = "float16 is too narrow for it: load it in bfloat16 or float32 (the dtype in backbone_load_kwargs)"
+        return InputError(f"the backbone, in {self.backbone.dtype}, gives {start} states that are not finite: {hint}")
 
 
 def format_bytes(count: int) -> str:

@@ -43,7 +43,7 @@ class HiddenStateCache(Dataset):
         examples (`datasets.Dataset` or mapping of columns): `text`, and `text_pair` and `labels` where there are.
 
     Raises:
-        InputError: the folder holds the states of other texts, or a file is missing or damaged; names the mend.
+        InputError: the folder holds the states of other texts, or a file is missing or damaged; gives a hint.
     """
 
     def __init__(self, folder: str | os.PathLike, examples: Mapping[str, Sequence] | Any):
@@ -83,7 +83,7 @@ class HiddenStateCache(Dataset):
         show_progress: bool = False,
     ) -> "HiddenStateCache":
         """
-        Runs the backbone over what is not on the disk yet, and opens the cache.
+        Run the backbone over what is not on the disk yet, and opens the cache.
 
         What was interrupted goes on after the last whole shard. Several processes under accelerate share the work; on
         several machines, the folder has to be one that all of them see.
@@ -145,17 +145,17 @@ class HiddenStateCache(Dataset):
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each row, of a pair together: to make batches of rows of similar length."""
+        """The number of tokens of each row, of a pair together: to make batches of rows of similar length."""
         return sum(self._lengths[rows] for rows in self._rows).tolist()
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the stored states."""
+        """The dtype of the stored states."""
         return _DTYPES[self.manifest.key["stored_dtype"]]
 
     @property
     def num_bytes(self) -> int:
-        """Of the states on the disk, of all texts."""
+        """The bytes that the states of all texts take on the disk."""
         return sum(states.nbytes for states in self._shards)
 
     def select(self, indices: Iterable[int]) -> "HiddenStateCache":
@@ -221,7 +221,7 @@ def cache_splits(
 
 def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:
     """
-    As lists, those that are read; a datasets.Dataset gives them as a mapping when sliced.
+    Return the columns that are read as lists; a datasets.Dataset gives them as a mapping when sliced.
 
     Raises:
         InputError: there is no column `text`, or one of another length.

@@ -24,8 +24,9 @@ def find_caches(folder: Path) -> list[Path]:
 
 def _is_cache(folder: Path) -> bool:
     """
-    Of whatever format, and damaged or not: all of them can be deleted. Not every manifest.json is ours: what is left
-    of it says so, or else a shard beside it does.
+    Return whether a folder is a cache of whatever format, damaged or not: all of them can be deleted.
+
+    Not every manifest.json is ours: what is left of it says so, or else a shard beside it does.
     """
     try:
         manifest = (folder / FILE_NAME).read_text(encoding="utf-8", errors="replace")
@@ -40,12 +41,12 @@ def finished_shards(folder: Path, manifest: Manifest) -> int:
 
 
 def num_bytes(folder: Path) -> int:
-    """Of all files of a cache."""
+    """Return the bytes of all files of a cache."""
     return sum(file.stat().st_size for path in _own(folder) for file in (path, *path.glob("*")) if file.is_file())
 
 
 def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]]:
-    """Reads every shard. Yields its file name, and what is wrong with it, or None."""
+    """Read every shard; yield its file name, and what is wrong with it, or None."""
     for shard in manifest.shards:
         try:
             verify_shard(folder, shard, manifest)
@@ -55,7 +56,7 @@ def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]
 
 
 def clear(folder: Path) -> int:
-    """Deletes the files of a cache, and the folder if nothing else is in it. Returns the bytes that were freed."""
+    """Delete the files of a cache, and the folder if nothing else is in it; return the bytes that were freed."""
     freed = num_bytes(folder)
     for path in _own(folder):  # the manifest last: what is interrupted is still a cache, and can be cleared again
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

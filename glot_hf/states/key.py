@@ -84,7 +84,7 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 
 def hash_texts(texts: list[str]) -> str:
-    """Of a list of texts, in its order."""
+    """Hash a list of texts, in its order."""
     found = hashlib.sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
@@ -93,13 +93,13 @@ def hash_texts(texts: list[str]) -> str:
 
 
 def hash_tensor(tensor: torch.Tensor) -> str:
-    """Of the bytes of a tensor, without its dtype and shape."""
+    """Hash the bytes of a tensor, without its dtype and shape."""
     return hashlib.sha256(_bytes(tensor)).hexdigest()
 
 
 def hash_weights(model: torch.nn.Module) -> str:
     """
-    Of the names, dtypes and bytes of all weights and buffers.
+    Hash the names, dtypes and bytes of all weights and buffers.
 
     Raises:
         ValueError: some of them are not in memory.
@@ -155,7 +155,7 @@ def hash_config(config: PreTrainedConfig) -> str:
 
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Of everything that decides which tokens a text has, but what it is cut at."""
+    """Hash everything that decides which tokens a text has, except where it is cut."""
     if tokenizer.is_fast:
         rules = json.loads(tokenizer.backend_tokenizer.to_str())
         del rules["padding"], rules["truncation"]  # left by the last call
@@ -165,7 +165,7 @@ def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def hash_json(value: Any) -> str:
-    """Of JSON values, whatever the order of their keys."""
+    """Hash JSON values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 

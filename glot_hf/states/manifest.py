@@ -48,7 +48,7 @@ class Manifest:
 
     @classmethod
     def plan(cls, key: dict[str, Any], lengths: list[int]) -> "Manifest":
-        """Shards of at most `tokens_per_shard` tokens, unless one text is longer."""
+        """Plan shards of at most `tokens_per_shard` tokens, unless one text is longer."""
         counts: list[tuple[int, int]] = []  # texts and tokens
         for length in sorted(lengths, reverse=True):
             if not counts or counts[-1][1] + length > key["tokens_per_shard"]:
@@ -64,7 +64,7 @@ class Manifest:
             InputError: the folder has no manifest, or one that cannot be read, is damaged or of another format.
         """
         path = folder / FILE_NAME
-        mend = f"delete it with `glot-hf cache clear {shlex.quote(str(folder))}`, and the states are computed again"
+        hint = f"delete it with `glot-hf cache clear {shlex.quote(str(folder))}`, and the states are computed again"
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             version = stored["key"]["format_version"]
@@ -74,13 +74,13 @@ class Manifest:
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be read: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{str(path)!r} is damaged ({error}): {mend}") from error
+            raise InputError(f"{str(path)!r} is damaged ({error}): {hint}") from error
         if manifest is None:
             raise InputError(
-                f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: {mend}"
+                f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: {hint}"
             )
         if manifest._stored != stored:
-            raise InputError(f"{str(path)!r} is damaged (its numbers contradict each other): {mend}")
+            raise InputError(f"{str(path)!r} is damaged (its numbers contradict each other): {hint}")
         return manifest
 
     def write(self, folder: Path) -> None:

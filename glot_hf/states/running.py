@@ -28,7 +28,7 @@ def run_over_texts(
     tokens_per_batch: int = TOKENS_PER_BATCH,
 ) -> Iterator[tuple[int, Tensor]]:
     """
-    Runs a backbone over texts, the longest first, so that memory that does not suffice shows at once.
+    Run a backbone over texts, the longest first, so that memory that does not suffice shows at once.
 
     Args:
         max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
@@ -83,7 +83,7 @@ def state_rows(
     backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: "Dataset", **options
 ) -> list[dict[str, Any]]:
     """
-    Examples (`text`, `text_pair` where there are pairs, `labels`) as rows of hidden states in memory and `labels`.
+    Return examples (`text`, `text_pair` where there are pairs, `labels`) as rows of states in memory and `labels`.
 
     Args:
         options: of [`run_over_texts`].

@@ -14,7 +14,7 @@ import psutil
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Lets `write` make a file of this name in a folder beside `path`, puts it on the disk, and moves it to `path`. Who
+    Let `write` make a file of this name in a folder beside `path`, put it on the disk, and move it to `path`. Who
     may read it is up to the umask, as of any new file.
 
     Processes that write the same file at once each write their own; the last one stays.
@@ -65,7 +65,7 @@ def replacing_files(folder: Path, stale: tuple[str, ...] = ()) -> Iterator[Path]
 
 
 def discard_leftovers(folder: Path) -> None:
-    """Deletes what processes of this machine left half-written in `folder` when they died."""
+    """Delete what processes of this machine left half-written in `folder` when they died."""
     for part in folder.glob(".*.part"):
         owner = re.fullmatch(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.part", part.name)
         if owner and not psutil.pid_exists(int(owner[1])):

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Something that was typed or passed is wrong. The message names the value, what is valid, and the mend."""
+    """Something that was typed or passed is wrong. The message names the value, what is valid, and a hint."""
 
 
 def require_extra(extra: str, *modules: str) -> None:

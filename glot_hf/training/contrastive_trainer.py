@@ -31,7 +31,7 @@ class ContrastiveTrainer(HeadTrainer):
         self.loss = loss
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs) -> TrainOutput:
-        """As usual; of a head without parameters, such as mean pooling, the statistics of `input_norm` alone."""
+        """Train as any Trainer does; a head without parameters, such as mean pooling, gathers its statistics alone."""
         if any(parameter.requires_grad for parameter in self.model.parameters()):
             return super().train(resume_from_checkpoint, **kwargs)
         if any(True for _ in self.model.head.buffers()):

@@ -182,7 +182,7 @@ def save_results(trainer: HeadTrainer, results: dict[str, float], folder: str) -
 
 def push_folder(trainer: HeadTrainer) -> None:
     """
-    Publishes the head, with a card of what the folder says; says the commit.
+    Publish the head, with a card of what the folder says; say the commit.
 
     Raises:
         InputError: the Hub refuses, or fails.
@@ -195,7 +195,7 @@ def push_folder(trainer: HeadTrainer) -> None:
 
 
 def size_of_head(folder: str) -> str:
-    """Of the weights in the folder."""
+    """Return the size of the weights in a folder, such as "527 KiB"."""
     return f"{sum(path.stat().st_size for path in Path(folder).glob('*model*.safetensors')) / 1024:,.0f} KiB"
 
 

@@ -30,7 +30,7 @@ def publish(
     folder: str | os.PathLike, repo_id: str, license: str | None = None, trust_remote_code: bool = False, **options
 ) -> CommitInfo:
     """
-    Publishes the head in a folder, with a card that says how it was trained, where `glot-hf train` did.
+    Publish the head in a folder, with a card that says how it was trained, where `glot-hf train` did.
 
     Args:
         folder (`str` or path): of a [`GlotModel`] or [`GlotForSequenceClassification`] and its tokenizer.

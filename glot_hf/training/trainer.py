@@ -246,7 +246,7 @@ class HeadTrainer(Trainer):
         **options,
     ) -> CommitInfo | None:
         """
-        Publishes the head by [`~GlotPreTrainedModel.push_to_hub`], which takes the `options`, and not the output_dir
+        Publish the head by [`~GlotPreTrainedModel.push_to_hub`], which takes the `options`, and not the output_dir
         with all that a stock Trainer uploads. Processes but the first do nothing, and get None.
 
         Raises:
@@ -276,7 +276,7 @@ class HeadTrainer(Trainer):
 
 
 class ClassifierTrainer(HeadTrainer):
-    """Of a [`GlotForSequenceClassification`]."""
+    """Train a [`GlotForSequenceClassification`]."""
 
     def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
         output = super().evaluation_loop(*args, **kwargs)
