@@ -17,13 +17,16 @@ OWN_OPTIONS = {field.name for field in dataclasses.fields(GlotConfig)} - {
 }
 
 
-def test_the_quickstart_runs(tmp_path, monkeypatch, minilm_path):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_its_python_runs(tmp_path, monkeypatch, minilm_path):
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(blocks) == 2
     monkeypatch.chdir(tmp_path)
     scope = {}
-    exec(code.replace("bert-base-uncased", minilm_path), scope)
+    for code in blocks:
+        exec(code.replace("bert-base-uncased", minilm_path), scope)
     assert type(scope["model"]).__name__ == "GlotForSequenceClassification"
     assert scope["model"].glot.backbone is not None
+    assert scope["classifier"].predict(["a lovely film"]).tolist() == ["good"]
 
 
 def test_every_option_is_in_the_table():
