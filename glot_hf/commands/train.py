@@ -47,8 +47,12 @@ def parser(shows_all: bool = True) -> CommandParser:
     Args:
         shows_all (`bool`): with every option of `TrainingArguments`, for which torch is imported; else with those
             alone that `--help` shows.
+
+    Raises:
+        InputError: the extra is missing that every option needs.
     """
     if shows_all:
+        require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
         from ..training.trainer import GlotTrainingArguments as Training
     else:
         from ..training.options import TrainingOptions as Training
@@ -78,7 +82,6 @@ def run(argv: list[str]) -> None:
     backbone, data, recipe, head, finetuning, contrastive, cache, arguments = parser(not asks_for_help(argv)).parse(
         argv
     )
-    require_extra("train", "datasets", "sklearn", "scipy", "matplotlib")
     from ..training.folder import alone_in
 
     require_backbone(backbone)

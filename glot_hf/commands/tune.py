@@ -21,8 +21,9 @@ from .training_options import OF_STEPS
 
 
 def parser(shows_all: bool = True) -> CommandParser:
-    """Return the parser of the command line, with every option of `TrainingArguments` or with those of `--help`."""
+    """Return the parser of the command line; `shows_all` and the errors are those of `glot-hf train`."""
     if shows_all:
+        require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
         from ..training.trainer import GlotTrainingArguments as Training
     else:
         from ..training.options import TrainingOptions as Training
@@ -46,7 +47,6 @@ def parser(shows_all: bool = True) -> CommandParser:
 
 def run(argv: list[str]) -> None:
     backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
-    require_extra("tune", "datasets", "sklearn", "scipy", "matplotlib", "optuna")
     from ..training.folder import alone_in
     from .recipe import Chosen
 

@@ -217,10 +217,13 @@ def test_of_the_command_itself(error_line):
     assert "--output_dir is missing" in error_line(main(["train", "--backbone", "x", "--task", "cola"]))
 
 
-def test_a_missing_extra_is_named(error_line, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    line = error_line(main(["train", "--backbone", "x", "--output_dir", "y"]))
-    assert 'pip install "glot-hf[train]"' in line
+@pytest.mark.parametrize("name", ["train", "tune"])
+@pytest.mark.parametrize("missing", ["datasets", "sklearn"])
+def test_a_missing_extra_is_named(error_line, monkeypatch, name, missing):
+    monkeypatch.delitem(sys.modules, "glot_hf.training.trainer", raising=False)  # which cannot be imported then
+    monkeypatch.setitem(sys.modules, missing, None)
+    for argv in (["--backbone", "x", "--output_dir", "y"], ["--help_all"]):
+        assert f'this needs {missing}: run `pip install "glot-hf[{name}]"`' in error_line(main([name, *argv]))
 
 
 def test_in_a_process_of_its_own(files, minilm_path):
