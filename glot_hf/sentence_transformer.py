@@ -19,7 +19,7 @@ from .model.configuration_glot import GlotConfig
 from .model.pretrained_glot import GlotPreTrainedModel
 from .model.sentence_transformer_glot import GlotPooling
 from .publishing.upload import forget_paths
-from .training.saved_head import saved_class
+from .loading.saved_head import saved_class
 
 
 def to_sentence_transformer(

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ..system.errors import InputError, require_extra
-from .arguments import BackboneArguments, DataArguments
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .parser import CommandParser
+from ..options.arguments import BackboneArguments, DataArguments
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.parser import CommandParser
 
 
 # What each measures, and the packages it cannot do without.
@@ -55,8 +55,7 @@ def run(argv: list[str]) -> None:
 
 def _load(source: BackboneArguments, data: DataArguments | None = None, *, arguments: Any) -> dict[str, Any]:
     """A backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
-    require_backbone(source)
-    backbone, tokenizer, _ = load_backbone_and_tokenizer(source, {})
+    backbone, tokenizer, _ = load_backbone_and_tokenizer(*source.source())
     inputs = {"backbone": backbone, "tokenizer": tokenizer}
     if data is None:
         max_length = arguments.max_length
@@ -68,7 +67,7 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
 
 def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
     """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
-    from .texts import max_length_of, training_examples
+    from ..runs.texts import max_length_of, training_examples
 
     max_length = max_length_of(data)
     if data == DataArguments(max_length=data.max_length):

@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 from ..system.errors import InputError, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import BackboneArguments, parse_load_kwargs
-from .backbone import require_backbone
-from .head import new_head
-from .parser import CommandParser
+from ..options.arguments import BackboneArguments, parse_load_kwargs, require_backbone
+from ..loading.head import new_head
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -67,7 +66,7 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
     with user_errors(RuntimeError):
         options = _complete(infer_official_options(state_dict), arguments)
         weights = convert_official_state_dict(state_dict, options.get("gnn_type"))
-        model, tokenizer = new_head(GlotModel, backbone, load_kwargs, **options)
+        model, tokenizer = new_head(GlotModel, *backbone.source(load_kwargs), **options)
         model.head.load_state_dict(weights)
         os.makedirs(arguments.output_dir, exist_ok=True)
         model.save_pretrained(arguments.output_dir)

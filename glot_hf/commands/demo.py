@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..system.errors import require_extra, require_positive
 from ..system.options import option
-from .parser import CommandParser
+from ..options.parser import CommandParser
 
 
 @dataclass

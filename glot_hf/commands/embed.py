@@ -14,9 +14,10 @@ from typing import Literal
 from ..model.options_glot import RECORDED_BACKBONE_KWARGS
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import parse_load_kwargs
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
+from ..options.arguments import parse_load_kwargs
+from ..loading.encoder import load_encoder
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -87,7 +88,7 @@ def run(argv: list[str]) -> None:
         )
         job.require_possible()
         already = "already there: " if output.exists() else ""
-        model, tokenizer = load_encoder(encoder)
+        model, tokenizer = load_encoder(**encoder.source)
         count = job.run(model, tokenizer)
     if job.processes.is_main_process:
         size = format_bytes(output.stat().st_size)

@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf env`: versions, hardware, threads and caches, which a report of a fault needs."""
 
-from .parser import CommandParser
+from ..options.parser import CommandParser
 
 
 def parser() -> CommandParser:

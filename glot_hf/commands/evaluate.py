@@ -9,8 +9,8 @@ from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.options import option
-from .arguments import LabelledTextArguments, TrustArguments
-from .parser import CommandParser
+from ..options.arguments import LabelledTextArguments, TrustArguments
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -41,11 +41,11 @@ def run(argv: list[str]) -> None:
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
     from ..system.processes import find_processes
-    from .trained import load_trained
+    from ..training.trained import load_trained
 
     head = load_trained(rest.model, data.trust)
     if head.gives_vectors:
-        from .train_embedding import evaluate_embedding
+        from ..runs.embedding import evaluate_embedding
 
         metrics = evaluate_embedding(head, data)
     else:
@@ -62,7 +62,7 @@ def run(argv: list[str]) -> None:
 
 
 def _evaluate(head: Any, data: EvaluationArguments) -> dict[str, float]:
-    from .texts import evaluation_examples
+    from ..runs.texts import evaluation_examples
 
     evaluations = evaluation_examples(data, head.labels_in_files, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)

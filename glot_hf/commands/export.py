@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import LabelledTextArguments, TrustArguments
-from .head import load_head
-from .parser import CommandParser
+from ..options.arguments import LabelledTextArguments, TrustArguments
+from ..loading.head import load_head
+from ..options.parser import CommandParser
 
 
 @dataclass(kw_only=True)
@@ -131,8 +131,8 @@ def load_judge(name: str, model: Any, tokenizer: Any, data: LabelledTextArgument
     Raises:
         InputError: there are none, or they do not fit the head.
     """
-    from .texts import evaluation_examples
-    from .trained import with_record
+    from ..runs.texts import evaluation_examples
+    from ..training.trained import with_record
 
     head = with_record(name, model, tokenizer)
     evaluations = evaluation_examples(data, head.labels_in_files, head.record)

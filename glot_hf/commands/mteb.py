@@ -11,8 +11,9 @@ from typing import Any
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
 from ..system.options import option
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
+from ..loading.encoder import load_encoder
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any
     from ..model.modeling_glot import GlotModel
     from ..sentence_transformer import to_sentence_transformer
 
-    model, tokenizer = load_encoder(arguments)
+    model, tokenizer = load_encoder(**arguments.source)
     place = arguments.model or arguments.backbone
     owner = _last_part(place)
     if arguments.model and owner in poolings:

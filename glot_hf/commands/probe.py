@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..system.errors import InputError, require_extra, require_writable
 from ..system.options import option
-from .arguments import BackboneArguments, DataArguments, parse_load_kwargs
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .parser import CommandParser
+from ..options.arguments import BackboneArguments, DataArguments, parse_load_kwargs, require_backbone
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -46,13 +46,13 @@ def run(argv: list[str]) -> None:
         require_writable(getattr(arguments, name), f"--{name}")
     from ..tuning.layer_picture import draw_layers
     from ..tuning.plan import find_layers, too_little
-    from .texts import max_length_of, training_examples
+    from ..runs.texts import max_length_of, training_examples
 
     examples, _, labels, _ = training_examples(data, arguments.seed)
     if reason := too_little(examples, labels):
         raise InputError(f"{reason}, so a probe says nothing: give more")
-    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
-    model, tokenizer, _ = load_backbone_and_tokenizer(backbone, load_kwargs)
+    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
+    model, tokenizer, _ = load_backbone_and_tokenizer(*backbone.source(load_kwargs))
     max_length = set_max_length(tokenizer, max_length_of(data), model, is_default=data.max_length is None)
     layers, found = find_layers(model, tokenizer, examples, labels, max_length, arguments.seed)
     worst, best = max(found["losses"]), min(found["losses"])

@@ -7,8 +7,8 @@ from safetensors import SafetensorError
 
 from ..system.errors import InputError, user_errors
 from ..system.options import option
-from .arguments import TrustArguments
-from .parser import CommandParser
+from ..options.arguments import TrustArguments
+from ..options.parser import CommandParser
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..system.errors import InputError, require_distinct, require_extra, require_positive
 from ..system.options import option
-from .arguments import (
+from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
     CacheArguments,
@@ -16,12 +16,12 @@ from .arguments import (
     DataArguments,
     SharedHeadArguments,
     given_head_options,
+    require_backbone,
     require_budgets,
     typed_options,
 )
-from .backbone import require_backbone
-from .parser import CommandParser
-from .variants import load_backbone_of, parse_variants
+from ..options.parser import CommandParser
+from ..runs.variants import load_backbone_of, parse_variants
 
 
 TUNED_RATES, TUNED_STEPS = [2e-4, 1e-3, 5e-3], [400, 1200]
@@ -135,8 +135,8 @@ def reproduce(
     from ..experiments.panels import Shared, run_panels
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
     from ..training.on_states import budgets_of
-    from .embedding_texts import positive_groups, validation_groups
-    from .texts import MAX_LENGTH
+    from ..runs.embedding_texts import positive_groups, validation_groups
+    from ..runs.texts import MAX_LENGTH
 
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]

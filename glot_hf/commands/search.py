@@ -9,9 +9,10 @@ from typing import Any
 
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import TrustArguments
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
+from ..options.arguments import TrustArguments
+from ..loading.encoder import load_encoder
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 
 
 @dataclass
@@ -103,7 +104,7 @@ def _encode(texts: list[str], record, moved_to: str | None, trust: TrustArgument
     kind = "model" if "model" in record.encoder else "backbone"
     asked = record.encoder | ({} if moved_to is None else {kind: moved_to}) | asdict(trust)
     try:
-        model, tokenizer = load_encoder(EncoderArguments(**asked))
+        model, tokenizer = load_encoder(**EncoderArguments(**asked).source)
     except InputError as error:
         if moved_to is None:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..system.errors import InputError, require_extra, user_errors
-from .arguments import (
+from ..options.arguments import (
     AUTO,
     EMBEDDING,
     BackboneArguments,
@@ -22,14 +22,14 @@ from .arguments import (
     head_options,
     typed_options,
 )
-from .backbone import require_backbone, set_max_length
-from .head import new_head
-from .parser import CommandParser, asks_for_help
+from ..loading.backbone import require_backbone, set_max_length
+from ..loading.head import new_head
+from ..options.parser import CommandParser, asks_for_help
 
 
 if TYPE_CHECKING:  # their rooms need the extra `train`, which is asked for first
     from ..states.cache import HiddenStateCache
-    from .recipe import Chosen
+    from ..runs.choice import Chosen
 
 
 # Of a user's own pairs: concat sees each text by itself, and so cannot compare them.
@@ -95,7 +95,7 @@ def run(argv: list[str]) -> None:
         contrastive.require_possible(options)
         if is_auto or typed & {"recipe", "threshold"}:
             raise InputError("--recipe, --threshold and --backbone_layers auto need labels: --task embedding has none")
-        from .train_embedding import train_embedding
+        from ..runs.embedding import train_embedding
 
         with alone_in(arguments):
             train_embedding(backbone, data, options, contrastive, cache, arguments, command)
@@ -106,7 +106,7 @@ def run(argv: list[str]) -> None:
     finetuning.require_possible(options, typed)
     if arguments.push_to_hub and finetuning.lora_r is not None and not finetuning.lora_merge:
         raise InputError("--push_to_hub publishes a head or a whole model and not LoRA adapters: add --lora_merge")
-    from .recipe import what_is_chosen
+    from ..runs.choice import what_is_chosen
 
     chosen = what_is_chosen(recipe, finetuning, cache, set(given_head_options(head, argv)), typed, is_auto)
     cache.cache = cache.cache and not finetuning.trains_backbone  # the states change in every step
@@ -155,11 +155,11 @@ def train(
         last_evaluation,
         make_trainer,
     )
-    from .finetuning import describe_training, find_head_config, save_trained, unfreeze
-    from .hidden_states import cached_rows, describe
-    from .recipe import apply_plan, choose, head_of, metric_of, recorded_plan
-    from .texts import max_length_of, positions_of_held_out, training_examples
-    from .training_options import require_effective, require_metric
+    from ..runs.finetuning import describe_training, find_head_config, save_trained, unfreeze
+    from ..runs.hidden_states import cached_rows, describe
+    from ..runs.choice import apply_plan, choose, head_of, metric_of, recorded_plan
+    from ..runs.texts import max_length_of, positions_of_held_out, training_examples
+    from ..training.checked_options import require_effective, require_metric
 
     is_whole = options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
     checkpoint = open_folder(arguments, backbone.backbone, is_whole)
@@ -317,7 +317,7 @@ def _fit(trainer: Any, metric: str, command: list[str]) -> dict[str, Any]:
     """
     from ..training.linear_fit import fit_linear_layer
     from ..training.trainer import DeadHeadCallback
-    from .training_options import warn_of_steps
+    from ..training.checked_options import warn_of_steps
 
     warn_of_steps(typed_options(command))
     trainer.remove_callback(DeadHeadCallback)  # which advises to train longer

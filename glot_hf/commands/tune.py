@@ -2,7 +2,7 @@
 """`glot-hf tune`: search a head on your own rows for minutes, then train the winner as `glot-hf train` does."""
 
 from ..system.errors import InputError, require_extra, require_positive
-from .arguments import (
+from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
     DataArguments,
@@ -12,12 +12,12 @@ from .arguments import (
     TrainingCacheArguments,
     TuneArguments,
     head_options,
+    require_backbone,
     typed_options,
 )
-from .backbone import require_backbone
-from .parser import CommandParser, asks_for_help
+from ..options.parser import CommandParser, asks_for_help
 from .train import COMMON, train
-from .training_options import OF_STEPS
+from ..training.checked_options import OF_STEPS
 
 
 def parser(shows_all: bool = True) -> CommandParser:
@@ -48,7 +48,7 @@ def parser(shows_all: bool = True) -> CommandParser:
 def run(argv: list[str]) -> None:
     backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
     from ..training.folder import alone_in
-    from .recipe import Chosen
+    from ..runs.choice import Chosen
 
     require_backbone(backbone)
     if (search.minutes is None) == (search.trials is None):

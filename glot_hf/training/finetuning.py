@@ -7,14 +7,9 @@ import os
 import torch
 from peft import LoraConfig, PeftModel
 
+from ..loading.saved_head import ADAPTER_CONFIG, BASE_FOLDER
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pretrained_glot import GlotPreTrainedModel
-
-
-BASE_FOLDER = "base"  # of adapters, in their folder: the head's configuration, and weights that the adapters replace
-ADAPTER_CONFIG = "adapter_config.json"
-# Of the weights in a folder, and what else says of which kind they are.
-WEIGHTS = ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors", BASE_FOLDER)
 
 
 def lora_config(

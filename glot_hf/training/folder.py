@@ -14,11 +14,11 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
+from ..loading.saved_head import WEIGHTS
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.atomic_files import replacing_files
 from ..system.errors import InputError, user_errors
 from ..system.lock import locked
-from .finetuning import WEIGHTS
 from .publish import training_of
 from .record import COLUMNS, FILE_NAME, TrainingRecord
 from .trainer import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint

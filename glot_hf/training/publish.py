@@ -13,7 +13,7 @@ from ..model.configuration_glot import GlotConfig
 from ..publishing.card import Training
 from ..system.errors import InputError
 from .record import FILE_NAME, TrainingRecord
-from .saved_head import saved_class
+from ..loading.saved_head import saved_class
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.commands.backbone import load_tokenizer
+from glot_hf.loading.backbone import load_tokenizer
 from glot_hf.commands.main import main
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.examples import PairCollator

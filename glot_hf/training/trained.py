@@ -17,9 +17,9 @@ from ..data.labels import Labels
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
 from ..system.errors import InputError, user_errors
-from ..training.record import TrainingRecord
-from ..training.trainer import GlotTrainingArguments, make_trainer
-from .head import load_head
+from .record import TrainingRecord
+from .trainer import GlotTrainingArguments, make_trainer
+from ..loading.head import load_head
 
 
 @dataclass

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from ..states.builder import format_bytes
 from ..states.cache import HiddenStateCache, cache_splits
 from ..system.errors import user_errors
-from .arguments import CacheArguments
+from ..options.arguments import CacheArguments
 
 
 def cached_rows(

@@ -46,6 +46,25 @@ class TrustArguments:
 class BackboneArguments(TrustArguments, BackboneName):
     """A backbone to load."""
 
+    def source(self, load_kwargs: dict[str, Any] | None = None) -> tuple[str, str | None, dict[str, Any]]:
+        """
+        Return its name, its revision, and the options that it is loaded with.
+
+        Raises:
+            InputError: there is no `--backbone`.
+        """
+        require_backbone(self)
+        return self.backbone, self.backbone_revision, (load_kwargs or {}) | self.trust
+
+
+def require_backbone(arguments: BackboneName) -> None:
+    """
+    Raises:
+        InputError: there is no `--backbone`.
+    """
+    if arguments.backbone is None:
+        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
+
 
 @dataclass
 class DataArguments:

@@ -14,7 +14,7 @@ from ..data.tables import load_table
 from ..data.tasks import find_task
 from ..system.errors import InputError, require_distinct, require_positive
 from ..training.record import COLUMNS, TrainingRecord
-from .arguments import DataArguments
+from ..options.arguments import DataArguments
 
 
 VALIDATION_SHARE = 0.1

@@ -17,8 +17,8 @@ from ..training.on_states import Rows
 from ..training.record import TrainingRecord
 from ..tuning.plan import Plan, make_plan, plan_layers
 from ..tuning.recipe import METRICS
-from .arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
-from .training_options import OF_STEPS
+from ..options.arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
+from ..training.checked_options import OF_STEPS
 
 
 # These say where the states come from, and leave the head to be chosen.

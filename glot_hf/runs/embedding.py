@@ -29,7 +29,7 @@ from ..training.folder import (
 from ..training.metrics import embedding_metric_names, greater_is_better
 from ..training.record import COLUMNS, TrainingRecord
 from ..training.trainer import count_parameters
-from .arguments import (
+from ..options.arguments import (
     BackboneArguments,
     ContrastiveArguments,
     DataArguments,
@@ -37,14 +37,14 @@ from .arguments import (
     TrainingCacheArguments,
     typed_options,
 )
-from .backbone import set_max_length
+from ..loading.backbone import set_max_length
 from .embedding_texts import training_groups, validation_groups
 from .finetuning import describe_training, save_trained
-from .head import new_head
+from ..loading.head import new_head
 from .hidden_states import cached_rows, describe
 from .texts import MAX_LENGTH
-from .trained import TrainedHead, evaluation_arguments
-from .training_options import require_effective, require_metric
+from ..training.trained import TrainedHead, evaluation_arguments
+from ..training.checked_options import require_effective, require_metric
 
 
 def train_embedding(

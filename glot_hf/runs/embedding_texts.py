@@ -12,7 +12,7 @@ from ..data.labels import Labels
 from ..data.tables import load_table
 from ..data.text_groups import TextGroups, read_groups
 from ..system.errors import InputError, require_positive
-from .arguments import ContrastiveArguments, DataArguments
+from ..options.arguments import ContrastiveArguments, DataArguments
 from .texts import VALIDATION_SHARE
 
 

@@ -14,7 +14,7 @@ from ..model.modeling_glot import GlotForSequenceClassification
 from ..system.errors import InputError, user_errors
 from ..training.finetuning import ADAPTER_CONFIG, BASE_FOLDER, lora_config, save_base, unfreeze_backbone
 from ..training.trainer import ParameterCount
-from .arguments import FinetuningArguments
+from ..options.arguments import FinetuningArguments
 
 
 def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArguments) -> nn.Module:
