@@ -12,6 +12,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import has_file
 
+from .loading.saved_head import saved_class
 from .model.backbone_glot import device_of, has_adapters
 from .model.backbone_holder_glot import NO_BACKBONE
 from .model.backbone_origin_glot import place_in_repository
@@ -19,7 +20,6 @@ from .model.configuration_glot import GlotConfig
 from .model.pretrained_glot import GlotPreTrainedModel
 from .model.sentence_transformer_glot import GlotPooling
 from .publishing.upload import forget_paths
-from .loading.saved_head import saved_class
 
 
 def to_sentence_transformer(

@@ -6,10 +6,10 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ..system.errors import InputError, require_extra
-from ..options.arguments import BackboneArguments, DataArguments
 from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, DataArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra
 
 
 # What each measures, and the packages it cannot do without.

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra, user_errors
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
 from ..options.arguments import (
     BackboneArguments,
     CacheArguments,
@@ -17,8 +17,8 @@ from ..options.arguments import (
     head_options,
     require_backbone,
 )
-from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, user_errors
 
 
 def run(argv: list[str]) -> None:

@@ -6,11 +6,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..loading.head import new_head
+from ..options.arguments import BackboneArguments, parse_load_kwargs, require_backbone
+from ..options.parser import CommandParser
 from ..system.errors import InputError, user_errors
 from ..system.options import REQUIRED, option
-from ..options.arguments import BackboneArguments, parse_load_kwargs, require_backbone
-from ..loading.head import new_head
-from ..options.parser import CommandParser
 
 
 @dataclass

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..model.options_glot import RECORDED_BACKBONE_KWARGS
-from ..system.errors import InputError, require_extra, require_positive, user_errors
-from ..system.options import REQUIRED, option
-from ..options.arguments import parse_load_kwargs
 from ..loading.encoder import load_encoder
+from ..model.options_glot import RECORDED_BACKBONE_KWARGS
+from ..options.arguments import parse_load_kwargs
 from ..options.encoder import EncoderArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.options import REQUIRED, option
 
 
 @dataclass

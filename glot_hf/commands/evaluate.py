@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra, require_positive, require_writable
-from ..system.options import option
 from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..system.options import option
 
 
 @dataclass
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> None:
 
     head = load_trained(rest.model, data.trust)
     if head.gives_vectors:
-        from ..runs.embedding import evaluate_embedding
+        from ..runs.vectors import evaluate_embedding
 
         metrics = evaluate_embedding(head, data)
     else:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..loading.head import load_head
+from ..options.arguments import LabelledTextArguments, TrustArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from ..options.arguments import LabelledTextArguments, TrustArguments
-from ..loading.head import load_head
-from ..options.parser import CommandParser
 
 
 @dataclass(kw_only=True)

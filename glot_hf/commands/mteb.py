@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
-from ..system.options import option
 from ..loading.encoder import load_encoder
 from ..options.encoder import EncoderArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
+from ..system.options import option
 
 
 @dataclass

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra, require_positive, require_writable
-from ..system.options import option
 from ..options.arguments import TrustArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..system.options import option
 
 
 @dataclass

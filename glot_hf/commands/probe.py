@@ -5,11 +5,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, DataArguments, parse_load_kwargs, require_backbone
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_writable
 from ..system.options import option
-from ..options.arguments import BackboneArguments, DataArguments, parse_load_kwargs, require_backbone
-from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
-from ..options.parser import CommandParser
 
 
 @dataclass
@@ -44,9 +44,9 @@ def run(argv: list[str]) -> None:
     require_backbone(backbone)
     for name in ("picture", "output_file"):
         require_writable(getattr(arguments, name), f"--{name}")
+    from ..runs.texts import max_length_of, training_examples
     from ..tuning.layer_picture import draw_layers
     from ..tuning.plan import find_layers, too_little
-    from ..runs.texts import max_length_of, training_examples
 
     examples, _, labels, _ = training_examples(data, arguments.seed)
     if reason := too_little(examples, labels):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from safetensors import SafetensorError
 
-from ..system.errors import InputError, user_errors
-from ..system.options import option
 from ..options.arguments import TrustArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, user_errors
+from ..system.options import option
 
 
 @dataclass

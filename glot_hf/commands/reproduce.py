@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..system.errors import InputError, require_distinct, require_extra, require_positive
-from ..system.options import option
 from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -22,6 +20,8 @@ from ..options.arguments import (
 )
 from ..options.parser import CommandParser
 from ..runs.variants import load_backbone_of, parse_variants
+from ..system.errors import InputError, require_distinct, require_extra, require_positive
+from ..system.options import option
 
 
 TUNED_RATES, TUNED_STEPS = [2e-4, 1e-3, 5e-3], [400, 1200]
@@ -134,9 +134,9 @@ def reproduce(
     from ..experiments.embedding_comparison import EmbeddingPanel
     from ..experiments.panels import Shared, run_panels
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
-    from ..training.on_states import budgets_of
     from ..runs.embedding_texts import positive_groups, validation_groups
     from ..runs.texts import MAX_LENGTH
+    from ..training.on_states import budgets_of
 
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra, require_positive, user_errors
-from ..system.options import REQUIRED, option
-from ..options.arguments import TrustArguments
 from ..loading.encoder import load_encoder
+from ..options.arguments import TrustArguments
 from ..options.encoder import EncoderArguments
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.options import REQUIRED, option
 
 
 @dataclass

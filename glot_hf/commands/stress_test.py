@@ -8,7 +8,6 @@ this command the last step.
 """
 
 from ..experiments.stress_options import StressTestArguments
-from ..system.errors import InputError, require_distinct, require_extra
 from ..options.arguments import (
     BackboneArguments,
     SharedHeadArguments,
@@ -18,6 +17,7 @@ from ..options.arguments import (
 )
 from ..options.parser import CommandParser
 from ..runs.variants import load_backbone_of, parse_variants
+from ..system.errors import InputError, require_distinct, require_extra
 
 
 def parser() -> CommandParser:

@@ -1,7 +1,6 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf tune`: search a head on your own rows for minutes, then train the winner as `glot-hf train` does."""
 
-from ..system.errors import InputError, require_extra, require_positive
 from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
@@ -16,8 +15,9 @@ from ..options.arguments import (
     typed_options,
 )
 from ..options.parser import CommandParser, asks_for_help
-from .train import COMMON, train
+from ..system.errors import InputError, require_extra, require_positive
 from ..training.checked_options import OF_STEPS
+from .train import COMMON
 
 
 def parser(shows_all: bool = True) -> CommandParser:
@@ -47,8 +47,10 @@ def parser(shows_all: bool = True) -> CommandParser:
 
 def run(argv: list[str]) -> None:
     backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
-    from ..training.folder import alone_in
     from ..runs.choice import Chosen
+    from ..runs.classification import ClassificationObjective
+    from ..runs.run import run_training
+    from ..training.folder import alone_in
 
     require_backbone(backbone)
     if (search.minutes is None) == (search.trials is None):
@@ -68,5 +70,7 @@ def run(argv: list[str]) -> None:
     threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
     chosen = Chosen(head=True, layers=True, threshold=threshold, fits=True, search=search)
     options = head_options(HeadArguments())
+    frozen = FinetuningArguments()
+    objective = ClassificationObjective(data, options, chosen, frozen, cache, typed_options(argv))
     with alone_in(arguments):
-        train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])
+        run_training(objective, backbone, frozen, arguments, ["glot-hf", "tune", *argv])

@@ -12,13 +12,13 @@ from transformers.trainer_utils import SchedulerType
 
 from ..data.labels import Labels
 from ..model.modeling_glot import GlotForSequenceClassification
+from ..options.arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
 from ..system.errors import InputError, require_extra
+from ..training.checked_options import OF_STEPS
 from ..training.on_states import Rows
 from ..training.record import TrainingRecord
 from ..tuning.plan import Plan, make_plan, plan_layers
 from ..tuning.recipe import METRICS
-from ..options.arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
-from ..training.checked_options import OF_STEPS
 
 
 # These say where the states come from, and leave the head to be chosen.

@@ -11,8 +11,8 @@ from ..data.examples import label_cells, texts_of
 from ..data.labels import Labels
 from ..data.tables import load_table
 from ..data.text_groups import TextGroups, read_groups
-from ..system.errors import InputError, require_positive
 from ..options.arguments import ContrastiveArguments, DataArguments
+from ..system.errors import InputError, require_positive
 from .texts import VALIDATION_SHARE
 
 

@@ -7,10 +7,10 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from ..options.arguments import CacheArguments
 from ..states.builder import format_bytes
 from ..states.cache import HiddenStateCache, cache_splits
 from ..system.errors import user_errors
-from ..options.arguments import CacheArguments
 
 
 def cached_rows(

@@ -12,9 +12,9 @@ from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
 from ..data.tasks import find_task
+from ..options.arguments import DataArguments
 from ..system.errors import InputError, require_distinct, require_positive
 from ..training.record import COLUMNS, TrainingRecord
-from ..options.arguments import DataArguments
 
 
 VALIDATION_SHARE = 0.1

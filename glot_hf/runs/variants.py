@@ -3,10 +3,10 @@
 
 from typing import Any
 
-from ..system.errors import InputError, require_distinct, user_errors
-from ..options.arguments import BackboneArguments, HeadArguments, given_head_options
 from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, HeadArguments, given_head_options
 from ..options.parser import CommandParser
+from ..system.errors import InputError, require_distinct, user_errors
 
 
 _GRAPH_OPTIONS = ("gnn_type", "num_gnn_layers", "gnn_hidden_size", "jumping_knowledge")

@@ -9,11 +9,11 @@ from pathlib import Path
 from huggingface_hub import CommitInfo
 from transformers import AutoTokenizer
 
+from ..loading.saved_head import saved_class
 from ..model.configuration_glot import GlotConfig
 from ..publishing.card import Training
 from ..system.errors import InputError
 from .record import FILE_NAME, TrainingRecord
-from ..loading.saved_head import saved_class
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.

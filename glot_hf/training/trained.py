@@ -14,12 +14,12 @@ from transformers.trainer_utils import PredictionOutput
 
 from ..data.examples import tokenize
 from ..data.labels import Labels
+from ..loading.head import load_head
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
 from ..system.errors import InputError, user_errors
 from .record import TrainingRecord
 from .trainer import GlotTrainingArguments, make_trainer
-from ..loading.head import load_head
 
 
 @dataclass

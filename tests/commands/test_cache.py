@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glot_hf.options.arguments import BackboneArguments
-from glot_hf.loading.backbone import load_backbone_and_tokenizer
 from glot_hf.commands.main import main
+from glot_hf.loading.backbone import load_backbone_and_tokenizer
 from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.states.cache import HiddenStateCache
 from glot_hf.training.trainer import HeadTrainer

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
-from glot_hf.runs import choice
 from glot_hf.commands.main import main
 from glot_hf.system.lock import locked
 from glot_hf.tuning import plan as plans

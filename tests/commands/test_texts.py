@@ -2,9 +2,9 @@
 
 import pytest
 
+from glot_hf.data.labels import Labels
 from glot_hf.options.arguments import DataArguments, LabelledTextArguments
 from glot_hf.runs.texts import evaluation_examples, training_examples
-from glot_hf.data.labels import Labels
 from glot_hf.system.errors import InputError
 from glot_hf.training.record import TrainingRecord
 
