@@ -67,13 +67,12 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
 
 def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
     """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
-    from ..runs.texts import max_length_of, training_examples
+    from ..runs.texts import MAX_LENGTH, training_texts
 
-    max_length = max_length_of(data)
     if data == DataArguments(max_length=data.max_length):
-        return None, max_length
-    examples, *_ = training_examples(data, seed)
-    texts = list(examples["text"])
-    if "text_pair" in examples.column_names:
-        texts += examples["text_pair"]
-    return texts, max_length
+        return None, MAX_LENGTH if data.max_length is None else data.max_length
+    read = training_texts(data, seed)
+    texts = list(read.train["text"])
+    if "text_pair" in read.train.column_names:
+        texts += read.train["text_pair"]
+    return texts, read.max_length

@@ -61,14 +61,13 @@ def build(argv: list[str], summary: str) -> None:
     require_extra("train", "datasets", "sklearn", "scipy")
     require_backbone(backbone)
     from ..runs.hidden_states import cached_rows, describe
-    from ..runs.texts import max_length_of, training_examples
+    from ..runs.texts import training_texts
 
     options = head_options(layers)
-    max_length = max_length_of(data)
-    train, evaluations, _, _ = training_examples(data, seed=0)  # which rows are held out does not matter here
+    texts = training_texts(data, seed=0)  # which rows are held out does not matter here
     model, tokenizer, revision = load_backbone_and_tokenizer(*backbone.source(options["backbone_load_kwargs"]))
-    max_length = set_max_length(tokenizer, max_length, model, is_default=data.max_length is None)
-    splits = {"train": train, **evaluations}
+    max_length = set_max_length(tokenizer, texts.max_length, model, is_default=data.max_length is None)
+    splits = {"train": texts.train, **texts.evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, **where)
     print(describe(rows["train"]))

@@ -78,6 +78,7 @@ def run(argv: list[str]) -> None:
         job = EmbeddingJob(
             texts,
             output,
+            lambda: load_encoder(**encoder.source),
             encoder=_portable(encoder),
             prompt=arguments.prompt,
             batch_size=arguments.batch_size,
@@ -86,10 +87,8 @@ def run(argv: list[str]) -> None:
             dtype=arguments.dtype,
             show_progress=True,
         )
-        job.require_possible()
         already = "already there: " if output.exists() else ""
-        model, tokenizer = load_encoder(**encoder.source)
-        count = job.run(model, tokenizer)
+        count = job.run()
     if job.processes.is_main_process:
         size = format_bytes(output.stat().st_size)
         print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")

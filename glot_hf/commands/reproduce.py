@@ -136,6 +136,7 @@ def reproduce(
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
     from ..runs.embedding_texts import positive_groups, validation_groups
     from ..runs.texts import MAX_LENGTH
+    from ..training.contrastive import ContrastiveLoss
     from ..training.on_states import budgets_of
 
     names = [name for name in arguments.tasks if name != EMBEDDING]
@@ -176,8 +177,9 @@ def reproduce(
         train = positive_groups(arguments.train_file, columns, contrastive)
         if arguments.max_train_rows is not None:
             train = train.select(range(min(len(train), arguments.max_train_rows)))
+        loss = ContrastiveLoss(**contrastive.loss_options)
         validation = validation_groups(arguments.validation_file, columns, contrastive)
-        panels.append(EmbeddingPanel(shared, train, validation, contrastive.loss, MAX_LENGTH))
+        panels.append(EmbeddingPanel(shared, train, validation, loss, MAX_LENGTH))
     found = run_panels(store, panels, variants, budgets, arguments.seeds)
     baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
     results = comparison_results(panels, found)

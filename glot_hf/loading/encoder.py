@@ -25,7 +25,8 @@ def load_encoder(
         revision (`str`, *optional*): branch, tag or commit of `backbone`.
         pooling (`str`): what pools the states of `backbone`.
         load_kwargs (`dict`): options of the backbone's `from_pretrained`.
-        max_length (`int`, *optional*): longer texts are cut at this many tokens; default: as in training, or what fits.
+        max_length (`int`, *optional*): longer texts are cut at this many tokens; default: where training cut them, or
+            what fits.
 
     Raises:
         InputError: it cannot be loaded, or has no sentence vectors.

@@ -6,16 +6,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ..model.options_glot import ALIASES, HeadOptions
 from ..states.tokens_per_batch import TOKENS_PER_BATCH
 from ..system.errors import InputError, require_distinct, require_positive
 from ..system.options import option
 
-
-if TYPE_CHECKING:
-    from ..training.contrastive import ContrastiveLoss
 
 # Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
 TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
@@ -166,10 +163,10 @@ class ContrastiveArguments:
     )
 
     @property
-    def loss(self) -> "ContrastiveLoss":
-        from ..training.contrastive import ContrastiveLoss
-
-        return ContrastiveLoss(self.temperature, self.similarity, tuple(self.matryoshka_sizes or ()))
+    def loss_options(self) -> dict[str, Any]:
+        """The keywords of [`~glot_hf.training.contrastive.ContrastiveLoss`]."""
+        sizes = tuple(self.matryoshka_sizes or ())
+        return {"temperature": self.temperature, "similarity": self.similarity, "matryoshka_sizes": sizes}
 
     def require_possible(self, head: dict[str, Any]) -> None:
         """

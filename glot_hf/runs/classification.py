@@ -11,7 +11,6 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from ..data.examples import tokenize
-from ..data.tasks import find_task
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..options.arguments import DataArguments, FinetuningArguments, TrainingCacheArguments
 from ..reports.answers import count_classes, report_answers
@@ -28,7 +27,7 @@ from ..training.trainer import DeadHeadCallback, HeadTrainer, cache_disagreement
 from .choice import Chosen, apply_plan, choose, head_of, metric_of, recorded_plan
 from .hidden_states import cached_rows, describe
 from .run import Objective, diverged, say_how_to_load
-from .texts import MAX_LENGTH, positions_of_held_out, training_examples
+from .texts import positions_of_held_out, training_texts
 
 
 # For a user's own pairs: concat sees each text by itself, and so cannot compare them.
@@ -48,17 +47,15 @@ class ClassificationObjective(Objective):
 
     model_class = GlotForSequenceClassification
 
-    def __post_init__(self):
-        self.task = None if self.data.task is None else find_task(self.data.task)
-
     def read(self, arguments: Any) -> dict[str, Any]:
-        self.examples, self.evaluations, self.labels, self.columns = training_examples(self.data, arguments.seed)
-        require_effective(arguments, self.finetuning.trains_backbone, self.labels.problem_type)
-        require_metric(arguments, ["loss", *metric_names(self.labels)])
-        self.metric = metric_of(arguments.metric_for_best_model, self.task and self.task.metric, self.labels)
-        self.is_pair = "text_pair" in self.examples.column_names
+        self.texts = training_texts(self.data, arguments.seed)
+        require_effective(arguments, self.finetuning.trains_backbone, self.texts.labels.problem_type)
+        require_metric(arguments, ["loss", *metric_names(self.texts.labels)])
+        of_task = None if self.texts.task is None else self.texts.task.metric
+        self.metric = metric_of(arguments.metric_for_best_model, of_task, self.texts.labels)
+        self.is_pair = "text_pair" in self.texts.train.column_names
         self.options["pair_mode"] = self._pair_mode()
-        return self.options | self.labels.config_options
+        return self.options | self.texts.labels.config_options
 
     def _pair_mode(self) -> str | None:
         """
@@ -72,18 +69,17 @@ class ClassificationObjective(Objective):
                 "--text_pair_column"
             )
         if self.is_pair and mode is None:
-            mode = PAIR_MODE if self.task is None or self.chosen.head else self.task.pair_mode
+            mode = PAIR_MODE if self.texts.task is None or self.chosen.head else self.texts.task.pair_mode
         if self.is_pair and not self.chosen.head:
             print(f"pair mode: {mode} (--pair_mode names another)")
         if mode == "cosine":
-            _require_cosines(self.labels, self.examples["labels"][:] + self.evaluations["eval"]["labels"][:])
+            train, judged = self.texts.train, self.texts.evaluations["eval"]
+            _require_cosines(self.texts.labels, train["labels"][:] + judged["labels"][:])
         return mode
 
     @property
     def max_length(self) -> int:
-        if self.data.max_length is not None:
-            return self.data.max_length
-        return MAX_LENGTH if self.task is None else self.task.max_length
+        return self.texts.max_length
 
     def choose(
         self,
@@ -104,8 +100,8 @@ class ClassificationObjective(Objective):
                     self.options,
                     backbone,
                     tokenizer,
-                    self.examples,
-                    self.labels,
+                    self.texts.train,
+                    self.texts.labels,
                     lambda layers: self._states(backbone, layers),
                     self.metric,
                     max_length,
@@ -114,34 +110,37 @@ class ClassificationObjective(Objective):
         if self.plan is not None:
             apply_plan(self.plan, arguments)
             set_seed(arguments.seed)
-            model = head_of(self.plan, model, **self.options, **self.labels.config_options)
+            model = head_of(self.plan, model, **self.options, **self.texts.labels.config_options)
         if isinstance(self.chosen.threshold, float):
             model.config.decision_threshold = self.chosen.threshold
         return model
 
     def _states(self, backbone: nn.Module, layers: int | list[int]) -> dict[str, HiddenStateCache]:
         """Return the hidden states of all splits at some layers."""
-        splits = {"train": self.examples, **self.evaluations}
+        splits = {"train": self.texts.train, **self.texts.evaluations}
         where = {"revision": self.revision, "layers": layers, "max_length": self.cut}
         return cached_rows(backbone, self.tokenizer, splits, self.cache, **where)
 
     @property
     def recorded(self) -> dict[str, Any]:
         recipe = None if self.plan is None else asdict(self.plan)
-        return {"rows": hash_json(self.examples[:]), "recipe": recipe, **self.columns}
+        return {"rows": hash_json(self.texts.train[:]), "recipe": recipe, **self.texts.columns}
 
     def describe_rows(self) -> str:
-        return f"{len(self.examples):,} training texts, {sum(map(len, self.evaluations.values())):,} for validation"
+        judged = sum(map(len, self.texts.evaluations.values()))
+        return f"{len(self.texts.train):,} training texts, {judged:,} for validation"
 
     def make_trainer(
         self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
     ) -> HeadTrainer:
-        self.tokens = {prefix: tokenize(each, tokenizer, max_length) for prefix, each in self.evaluations.items()}
+        self.tokens = {
+            prefix: tokenize(each, tokenizer, max_length) for prefix, each in self.texts.evaluations.items()
+        }
         if self.cache.cache:
             self.rows = self._states(network.glot.backbone, network.config.backbone_layers)
             print(f"{describe(self.rows['train'])} (--no_cache goes without)")
         else:
-            self.rows = {"train": tokenize(self.examples, tokenizer, max_length), **self.tokens}
+            self.rows = {"train": tokenize(self.texts.train, tokenizer, max_length), **self.tokens}
         return make_trainer(network, tokenizer, arguments, self.rows["train"], self.rows["eval"])
 
     def fit(self, trainer: HeadTrainer, checkpoint: str | None) -> dict[str, Any]:
@@ -150,7 +149,7 @@ class ClassificationObjective(Objective):
             return super().fit(trainer, checkpoint)
         warn_of_steps(self.typed)
         # The recipe chose by the loss on held-out rows; its threshold sees to the metric.
-        named = trainer.args.metric_for_best_model or (self.task.metric if self.task else "loss")
+        named = trainer.args.metric_for_best_model or (self.texts.task.metric if self.texts.task else "loss")
         return _fit(trainer, "loss" if self.chosen.head else named.removeprefix("eval_"))
 
     def judge(self, trainer: HeadTrainer) -> dict[str, Any]:
@@ -164,35 +163,35 @@ class ClassificationObjective(Objective):
             raise diverged(f"the loss is {results['eval_loss']}", trainer)
         if answers is None:
             answers = trainer.predict(rows["eval"])
-        for prefix in self.evaluations:
+        for prefix in self.texts.evaluations:
             if prefix != "eval":
                 results |= trainer.evaluate(rows[prefix], metric_key_prefix=prefix)
         if is_rounded:
             cached = trainer.predict(self.rows["eval"], metric_key_prefix="eval")
-            results |= cache_disagreement(answers, cached, self.labels.problem_type, config.decision_threshold)
+            results |= cache_disagreement(answers, cached, self.texts.labels.problem_type, config.decision_threshold)
         self.report = self._report(trainer, answers)
         return results
 
     def _report(self, trainer: HeadTrainer, answers: Any) -> dict[str, Any]:
-        config, examples = trainer.model.config, self.evaluations["eval"]
-        num_rows = len(self.examples) + len(examples)
+        config, examples = trainer.model.config, self.texts.evaluations["eval"]
+        num_rows = len(self.texts.train) + len(examples)
         report = report_answers(
             answers.predictions,
             answers.label_ids,
-            self.labels,
+            self.texts.labels,
             self.metric,
             examples,
             config.decision_threshold,
             positions_of_held_out(self.data, num_rows, trainer.args.seed),
         )
-        report["training_rows"] = count_classes(self.examples["labels"][:], self.labels)
+        report["training_rows"] = count_classes(self.texts.train["labels"][:], self.texts.labels)
         report["curve"] = curve_of(trainer.state.log_history)
         report["advice"] = advice_on(report["curve"], bool(self.plan and self.plan.training_options))
         if self.cache.cache and not is_linear(config):
             layers, train, judged = config.backbone_layers, self.rows["train"], self.rows["eval"]
             backbone = trainer.model.glot.backbone
             report["baseline"] = linear_baseline(
-                backbone, train, judged, layers, self.labels, self.metric, self.is_pair
+                backbone, train, judged, layers, self.texts.labels, self.metric, self.is_pair
             )
         return report
 
@@ -203,10 +202,10 @@ class ClassificationObjective(Objective):
         print_report(self.report, Path(folder))
         if "cache_eval_loss" in results:
             _say_disagreement(results, len(self.rows["eval"]), self.cache.cache_dtype)
-        if self.task is not None:
-            metrics = [f"{prefix}_{self.task.metric}" for prefix in self.evaluations]
+        if self.texts.task is not None:
+            metrics = [f"{prefix}_{self.texts.task.metric}" for prefix in self.texts.evaluations]
             scores = [f"{name} {results[name]:.4f}" if name in results else f"no {name}" for name in metrics]
-            print(f"\n{self.task.name}: {', '.join(scores)}")
+            print(f"\n{self.texts.task.name}: {', '.join(scores)}")
         pair = ' --text_pair "..."' if self.is_pair else ""
         command = f'\nOr on the command line: glot-hf predict {shlex.quote(folder)} --text "..."{pair}'
         say_how_to_load(folder, "AutoModelForSequenceClassification", command)

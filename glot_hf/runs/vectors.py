@@ -42,6 +42,7 @@ class VectorObjective(Objective):
     model_class = GlotModel
 
     def read(self, arguments: Any) -> dict[str, Any]:
+        self.loss = ContrastiveLoss(**self.contrastive.loss_options)
         self.train, validation = training_groups(self.data, self.contrastive, arguments.seed)
         self.validation = validation.longest_first()
         self.metric, has_scores = main_metric(self.validation), self.validation.scores is not None
@@ -49,7 +50,7 @@ class VectorObjective(Objective):
             arguments.metric_for_best_model = self.metric
             if "greater_is_better" not in self.typed:
                 arguments.greater_is_better = greater_is_better(self.metric)
-        names = embedding_metric_names(has_scores, self.contrastive.loss.matryoshka_sizes)
+        names = embedding_metric_names(has_scores, self.loss.matryoshka_sizes)
         require_effective(arguments, trains_backbone=False, problem_type=None)
         require_metric(arguments, names if has_scores else ["loss", *names])
         return dict(self.options)
@@ -82,7 +83,7 @@ class VectorObjective(Objective):
             print(f"{describe(states)} (--no_cache goes without)")
         else:
             train, validation = _tokenized(self.train, tokenizer, max_length), self.live
-        return make_contrastive_trainer(network, tokenizer, arguments, self.contrastive.loss, train, validation)
+        return make_contrastive_trainer(network, tokenizer, arguments, self.loss, train, validation)
 
     def judge(self, trainer: ContrastiveTrainer) -> dict[str, Any]:
         results = trainer.evaluate(self.live)

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..model.encoding_glot import longest_text
 from ..system.errors import InputError
-from .builder import CacheBuilder
+from .builder import fill_cache
 from .key import digest, hash_texts, make_key, require_same_key
 from .manifest import FILE_NAME, Manifest
 from .running import token_lengths
@@ -130,7 +130,7 @@ class HiddenStateCache(Dataset):
                 manifest.write(folder)
             except OSError as error:
                 raise InputError(f"no hidden states can be written to {str(folder)!r}: {error}") from error
-        CacheBuilder(backbone, tokenizer, folder, manifest, texts, dtype, tokens_per_batch, show_progress).run()
+        fill_cache(backbone, tokenizer, folder, manifest, texts, dtype, tokens_per_batch, show_progress)
         return cls(folder, examples)
 
     def __len__(self) -> int:
