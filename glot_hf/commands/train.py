@@ -83,8 +83,11 @@ def run(argv: list[str]) -> None:
     if data.task == EMBEDDING:
         _require_embedding_options(options, finetuning)
         contrastive.require_possible(options)
-        if is_auto or typed & {"recipe", "threshold"}:
-            raise InputError("--recipe, --threshold and --backbone_layers auto need labels: --task embedding has none")
+        if is_auto or typed & {"recipe", "threshold", "class_weight"}:
+            raise InputError(
+                "--recipe, --threshold, --class_weight and --backbone_layers auto need labels, which --task embedding "
+                "has not"
+            )
         from ..runs.vectors import VectorObjective
 
         objective = VectorObjective(data, options, contrastive, cache, typed)

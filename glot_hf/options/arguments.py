@@ -117,6 +117,11 @@ class RecipeArguments:
         "Probability of the second of two classes from which on it is the answer: auto chooses it on held-out rows "
         "with the default recipe; a number; none for the more probable class.",
     )
+    class_weight: str | None = option(
+        None,
+        "What a row of each class counts in training: balanced, so that every class counts the same, or JSON by the "
+        "names of classes, such as '{\"spam\": 5}'.",
+    )
 
     @property
     def fixed_threshold(self) -> float | Literal["auto"] | None:
@@ -145,7 +150,8 @@ class TuneArguments:
 
     minutes: float | None = option(None, "Try heads for so many minutes.")
     trials: int | None = option(None, "Try so many heads, beside the linear ones.")
-    threshold: str = option("auto", "As in glot-hf train.")
+    threshold: str = option("auto", "The same as in glot-hf train.")
+    class_weight: str | None = option(None, "The same as in glot-hf train.")
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ..states.cache import HiddenStateCache
 from ..states.key import hash_json
 from ..system.errors import InputError, user_errors
 from ..training.checked_options import require_effective, require_metric, warn_of_steps
+from ..training.class_weights import class_weights
 from ..training.linear_fit import fit_linear_layer, is_linear
 from ..training.metrics import metric_names
 from ..training.trainer import DeadHeadCallback, HeadTrainer, cache_disagreement, last_evaluation, make_trainer
@@ -52,7 +53,12 @@ class ClassificationObjective(Objective):
         require_effective(arguments, self.finetuning.trains_backbone, self.texts.labels.problem_type)
         require_metric(arguments, ["loss", *metric_names(self.texts.labels)])
         of_task = None if self.texts.task is None else self.texts.task.metric
-        self.metric = metric_of(arguments.metric_for_best_model, of_task, self.texts.labels)
+        asked, self.weights = self.chosen.class_weight, None
+        if asked is not None:
+            self.weights = class_weights(asked, self.texts.labels, self.texts.train["labels"][:])
+            if arguments.label_smoothing_factor:
+                raise InputError("--label_smoothing_factor and --class_weight exclude each other: leave one out")
+        self.metric = metric_of(arguments.metric_for_best_model, of_task, self.texts.labels, asked is not None)
         self.is_pair = "text_pair" in self.texts.train.column_names
         self.options["pair_mode"] = self._pair_mode()
         return self.options | self.texts.labels.config_options
@@ -106,6 +112,7 @@ class ClassificationObjective(Objective):
                     self.metric,
                     max_length,
                     arguments,
+                    self.weights,
                 )
         if self.plan is not None:
             apply_plan(self.plan, arguments)
@@ -124,7 +131,9 @@ class ClassificationObjective(Objective):
     @property
     def recorded(self) -> dict[str, Any]:
         recipe = None if self.plan is None else asdict(self.plan)
-        return {"rows": hash_json(self.texts.train[:]), "recipe": recipe, **self.texts.columns}
+        weights = None if self.weights is None else dict(zip(self.texts.labels.names, self.weights))
+        rows = hash_json(self.texts.train[:])
+        return {"rows": rows, "recipe": recipe, "class_weight": weights, **self.texts.columns}
 
     def describe_rows(self) -> str:
         judged = sum(map(len, self.texts.evaluations.values()))
@@ -141,7 +150,7 @@ class ClassificationObjective(Objective):
             print(f"{describe(self.rows['train'])} (--no_cache goes without)")
         else:
             self.rows = {"train": tokenize(self.texts.train, tokenizer, max_length), **self.tokens}
-        return make_trainer(network, tokenizer, arguments, self.rows["train"], self.rows["eval"])
+        return make_trainer(network, tokenizer, arguments, self.rows["train"], self.rows["eval"], self.weights)
 
     def fit(self, trainer: HeadTrainer, checkpoint: str | None) -> dict[str, Any]:
         fits = self.chosen.fits and not self.finetuning.trains_backbone
@@ -150,7 +159,7 @@ class ClassificationObjective(Objective):
         warn_of_steps(self.typed)
         # The recipe chose by the loss on held-out rows; its threshold sees to the metric.
         named = trainer.args.metric_for_best_model or (self.texts.task.metric if self.texts.task else "loss")
-        return _fit(trainer, "loss" if self.chosen.head else named.removeprefix("eval_"))
+        return _fit(trainer, "loss" if self.chosen.head else named.removeprefix("eval_"), self.weights)
 
     def judge(self, trainer: HeadTrainer) -> dict[str, Any]:
         config = trainer.model.config
@@ -211,15 +220,16 @@ class ClassificationObjective(Objective):
         say_how_to_load(folder, "AutoModelForSequenceClassification", command)
 
 
-def _fit(trainer: HeadTrainer, metric: str) -> dict[str, Any]:
+def _fit(trainer: HeadTrainer, metric: str, weights: list[float] | None) -> dict[str, Any]:
     """
     Fit a head that is one linear layer on fixed vectors, without steps and epochs.
 
     Args:
         metric (`str`): what the penalty is chosen by.
+        weights (`list[float]`, *optional*): what a row of each class counts; default: the same.
     """
     trainer.remove_callback(DeadHeadCallback)  # which advises to train longer
-    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric)
+    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric, weights)
     chosen = (
         f"chosen by {metric} in {found.num_folds}-fold cross-validation"
         if found.num_folds

@@ -4,7 +4,7 @@
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
 from ..states.running import HiddenStateCollator
 from ..system.errors import InputError
+from .class_weights import weighted_loss
 from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
 from .options import TrainingOptions
@@ -306,12 +307,13 @@ def make_trainer(
     arguments: TrainingArguments,
     train: Dataset | HiddenStateCache | None = None,
     validation: Dataset | HiddenStateCache | None = None,
+    weights: Sequence[float] | None = None,
 ) -> ClassifierTrainer:
     """
-    A Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
-    `compute_loss_func`.
+    Return a Trainer that says when a head dies. Anything of it can be changed as usual.
 
     Args:
+        weights (`list[float]`, *optional*): what a row of each class counts in the loss; default: the same.
         train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
     """
     return ClassifierTrainer(
@@ -322,6 +324,7 @@ def make_trainer(
         processing_class=tokenizer,
         data_collator=HeadCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type, model.config.decision_threshold),
+        compute_loss_func=None if weights is None else weighted_loss(weights),
         callbacks=[DeadHeadCallback()],
     )
 
