@@ -22,10 +22,12 @@ class TextGroups:
     Args:
         groups (`list[list[str]]`): all of one length: `[query, positive, *negatives]`, or the two texts of a pair.
         scores (`list[float]`, *optional*): of pairs.
+        rows (`list[int]`, *optional*): the row of the user's file that each is of, counted from 1.
     """
 
     groups: list[list[str]]
     scores: list[float] | None = None
+    rows: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -33,7 +35,8 @@ class TextGroups:
     def select(self, indices: Iterable[int]) -> "TextGroups":
         indices = list(indices)
         scores = None if self.scores is None else [self.scores[index] for index in indices]
-        return TextGroups([self.groups[index] for index in indices], scores)
+        rows = None if self.rows is None else [self.rows[index] for index in indices]
+        return TextGroups([self.groups[index] for index in indices], scores, rows)
 
     def hold_out(self, share: float, seed: int) -> tuple[list[int], list[int]]:
         """
@@ -71,7 +74,7 @@ def read_groups(
     Raises:
         InputError: a cell is not text, or there is no positive; names its row, counted from 1.
     """
-    groups, blanks = [], {query: [], positive: []}
+    groups, numbers, blanks = [], [], {query: [], positive: []}
     negatives = table[negative][:] if negative is not None else [None] * len(table)
     for row, (text, positives, others) in enumerate(zip(table[query][:], table[positive][:], negatives), start=1):
         place = f"{where}, row {row}"
@@ -86,10 +89,11 @@ def read_groups(
         if not positives:
             raise InputError(f"{place}: {positive!r} is empty: a query needs a positive")
         groups += [[text, each, *others[:num_negatives]] for each in positives]
+        numbers += [row] * len(positives)
     for column, rows in blanks.items():
         warn_of_blanks(rows, column, where)
     longest = max(map(len, groups))
-    return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups])
+    return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups], rows=numbers)
 
 
 def distinct_texts(splits: Iterable[TextGroups]) -> list[str]:

@@ -91,4 +91,5 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
         print(f"score column: {score!r} (guessed; --label_column names another)", file=sys.stderr)
     pairs = zip(texts_of(table, query, source), texts_of(table, positive, source))
     scores = Labels("regression").encode(label_cells(table, score), source)
-    return TextGroups([list(pair) for pair in pairs], scores)
+    groups = [list(pair) for pair in pairs]
+    return TextGroups(groups, scores, rows=list(range(1, len(groups) + 1)))

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, ProgressCallback, set_seed
 
 from ..loading.backbone import set_max_length
 from ..loading.head import new_head
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..options.arguments import BackboneArguments, DataArguments, FinetuningArguments, TrainingCacheArguments
+from ..options.config import write_config
 from ..system.errors import InputError, user_errors
 from ..system.machine import name_of_hardware
 from ..training.finetuning import (
@@ -33,7 +34,10 @@ from ..training.folder import (
     size_of_head,
 )
 from ..training.record import TrainingRecord
-from ..training.trainer import HeadTrainer, count_parameters
+from ..training.trainer import HeadTrainer, QuietProgress, count_parameters
+
+
+_LOGGED_SHARE = 0.025  # of the steps: the report's curve has 20 points or more
 
 
 class Objective(ABC):
@@ -46,6 +50,7 @@ class Objective(ABC):
     data: DataArguments
     options: dict[str, Any]  # of GlotConfig, as they were typed
     cache: TrainingCacheArguments
+    typed: set[str]  # names of the options that were typed
 
     @abstractmethod
     def read(self, arguments: Any) -> dict[str, Any]:
@@ -162,6 +167,10 @@ def run_training(
     with user_errors():  # an option that only Trainer finds wrong
         trainer = objective.make_trainer(trained, tokenizer, max_length, arguments)
     trainer.record = record
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(QuietProgress())
+    if "logging_steps" not in objective.typed:
+        arguments.logging_steps = _LOGGED_SHARE
     with resumable(arguments, checkpoint):
         results = objective.fit(trainer, checkpoint)
     results |= objective.judge(trainer)
@@ -177,6 +186,7 @@ def run_training(
             trainer.model = save_trained(trained, folder, arguments.output_dir, finetuning.lora_merge)
             save_results(trainer, results, folder)
             objective.write(Path(folder))
+            write_config(Path(folder), command, seed=arguments.seed)
         objective.say(results, arguments.output_dir)
     if arguments.push_to_hub:
         push_folder(trainer)

@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from ..data.text_groups import GroupDataset, TextGroups, distinct_texts
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotModel
 from ..options.arguments import ContrastiveArguments, DataArguments, TrainingCacheArguments
+from ..reports.course import advice_on, curve_of
+from ..reports.report import print_report, write_report
+from ..reports.vectors import report_vectors
 from ..states.key import hash_json
 from ..system.errors import InputError, user_errors
 from ..training.checked_options import require_effective, require_metric
@@ -86,14 +90,22 @@ class VectorObjective(Objective):
         return make_contrastive_trainer(network, tokenizer, arguments, self.loss, train, validation)
 
     def judge(self, trainer: ContrastiveTrainer) -> dict[str, Any]:
-        results = trainer.evaluate(self.live)
+        prediction = trainer.predict(self.live, metric_key_prefix="eval")
+        results = dict(prediction.metrics)
         if not all(math.isfinite(value) for name, value in results.items() if name.startswith("eval_")):
             raise diverged("the vectors are not finite", trainer)
         if self.cached is not None:
             results |= trainer.evaluate(self.cached, metric_key_prefix="cache_eval")
+        self.report = report_vectors(prediction.predictions, prediction.label_ids, self.validation)
+        self.report["curve"] = curve_of(trainer.state.log_history)
+        self.report["advice"] = advice_on(self.report["curve"], steps_were_chosen=False)
         return results
 
+    def write(self, folder: Path) -> None:
+        write_report(self.report, folder)
+
     def say(self, results: dict[str, Any], folder: str) -> None:
+        print_report(self.report, Path(folder))
         if f"cache_eval_{self.metric}" in results:
             scores = f"{results[f'cache_eval_{self.metric}']:.4f}, live {results[f'eval_{self.metric}']:.4f}"
             print(f"\nThe cache, in {self.cache.cache_dtype}, gives {self.metric} {scores}")
@@ -101,9 +113,9 @@ class VectorObjective(Objective):
         say_how_to_load(folder, "AutoModel", vectors, has_parameters=results["head_parameters"] > 0)
 
 
-def evaluate_embedding(head: TrainedHead, data: Any) -> dict[str, float]:
+def evaluate_embedding(head: TrainedHead, data: Any) -> tuple[dict[str, float], dict[str, Any]]:
     """
-    Return a trained head's metrics on a file of pairs.
+    Return a trained head's metrics on a file of pairs, and a report of them.
 
     Args:
         data: `EvaluationArguments`; columns that it does not name are those of the training, or guessed.
@@ -122,7 +134,7 @@ def evaluate_embedding(head: TrainedHead, data: Any) -> dict[str, float]:
     vectors = torch.from_numpy(prediction.predictions).flatten(0, 1)  # (N * k, D)
     with user_errors():
         require_finite(head.model, vectors, [text for group in validation.groups for text in group])
-    return prediction.metrics
+    return prediction.metrics, report_vectors(prediction.predictions, prediction.label_ids, validation)
 
 
 def _tokenized(groups: TextGroups, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> GroupDataset:

@@ -18,7 +18,7 @@ from peft import PeftModel
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedTokenizerBase, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 from transformers.utils import logging
@@ -274,6 +274,14 @@ class HeadTrainer(Trainer):
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         pass  # a head is published when it is trained
+
+
+class QuietProgress(ProgressCallback):
+    """A progress bar that the losses of the steps, which are logged for the report's curve, do not interrupt."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs is None or "loss" not in logs:
+            super().on_log(args, state, control, logs=logs, **kwargs)
 
 
 class ClassifierTrainer(HeadTrainer):
