@@ -92,7 +92,7 @@ def _require_loadable(backbone: PreTrainedModel) -> None:
 
 
 def _same_weights(backbone: PreTrainedModel) -> PreTrainedModel:
-    """A copy with the same tensors: what sentence-transformers sets and moves is not the user's."""
+    """Return a copy with the same tensors, as sentence-transformers sets and moves what it is given."""
     tensors = {id(tensor): tensor for tensor in (*backbone.parameters(), *backbone.buffers())}
     plain = {key: tensor for key, tensor in tensors.items() if type(tensor) is nn.Parameter}
     own = {key: nn.Parameter(tensor.detach(), tensor.requires_grad) for key, tensor in plain.items()}

@@ -54,7 +54,7 @@ def run(argv: list[str]) -> None:
 
 
 def _load(source: BackboneArguments, data: DataArguments | None = None, *, arguments: Any) -> dict[str, Any]:
-    """A backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
+    """Return a backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
     backbone, tokenizer, _ = load_backbone_and_tokenizer(*source.source())
     inputs = {"backbone": backbone, "tokenizer": tokenizer}
     if data is None:
@@ -66,7 +66,7 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
 
 
 def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
-    """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
+    """Return the training texts (None where no data is named; both sides of pairs), and the tokens they are cut at."""
     from ..runs.texts import MAX_LENGTH, training_texts
 
     if data == DataArguments(max_length=data.max_length):

@@ -83,7 +83,7 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The tensors of a `.pth` file, by name. No code that it may hold is run."""
+    """Read the tensors of a `.pth` file, by name. No code that it may hold is run."""
     import torch
 
     if not os.path.isfile(path):
@@ -108,7 +108,7 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _complete(options: dict[str, Any], arguments: ConversionArguments) -> dict[str, Any]:
-    """What the tensors tell, and what the user adds where they do not."""
+    """Return what the tensors tell, and what the user adds where they do not."""
     if options["pooling"] == "adapool":
         if arguments.tau is not None or arguments.jumping_knowledge is not None:
             raise InputError("the checkpoint is an AdaPool: leave out --tau and --jumping_knowledge, which it has not")

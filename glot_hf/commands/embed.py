@@ -35,7 +35,7 @@ class EmbeddingArguments:
         None, "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."
     )
     normalize: bool = option(False, "Make vectors of length 1.")
-    dtype: Literal["float32", "float16"] = option("float32", "Of the stored vectors.")
+    dtype: Literal["float32", "float16"] = option("float32", "The dtype of the stored vectors.")
     batch_size: int | None = option(
         None, "Texts a batch; default: about 1,024 tokens on a CPU, 16,384 on an accelerator."
     )
@@ -95,7 +95,7 @@ def run(argv: list[str]) -> None:
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:
-    """What was asked for, of loading what may be recorded; folders by absolute paths, as it is read from anywhere."""
+    """Return what was asked for as it is recorded: options of loading that may be, and folders by absolute paths."""
     asked = {name: value for name, value in dataclasses.asdict(encoder).items() if value is not None}
     del asked["trust_remote_code"]
     if (load_kwargs := parse_load_kwargs(encoder.backbone_load_kwargs)) is not None:

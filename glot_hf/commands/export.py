@@ -18,10 +18,12 @@ from ..system.options import REQUIRED, option
 @dataclass(kw_only=True)
 class ExportArguments(TrustArguments):
     to: Literal["onnx", "torch"] = option(REQUIRED, "onnx: model.onnx; torch: model.pt2 for torch.export.load.")
-    with_backbone: bool = option(False, "Of tokens, with the backbone inside; default: of hidden states.")
+    with_backbone: bool = option(
+        False, "Put the backbone inside, so that the program takes tokens; default: it takes hidden states."
+    )
     quantize: Literal["int8"] | None = option(None, "Weights in int8 (onnx alone); what that costs is printed.")
     output_dir: str | None = option(None, "A new folder; default: DIR_onnx or DIR_torch, in the working directory.")
-    batch_size: int = option(64, "Of the labelled texts that judge int8, texts a batch.")
+    batch_size: int = option(64, "Texts a batch, of the labelled texts that judge int8.")
 
 
 def parser() -> CommandParser:
@@ -177,5 +179,5 @@ def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
 
 
 def _size(folder: Path) -> int:
-    """In bytes."""
+    """Return a size in bytes."""
     return sum(path.stat().st_size for path in folder.iterdir())

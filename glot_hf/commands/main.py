@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Without the names of classes and validators that a strict dataclass puts before what is wrong."""
+    """Return a message without the names of classes and validators that a strict dataclass puts before it."""
     message = re.sub(r"^Validation error for field '(\w+)':\s+\w+: ", r"\1: ", str(error))
     message = re.sub(r"^Class validation error for validator '\w+':\s+\w+: ", "", message)
     return " ".join(message.split())

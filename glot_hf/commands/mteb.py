@@ -23,7 +23,8 @@ class MtebArguments:
     tasks: list[str] = option([], "MTEB's tasks by name; paper: the seven of the paper.")
     data_dir: str | None = option(None, "Folder of GLUE's STS-B: its dev pairs as a task, without a network.")
     poolings: list[str] = option(
-        ["mean", "max", "last"], "Of the last layer of the same backbone, to compare with: mean, max, last, cls, ..."
+        ["mean", "max", "last"],
+        "Poolings of the last layer of the same backbone to compare with: mean, max, last, cls, ...",
     )
     batch_size: int = option(32, "Texts a batch.")
     output_dir: str = option("mteb_results", "Folder of all results, and of report.md.")
@@ -73,7 +74,7 @@ def run(argv: list[str]) -> None:
 
 
 def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any]:
-    """The model first, then plain poolings of its backbone."""
+    """Return what is compared: the model first, then plain poolings of its backbone."""
     from ..experiments.mteb import make_encoder
     from ..model.modeling_glot import GlotModel
     from ..sentence_transformer import to_sentence_transformer

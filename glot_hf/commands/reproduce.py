@@ -32,9 +32,9 @@ RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
 class ReproductionArguments:
     tasks: list[str] = option(["cola"], f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train.")
     train_file: str | None = option(
-        None, f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
+        None, f"For {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
     )
-    validation_file: str | None = option(None, f"Of {EMBEDDING}: pairs with scores, or pairs that belong together.")
+    validation_file: str | None = option(None, f"For {EMBEDDING}: pairs with scores, or pairs that belong together.")
     data_dir: str | None = option(None, "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb.")
     poolings: list[str] = option(
         [
@@ -60,7 +60,9 @@ class ReproductionArguments:
         None, f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."
     )
     steps: list[int] | None = option(None, f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}.")
-    num_train_epochs: int | None = option(None, f"Of every head, if released; default: {RELEASED_EPOCHS}.")
+    num_train_epochs: int | None = option(
+        None, f"Epochs of every head with --protocol released; default: {RELEASED_EPOCHS}."
+    )
     batch_size: int = option(32, "Training batch size.")
     max_train_rows: int | None = option(None, "At most so many training rows of a task, the first.")
     output_dir: str = option("reproduction", "Folder for every finished cell, the tables and the picture.")

@@ -143,7 +143,7 @@ def _require_same(stored: dict[str, Any], key: dict[str, Any], name: str) -> Non
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:
-    """The id and text of each row; of none, which is said, where their files are gone or hold other texts."""
+    """Return the id and text of each row; nothing, and say so, where their files are gone or hold other texts."""
     from ..embeddings.vector_files import read_rows
 
     try:

@@ -40,7 +40,7 @@ class TextGroups:
 
     def hold_out(self, share: float, seed: int) -> tuple[list[int], list[int]]:
         """
-        The rows in two random parts, the second of about this share. A query is in one of them, whatever the number of
+        Divide the rows at random into two parts, the second of about this share. A query is in one of them, whatever the number of
         its rows: it would be known otherwise when it is judged.
 
         Raises:
@@ -53,7 +53,7 @@ class TextGroups:
         return tuple(part.tolist() for part in next(split))
 
     def longest_first(self) -> "TextGroups":
-        """For evaluation: little padding, and memory that does not suffice shows at once."""
+        """Return the rows by length, for evaluation: little is padded, and too little memory shows at once."""
         lengths = [sum(map(len, group)) for group in self.groups]
         return self.select(sorted(range(len(self)), key=lambda index: -lengths[index]))
 
@@ -62,7 +62,7 @@ def read_groups(
     table: Table, query: str, positive: str, negative: str | None, num_negatives: int, where: str
 ) -> TextGroups:
     """
-    A group for each query and positive, with the first hard negatives of the row.
+    Return a group for each query and positive, with the first hard negatives of the row.
 
     Args:
         table (`datasets.Dataset`)
@@ -97,7 +97,7 @@ def read_groups(
 
 
 def distinct_texts(splits: Iterable[TextGroups]) -> list[str]:
-    """Sorted; a text's number is its place."""
+    """Return the distinct texts, sorted; a text's number is its place."""
     return sorted({text for split in splits for group in split.groups for text in group})
 
 

@@ -203,7 +203,7 @@ class EmbeddingJob:
         }
 
     def _read_all(self) -> tuple[int, str]:
-        """Number and hash of all rows, so that what cannot be read is told before the work."""
+        """Return number and hash of all rows, so that what cannot be read is told before the work."""
         count, blank, hashed = 0, 0, TextHash(self.texts)
         with self._progress(desc="Reading") as progress:
             for chunk in hashed:

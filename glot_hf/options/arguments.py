@@ -35,7 +35,7 @@ class TrustArguments:
 
     @property
     def trust(self) -> dict[str, bool]:
-        """For loading the backbone and the tokenizer, and nothing else; it is never recorded."""
+        """What the backbone and the tokenizer are loaded with, and nothing else; it is never recorded."""
         return {"trust_remote_code": True} if self.trust_remote_code else {}
 
 
@@ -209,7 +209,7 @@ class CacheArguments:
         None, "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."
     )
     cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
-        "auto", "Of the stored hidden states; auto: the backbone's own, which loses nothing."
+        "auto", "The dtype of the stored hidden states; auto: the backbone's own, which loses nothing."
     )
     tokens_per_batch: int = option(
         TOKENS_PER_BATCH, "Tokens, with padding, that the backbone is given at once to fill the cache."
@@ -351,7 +351,7 @@ LayerArguments.__doc__ = "Options of a head that decide what the hidden states a
 
 def head_options(arguments: Any) -> dict[str, Any]:
     """
-    `HeadArguments` as keywords of [`GlotConfig`].
+    Return `HeadArguments` as keywords of [`GlotConfig`].
 
     Raises:
         InputError: `--backbone_load_kwargs` is not JSON.
@@ -375,7 +375,7 @@ def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
 
 
 def typed_options(argv: list[str]) -> set[str]:
-    """The names of the options in a command line; HfArgumentParser takes dashes for underscores."""
+    """Return the names of the options in a command line, in which HfArgumentParser takes dashes for underscores."""
     return {part.split("=")[0].removeprefix("--").replace("-", "_") for part in argv if part.startswith("--")}
 
 

@@ -21,7 +21,7 @@ class EncoderArguments(BackboneArguments):
 
     model: str | None = option(None, "Folder or repository of a head, whose backbone comes with it.")
     pooling: Literal["mean", "max", "cls", "last", "weighted_mean"] | None = option(
-        None, "Of --backbone alone, without a head; default: mean."
+        None, "What pools the states of a --backbone without a head; default: mean."
     )
     backbone_load_kwargs: str | None = option(
         None, 'JSON for loading the backbone, such as \'{"dtype": "bfloat16"}\'.'

@@ -84,7 +84,7 @@ def metrics_for(
 
 
 def metric_names(labels: Labels) -> list[str]:
-    """What [`metrics_for`] names, where labels and predictions vary."""
+    """Return the names of the metrics of [`metrics_for`], where labels and predictions vary."""
     answers = np.eye(2, len(labels.names) or 1)  # (2, num_labels): a label each, which is all that names need
     classes = answers if labels.problem_type == "multi_label_classification" else np.arange(len(answers))
     return list(metrics_for(labels.problem_type)(EvalPrediction(answers, classes)))

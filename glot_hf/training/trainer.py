@@ -87,7 +87,7 @@ class ParameterCount(NamedTuple):
 
 
 def count_parameters(model: GlotPreTrainedModel) -> ParameterCount:
-    """How many of them are trained, and where."""
+    """Count the parameters of a model: how many are trained, and where."""
     backbone = model.base_model.backbone
     of_backbone = list(backbone.parameters()) if backbone is not None else []
     trained = sum(p.numel() for p in of_backbone if p.requires_grad)
@@ -137,7 +137,7 @@ def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
 
 
 class DeadHeadCallback(TrainerCallback):
-    """Says when a head gives every text of an evaluation the same answer: it has died, or has not begun to learn."""
+    """Warn when a head gives every text of an evaluation the same answer: it has died, or has not begun to learn."""
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if metrics.get("eval_distinct_predictions") == 1:
@@ -300,7 +300,7 @@ class ClassifierTrainer(HeadTrainer):
 
 
 class HeadCollator:
-    """Rows of tokens or of hidden states, whichever they are, to a batch."""
+    """Make a batch of rows of tokens or of rows of hidden states, whichever they are."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._of_tokens, self._of_states = PairCollator(tokenizer), HiddenStateCollator()
@@ -338,7 +338,7 @@ def make_trainer(
 
 
 def last_evaluation(trainer: Trainer) -> dict[str, float]:
-    """The metrics of the model as it is now: those of the last epoch, unless that was not evaluated."""
+    """Return the metrics of the model as it is now: those of the last epoch, unless that was not evaluated."""
     last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
     if last is None or last["step"] != trainer.state.global_step or trainer.args.load_best_model_at_end:
         return trainer.evaluate()
