@@ -44,7 +44,7 @@ class Product(NamedTuple):
 def required_products(
     lengths: list[int], input_size: int, hidden_size: int, num_layers: int, device: torch.device
 ) -> list[Product]:
-    """Return the products of a batch of sentences of such lengths: N tokens, D = d + K * H, a readout of width max(128, D // 2)."""
+    """Return the products of a batch of sentences: N tokens, D = d + K * H, a readout of width max(128, D // 2)."""
     tokens, pooled = sum(lengths), input_size + num_layers * hidden_size
     width, graph_columns = max(128, pooled // 2), num_layers * hidden_size
     products = [_of_each_sentence(TOKEN_GRAPH, "L", input_size, "L", True, lengths, device)]

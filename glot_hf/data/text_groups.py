@@ -40,8 +40,8 @@ class TextGroups:
 
     def hold_out(self, share: float, seed: int) -> tuple[list[int], list[int]]:
         """
-        Divide the rows at random into two parts, the second of about this share. A query is in one of them, whatever the number of
-        its rows: it would be known otherwise when it is judged.
+        Divide the rows at random into two parts, the second of about this share. A query is in one of them, whatever
+        the number of its rows: it would be known otherwise when it is judged.
 
         Raises:
             InputError: there is one query only.

@@ -65,7 +65,7 @@ class TrainedHead:
 
     @property
     def max_length(self) -> int | None:
-        """The number of tokens a text is cut at: the training's, or what tokenizer and backbone take; None cuts none."""
+        """The number of tokens a text is cut at: the training's, or what tokenizer and backbone take."""
         longest = min(self.tokenizer.model_max_length, self.record.max_length or LARGE_INTEGER)
         return longest if longest < LARGE_INTEGER else None
 
