@@ -59,6 +59,9 @@ class _GlotEstimator(BaseEstimator):
         plan_ ([`~glot_hf.tuning.plan.Plan`]): what was chosen, and what was measured for it.
     """
 
+    model_: Any  # GlotForSequenceClassification
+    plan_: Plan
+
     def __init__(
         self,
         backbone: str | None = None,
@@ -108,7 +111,7 @@ class _GlotEstimator(BaseEstimator):
         known |= {"backbone_kwargs": config.backbone_load_kwargs, "layers": config.backbone_layers}
         estimator = cls(**known | params)
         estimator.model_, estimator.plan_ = model, Plan("as loaded", {}, {})
-        estimator._loaded()
+        estimator._name_classes()
         return estimator
 
     def _fit(self, columns: dict[str, list[str]], targets: list[Any], labels: Labels) -> None:
@@ -125,7 +128,9 @@ class _GlotEstimator(BaseEstimator):
             return [row | {"labels": label} for row, label in zip(rows, targets)]
 
         with _quiet(not self.verbose):
-            layers = self._layers(states, columns, targets, labels) if self.layers == "auto" else self.layers
+            layers: Any = self.layers
+            if layers == "auto":
+                layers = self._layers(states, columns, targets, labels)
             if self.head == "linear":
                 self.plan_ = Plan("linear head", linear_candidate(layers, is_pair).head_options, {})
             else:
@@ -168,14 +173,15 @@ class _GlotEstimator(BaseEstimator):
             takes = "pairs of texts" if self.model_.config.pair_mode is not None else "single texts"
             raise ValueError(f"this estimator was fitted to {takes}: give the same to predict")
         backbone, _, states = self._backbone()
-        rows = states.rows(columns, _from_zero(self.model_.config.backbone_layers, backbone))
+        rows: Any = states.rows(columns, _from_zero(self.model_.config.backbone_layers, backbone))
         batches = DataLoader(rows, 64, collate_fn=HiddenStateCollator())
         with torch.no_grad():
             return torch.cat([self.model_(**batch).logits.float() for batch in batches]).numpy()
 
     def _backbone(self) -> tuple[Any, PreTrainedTokenizerBase, StatesInMemory]:
         kwargs = tuple(sorted((self.backbone_kwargs or {}).items()))
-        layers = None if self.layers == "auto" else _as_tuple(self.layers)
+        layers: Any = self.layers
+        layers = None if layers == "auto" else _as_tuple(layers)
         where = (str(self.backbone), self.backbone_revision, kwargs, self.trust_remote_code)
         return _shared(*where, self.max_length, layers)
 
@@ -243,7 +249,7 @@ class GlotClassifier(ClassifierMixin, _GlotEstimator):
     def _is_multi_label(self) -> bool:
         return self.model_.config.problem_type == "multi_label_classification"
 
-    def _loaded(self) -> None:
+    def _name_classes(self) -> None:
         names = [self.model_.config.id2label[index] for index in range(self.model_.config.num_labels)]
         self.classes_ = np.arange(len(names)) if self._is_multi_label else np.array(names)
 
@@ -276,7 +282,7 @@ class GlotRegressor(RegressorMixin, _GlotEstimator):
         """Return the number of each text, `(N,)`."""
         return self._logits(X)[:, 0].astype(float)
 
-    def _loaded(self) -> None:
+    def _name_classes(self) -> None:
         pass
 
 
@@ -332,7 +338,7 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         if "text_pair" in columns:
             raise ValueError("GlotVectorizer takes single texts: a vector of two texts is not defined")
         model, states, layers = self._pooler()
-        rows = states.rows(columns, layers)
+        rows: Any = states.rows(columns, layers)
         batches = DataLoader(rows, 64, collate_fn=HiddenStateCollator())
         with torch.no_grad():
             return torch.cat([model(**batch).pooler_output.float() for batch in batches]).numpy()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from datasets import Dataset
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import SchedulerType
 
 from ..data.labels import Labels
@@ -97,7 +96,7 @@ def metric_of(named: str | None, of_task: str | None, labels: Labels) -> str:
 def choose(
     chosen: Chosen,
     options: dict[str, Any],
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,

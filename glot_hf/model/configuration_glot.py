@@ -97,7 +97,10 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see backbone_origin_glot
 
     if TYPE_CHECKING:
-        num_labels: int | Any = 2  # PreTrainedConfig takes it, and keeps it as the length of `id2label`
+        # PreTrainedConfig takes the number, and keeps it as the length of `id2label`. A head has both.
+        num_labels: int | Any = 2
+        id2label: dict[int, str] | Any = None
+        problem_type: Any = None
 
     backbone_config: dict[str, Any] | PreTrainedConfig | None = model_option(None, "The backbone's own configuration.")
 

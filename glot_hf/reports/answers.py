@@ -106,7 +106,7 @@ def _interval(
 
 def _scores_of_classes(truth: np.ndarray, answers: np.ndarray, labels: Labels) -> list[dict[str, Any]]:
     places = range(len(labels.names))
-    columns = precision_recall_fscore_support(truth, answers, labels=list(places), average=None, zero_division=0)
+    columns: Any = precision_recall_fscore_support(truth, answers, labels=list(places), average=None, zero_division=0)
     names = ("precision", "recall", "f1")
     return [
         {"name": labels.names[place], **{name: float(column[place]) for name, column in zip(names, columns)}}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .running import run_over_texts
 
@@ -28,7 +28,7 @@ class StatesInMemory:
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         layers: list[int],
         max_length: int | None = None,

@@ -196,9 +196,9 @@ def _scorer(model: GlotForSequenceClassification, metric: str) -> Callable[[Pipe
     return score
 
 
-def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+def _linear_layer(fitted: Any, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight `(num_labels, F)` and the bias `(num_labels,)` of the linear layer that computes the same."""
-    scaler, estimator = fitted["scale"], fitted["fit"]
+    scaler, estimator = fitted["scale"], fitted["fit"]  # of a Pipeline
     # Of a class that no training row has: no text's answer, as the other logits have mean 0, and no infinite loss.
     never = -math.log(2 * scaler.n_samples_seen_ + 1)
     weight, bias = np.zeros((num_labels, len(scaler.scale_))), np.zeros(num_labels)

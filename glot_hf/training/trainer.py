@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset
 from huggingface_hub import CommitInfo
 from peft import PeftModel
 from torch import nn
@@ -114,7 +113,7 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
                 "--resume_from_checkpoint alone, which goes on from the last one in --output_dir"
             )
         return checkpoint
-    checkpoint = last_checkpoint(arguments.output_dir)
+    checkpoint = last_checkpoint(arguments.output_dir or "")
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
@@ -171,6 +170,8 @@ class HeadTrainer(Trainer):
         record ([`TrainingRecord`], *optional*): of the run; every checkpoint then has it, and adapters their base.
     """
 
+    model: Any  # a GLOT model, or a PeftModel around one
+    processing_class: Any  # the tokenizer
     record: TrainingRecord | None = None
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -183,7 +184,8 @@ class HeadTrainer(Trainer):
     def create_scheduler(self, *args, **kwargs) -> LRScheduler:
         if self.args.lr_scheduler_type in _OF_A_METRIC:
             mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
-            self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
+            given: Any = self.args.lr_scheduler_kwargs or {}
+            self.args.lr_scheduler_kwargs = {"mode": mode} | given
         return super().create_scheduler(*args, **kwargs)
 
     def _run_epoch(self, *args, **kwargs) -> None:
@@ -229,12 +231,13 @@ class HeadTrainer(Trainer):
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
-        is_recorded = self.record is not None and self.args.should_save
-        if is_recorded and isinstance(self.model, PeftModel):
-            save_base(self.model, output_dir)
+        record = self.record if self.args.should_save else None
+        folder = output_dir or self.args.output_dir or ""
+        if record is not None and isinstance(self.model, PeftModel):
+            save_base(self.model, folder)
         super()._save(output_dir, state_dict)
-        if is_recorded:
-            self.record.save(output_dir)
+        if record is not None:
+            record.save(folder)
 
     def push_to_hub(
         self,
@@ -304,15 +307,16 @@ def make_trainer(
     model: GlotForSequenceClassification,
     tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
-    train: Dataset | HiddenStateCache | None = None,
-    validation: Dataset | HiddenStateCache | None = None,
+    train: Any = None,
+    validation: Any = None,
 ) -> ClassifierTrainer:
     """
     A Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
     `compute_loss_func`.
 
     Args:
-        train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
+        train, validation (`Dataset` or `HiddenStateCache`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes
+            them, or hidden states.
     """
     return ClassifierTrainer(
         model=model,
