@@ -102,7 +102,7 @@ def _same_weights(backbone: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(backbone, tensors | own)
 
 
-def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Transformer:
+def _transformer(backbone: PreTrainedModel, tokenizer: Any) -> Transformer:
     """Around a model that is loaded already. It takes texts as they are, whatever chat template its tokenizer has."""
 
     class Loaded(Transformer):

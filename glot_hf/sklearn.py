@@ -144,7 +144,8 @@ class _GlotEstimator(BaseEstimator):
                 trainer, _ = fit_on_states(backbone, options, rows, "loss")
             else:
                 trainer = train_on_states(backbone, options, rows, self.random_state, **self.plan_.training_options)
-        self.model_ = trainer.model.eval()
+        model: Any = trainer.model
+        self.model_ = model.eval()
         self.model_.glot.backbone = None  # it is shared, and no part of what is fitted
         self.model_.config.backbone_name_or_path = str(self.backbone)
         self.model_.config.backbone_revision = self.backbone_revision
@@ -165,6 +166,9 @@ class _GlotEstimator(BaseEstimator):
             return probe_layers(vectors, [targets[row] for row in chosen], labels.problem_type).backbone_layers
         except ValueError:  # no class has three rows
             return -1
+
+    def _name_classes(self) -> None:
+        """Name the classes as the head of a loaded classifier does; a regressor has none."""
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -282,9 +286,6 @@ class GlotRegressor(RegressorMixin, _GlotEstimator):
         """Return the number of each text, `(N,)`."""
         return self._logits(X)[:, 0].astype(float)
 
-    def _name_classes(self) -> None:
-        pass
-
 
 class GlotVectorizer(TransformerMixin, BaseEstimator):
     """
@@ -359,7 +360,8 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         where = (name, revision, tuple(sorted((kwargs or {}).items())), self.trust_remote_code)
         backbone, _, states = _shared(*where, self.max_length, _as_tuple(layers))
         if model is None:
-            config = GlotConfig(backbone_config=backbone.config, pooling=self.pooling, backbone_layers=layers)
+            pooling: Any = self.pooling
+            config = GlotConfig(backbone_config=backbone.config, pooling=pooling, backbone_layers=layers)
             model = GlotModel(config).eval()
         return model, states, _from_zero(layers, backbone)
 

@@ -96,7 +96,7 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
     if data.label_column is None:
         print(f"score column: {score!r} (guessed; --label_column names another)", file=sys.stderr)
     pairs = zip(texts_of(table, query, source), texts_of(table, positive, source))
-    scores = Labels("regression").encode(label_cells(table, score), source)
+    scores: Any = Labels("regression").encode(label_cells(table, score), source)
     return TextGroups([list(pair) for pair in pairs], scores)
 
 
@@ -104,12 +104,11 @@ def _choose_columns(table: Dataset, data: Any, negative: str | None) -> tuple[st
     """Return the columns of the query, its positive and, where there is one, its hard negatives."""
     query = _column(table, data.text_column, _QUERY_NAMES, "text")
     positive = _column(table, data.text_pair_column, _POSITIVE_NAMES, "text_pair")
-    for name, flag in ((query, "text"), (positive, "text_pair")):
-        if name is None:
-            raise InputError(
-                f"no column of pairs can be guessed: name it with --{flag}_column, the columns are "
-                f"{table.column_names}"
-            )
+    if query is None or positive is None:
+        flag = "text" if query is None else "text_pair"
+        raise InputError(
+            f"no column of pairs can be guessed: name it with --{flag}_column, the columns are {table.column_names}"
+        )
     if query == positive:
         raise InputError(f"the column {query!r} would be both texts of a pair: name the other with --text_pair_column")
     return query, positive, _column(table, negative, _NEGATIVE_NAMES, "negative")

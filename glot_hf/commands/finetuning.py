@@ -4,6 +4,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
@@ -24,7 +25,7 @@ def unfreeze(model: GlotForSequenceClassification, arguments: FinetuningArgument
     Raises:
         InputError: the backbone has no layer of a name in `--lora_target_modules`, or has adapters already.
     """
-    backbone = model.glot.backbone
+    backbone: Any = model.glot.backbone
     if arguments.trains_backbone and has_adapters(backbone):
         raise InputError(
             "the backbone has adapters already: merge them into it (peft's merge_and_unload) before it is trained"
@@ -89,7 +90,7 @@ def find_head_config(network: nn.Module, checkpoint: str) -> str:
     return os.path.join(checkpoint, BASE_FOLDER)
 
 
-def save_trained(network: nn.Module, arguments: FinetuningArguments, folder: str, home: str) -> nn.Module:
+def save_trained(network: Any, arguments: FinetuningArguments, folder: str, home: str) -> nn.Module:
     """
     Write the head; head and adapters; or, where the backbone was trained or `--lora_merge`d, the whole model.
 

@@ -177,7 +177,8 @@ def head_of(plan: Plan, model: GlotForSequenceClassification, **options: Any) ->
     Args:
         options: options of [`GlotConfig`], which those of the plan go before.
     """
-    chosen = GlotForSequenceClassification.from_backbone(model.glot.backbone, **options | plan.head_options)
+    backbone: Any = model.glot.backbone
+    chosen = GlotForSequenceClassification.from_backbone(backbone, **options | plan.head_options)
     for name in ("backbone_name_or_path", "backbone_revision", "backbone_load_kwargs"):
         setattr(chosen.config, name, getattr(model.config, name))
     return chosen

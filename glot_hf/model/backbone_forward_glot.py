@@ -32,7 +32,7 @@ _SEES_PADDING = {"canine", "convbert", "funnel", "mra", "nystromformer", "yoso"}
 
 def run_backbone(
     backbone: PreTrainedModel,
-    inputs: dict[str, Tensor | None],
+    inputs: Mapping[str, Tensor | None],
     layers: int | list[int] = -1,
     output_hidden_states: bool | list[int] | None = False,
     output_attentions: bool | None = False,

@@ -257,6 +257,6 @@ def _distinct_texts(columns: dict[str, list]) -> list[str]:
 
 def _stored_dtype(dtype: str | torch.dtype) -> torch.dtype:
     stored = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if stored not in _DTYPES.values():
+    if stored is None or stored not in _DTYPES.values():
         raise InputError(f"hidden states cannot be stored in {dtype}: valid are {', '.join(_DTYPES)}")
     return stored

@@ -97,7 +97,7 @@ def hash_tensor(tensor: torch.Tensor) -> str:
     return hashlib.sha256(_bytes(tensor)).hexdigest()
 
 
-def hash_weights(model: PreTrainedModel) -> str:
+def hash_weights(model: torch.nn.Module) -> str:
     """
     Hash the names, dtypes and bytes of all weights and buffers.
 

@@ -207,7 +207,7 @@ def _linear_layer(fitted: Any, num_labels: int) -> tuple[np.ndarray, np.ndarray]
     elif isinstance(estimator, OneVsRestClassifier):
         for label, one in enumerate(estimator.estimators_):
             if isinstance(one, LogisticRegression):
-                weight[label], bias[label] = one.coef_[0], one.intercept_[0]
+                weight[label], bias[label] = np.ravel(one.coef_), np.ravel(one.intercept_)[0]
             else:  # a label that all rows have, or none
                 bias[label] = -never if one.y_[0] else never
     else:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -38,13 +38,13 @@ GREATER_IS_BETTER = {
     "distinct_predictions": True,
 }
 
-_NONE_FOUND: Any = 0  # the score of a class that is neither there nor predicted; scikit-learn takes numbers too
+NONE_FOUND: Any = 0  # the score of a class that is neither there nor predicted; scikit-learn takes numbers too
 
 _OF_CLASSES = {
     "accuracy": accuracy_score,
-    "f1_macro": partial(f1_score, average="macro", zero_division=_NONE_FOUND),
+    "f1_macro": partial(f1_score, average="macro", zero_division=NONE_FOUND),
     "matthews_correlation": matthews_corrcoef,
-    "f1": partial(f1_score, zero_division=_NONE_FOUND),  # of class 1, for two classes
+    "f1": partial(f1_score, zero_division=NONE_FOUND),  # of class 1, for two classes
 }
 
 
@@ -115,8 +115,8 @@ def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
     labels, predicted = labels.astype(int), (logits > 0).astype(int)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=_NONE_FOUND)),
-        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=_NONE_FOUND)),
+        "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=NONE_FOUND)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=NONE_FOUND)),
         **_distinct(predicted),
     }
 
@@ -168,8 +168,8 @@ def embedding_metric_names(has_scores: bool, sizes: tuple[int, ...] = ()) -> lis
 def _correlations(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     predicted, labels = predicted.astype(float), labels.astype(float)
     return {
-        "pearson": float(pearsonr(predicted, labels)[0]),
-        "spearman": float(spearmanr(predicted, labels)[0]),
+        name: float(cast(Any, correlate(predicted, labels)).statistic)
+        for name, correlate in (("pearson", pearsonr), ("spearman", spearmanr))
     }
 
 

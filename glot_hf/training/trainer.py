@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
 from ..data.examples import PairCollator
@@ -282,7 +282,7 @@ class ClassifierTrainer(HeadTrainer):
     """Train a [`GlotForSequenceClassification`]."""
 
     def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
-        output = super().evaluation_loop(*args, **kwargs)
+        output: Any = super().evaluation_loop(*args, **kwargs)
         prefix = kwargs.get("metric_key_prefix", "eval")
         has_answers = output.predictions is not None and output.label_ids is not None
         if self.args.world_size > 1 and has_answers and self.compute_loss_func is None:
@@ -339,7 +339,7 @@ def last_evaluation(trainer: Trainer) -> dict[str, float]:
 
 
 def cache_disagreement(
-    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType, threshold: float | None = None
+    live: Any, cached: Any, problem_type: ProblemType, threshold: float | None = None
 ) -> dict[str, float]:
     """
     What a cache that rounds does to the answers: one head's, on live text and on the cached states of the same texts.
@@ -348,7 +348,9 @@ def cache_disagreement(
         `dict`: `cache_eval_*`, the metrics on the cache; and of classes `cache_changed_labels`, how many texts get
         another answer, of regression `cache_largest_change`, the largest difference of two scores.
     """
-    results = {f"cache_{name}": value for name, value in cached.metrics.items() if "_per_second" not in name}
+    results: dict[str, Any] = {
+        f"cache_{name}": value for name, value in cached.metrics.items() if "_per_second" not in name
+    }
     if problem_type == "regression":
         return results | {"cache_largest_change": float(np.abs(live.predictions - cached.predictions).max())}
     if problem_type == "multi_label_classification":
@@ -356,4 +358,5 @@ def cache_disagreement(
     else:
         answers = [at_threshold(each.predictions, threshold).argmax(axis=-1) for each in (live, cached)]
         changed = answers[0] != answers[1]
-    return results | {"cache_changed_labels": int(changed.sum())}
+    results["cache_changed_labels"] = int(changed.sum())
+    return results

@@ -128,7 +128,8 @@ class Search:
             return
         started = time.monotonic()
         total = left if minutes is None else round(60 * minutes)
-        with logging.tqdm(total=total, desc="Tuning", unit="trial" if minutes is None else "s") as bar:
+        shown: Any = logging.tqdm(total=total, desc="Tuning", unit="trial" if minutes is None else "s")
+        with shown as bar:
 
             def show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
                 done = 1 if minutes is None else min(round(60 * minutes), round(time.monotonic() - started)) - bar.n
