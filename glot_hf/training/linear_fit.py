@@ -209,7 +209,8 @@ def _linear_layer(fitted: Any, num_labels: int) -> tuple[np.ndarray, np.ndarray]
             if isinstance(one, LogisticRegression):
                 weight[label], bias[label] = np.ravel(one.coef_), np.ravel(one.intercept_)[0]
             else:  # a label that all rows have, or none
-                bias[label] = -never if one.y_[0] else never
+                constant: Any = one
+                bias[label] = -never if constant.y_[0] else never
     else:
         bias[:] = never
         coefficients, intercepts = estimator.coef_, estimator.intercept_
