@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check format
+.PHONY: demo test test-slow coverage check format
 
 demo: $(VENV)/.installed-demo
 	HF_HUB_OFFLINE=1 $(BIN)/glot-hf demo
@@ -14,10 +14,15 @@ test: $(VENV)/.installed-test
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
 
+# Lines and branches of glot_hf that the tests reach in the processes of pytest itself.
+coverage: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term --cov-report=html
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

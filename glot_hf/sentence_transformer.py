@@ -50,28 +50,31 @@ def to_sentence_transformer(
     """
     if isinstance(model, (str, os.PathLike)):
         place = os.fspath(model)
-        model = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
+        head = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
         if tokenizer is None and has_file(place, "tokenizer_config.json"):
             tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-    backbone = model.base_model.backbone
+    else:
+        head = model
+    backbone = head.base_model.backbone
     if backbone is None:
         raise ValueError(NO_BACKBONE)
     _require_loadable(backbone)
     if tokenizer is None:
-        config = model.config
+        config = head.config
         if not config.backbone_name_or_path:
             raise ValueError("the model does not say where its backbone is from: pass the backbone's tokenizer")
         name, revision, place = config.backbone_name_or_path, config.backbone_revision, place_in_repository(config)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False, **place)
     # sentence-transformers would cut vectors after all modules, so that they were not of length 1.
     cut = options.pop("truncate_dim", None) if normalize else None
-    modules = [_transformer(_same_weights(backbone), tokenizer), GlotPooling.from_head(model, truncate_dim=cut)]
+    modules = [_transformer(_same_weights(backbone), tokenizer), GlotPooling.from_head(head, truncate_dim=cut)]
     modules += [Normalize()] if normalize else []
-    made = SentenceTransformer(modules=modules, **{"device": device_of(backbone)} | options)
-    origin = model.config.backbone_name_or_path
+    options.setdefault("device", device_of(backbone))
+    made = SentenceTransformer(modules=modules, **options)
+    origin = head.config.backbone_name_or_path
     if origin and not os.path.isdir(origin):  # a folder of this machine says nothing to others
         made.model_card_data.base_model = origin
-        made.model_card_data.base_model_revision = model.config.backbone_revision
+        made.model_card_data.base_model_revision = head.config.backbone_revision
     return made
 
 
@@ -99,7 +102,7 @@ def _same_weights(backbone: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(backbone, tensors | own)
 
 
-def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Transformer:
+def _transformer(backbone: PreTrainedModel, tokenizer: Any) -> Transformer:
     """Around a model that is loaded already. It takes texts as they are, whatever chat template its tokenizer has."""
 
     class Loaded(Transformer):
@@ -122,7 +125,8 @@ def _transformer(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
             modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
             module_output_name="token_embeddings",
         )
-    transformer.__class__ = Transformer  # how it is saved, and loaded from then on
+    loaded: Any = transformer
+    loaded.__class__ = Transformer  # how it is saved, and loaded from then on
     return transformer
 
 

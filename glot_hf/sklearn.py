@@ -59,6 +59,9 @@ class _GlotEstimator(BaseEstimator):
         plan_ ([`~glot_hf.tuning.plan.Plan`]): what was chosen, and what was measured for it.
     """
 
+    model_: Any  # GlotForSequenceClassification
+    plan_: Plan
+
     def __init__(
         self,
         backbone: str | None = None,
@@ -108,7 +111,7 @@ class _GlotEstimator(BaseEstimator):
         known |= {"backbone_kwargs": config.backbone_load_kwargs, "layers": config.backbone_layers}
         estimator = cls(**known | params)
         estimator.model_, estimator.plan_ = model, Plan("as loaded", {}, {})
-        estimator._loaded()
+        estimator._name_classes()
         return estimator
 
     def _fit(self, columns: dict[str, list[str]], targets: list[Any], labels: Labels) -> None:
@@ -125,7 +128,9 @@ class _GlotEstimator(BaseEstimator):
             return [row | {"labels": label} for row, label in zip(rows, targets)]
 
         with _quiet(not self.verbose):
-            layers = self._layers(states, columns, targets, labels) if self.layers == "auto" else self.layers
+            layers: Any = self.layers
+            if layers == "auto":
+                layers = self._layers(states, columns, targets, labels)
             if self.head == "linear":
                 self.plan_ = Plan("linear head", linear_candidate(layers, is_pair).head_options, {})
             else:
@@ -139,7 +144,8 @@ class _GlotEstimator(BaseEstimator):
                 trainer, _ = fit_on_states(backbone, options, rows, "loss")
             else:
                 trainer = train_on_states(backbone, options, rows, self.random_state, **self.plan_.training_options)
-        self.model_ = trainer.model.eval()
+        model: Any = trainer.model
+        self.model_ = model.eval()
         self.model_.glot.backbone = None  # it is shared, and no part of what is fitted
         self.model_.config.backbone_name_or_path = str(self.backbone)
         self.model_.config.backbone_revision = self.backbone_revision
@@ -161,6 +167,9 @@ class _GlotEstimator(BaseEstimator):
         except ValueError:  # no class has three rows
             return -1
 
+    def _name_classes(self) -> None:
+        """Name the classes as the head of a loaded classifier does; a regressor has none."""
+
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         columns = _texts_of(X)
@@ -168,14 +177,15 @@ class _GlotEstimator(BaseEstimator):
             takes = "pairs of texts" if self.model_.config.pair_mode is not None else "single texts"
             raise ValueError(f"this estimator was fitted to {takes}: give the same to predict")
         backbone, _, states = self._backbone()
-        rows = states.rows(columns, _from_zero(self.model_.config.backbone_layers, backbone))
+        rows: Any = states.rows(columns, _from_zero(self.model_.config.backbone_layers, backbone))
         batches = DataLoader(rows, 64, collate_fn=HiddenStateCollator())
         with torch.no_grad():
             return torch.cat([self.model_(**batch).logits.float() for batch in batches]).numpy()
 
     def _backbone(self) -> tuple[Any, PreTrainedTokenizerBase, StatesInMemory]:
         kwargs = tuple(sorted((self.backbone_kwargs or {}).items()))
-        layers = None if self.layers == "auto" else _as_tuple(self.layers)
+        layers: Any = self.layers
+        layers = None if layers == "auto" else _as_tuple(layers)
         where = (str(self.backbone), self.backbone_revision, kwargs, self.trust_remote_code)
         return _shared(*where, self.max_length, layers)
 
@@ -243,7 +253,7 @@ class GlotClassifier(ClassifierMixin, _GlotEstimator):
     def _is_multi_label(self) -> bool:
         return self.model_.config.problem_type == "multi_label_classification"
 
-    def _loaded(self) -> None:
+    def _name_classes(self) -> None:
         names = [self.model_.config.id2label[index] for index in range(self.model_.config.num_labels)]
         self.classes_ = np.arange(len(names)) if self._is_multi_label else np.array(names)
 
@@ -275,9 +285,6 @@ class GlotRegressor(RegressorMixin, _GlotEstimator):
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return the number of each text, `(N,)`."""
         return self._logits(X)[:, 0].astype(float)
-
-    def _loaded(self) -> None:
-        pass
 
 
 class GlotVectorizer(TransformerMixin, BaseEstimator):
@@ -332,7 +339,7 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         if "text_pair" in columns:
             raise ValueError("GlotVectorizer takes single texts: a vector of two texts is not defined")
         model, states, layers = self._pooler()
-        rows = states.rows(columns, layers)
+        rows: Any = states.rows(columns, layers)
         batches = DataLoader(rows, 64, collate_fn=HiddenStateCollator())
         with torch.no_grad():
             return torch.cat([model(**batch).pooler_output.float() for batch in batches]).numpy()
@@ -353,7 +360,8 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         where = (name, revision, tuple(sorted((kwargs or {}).items())), self.trust_remote_code)
         backbone, _, states = _shared(*where, self.max_length, _as_tuple(layers))
         if model is None:
-            config = GlotConfig(backbone_config=backbone.config, pooling=self.pooling, backbone_layers=layers)
+            pooling: Any = self.pooling
+            config = GlotConfig(backbone_config=backbone.config, pooling=pooling, backbone_layers=layers)
             model = GlotModel(config).eval()
         return model, states, _from_zero(layers, backbone)
 

@@ -55,14 +55,14 @@ def run(
     Args:
         texts (`list[str]`, *optional*): by default generated ones; cut at `tokenizer.model_max_length`.
     """
-    device = arguments.find_device()
+    device: Any = arguments.find_device()
     backbone.to(device)
     max_length = tokenizer.model_max_length
     if texts is None:
         texts = matched_texts(arguments.num_texts, 0.5, arguments.seed)[0]
     examples = {"text": texts, "labels": [index % 2 for index in range(len(texts))]}
     with tempfile.TemporaryDirectory(dir=arguments.output_dir) as folder:
-        caches = {
+        caches: dict[str, Any] = {
             f"cache, {dtype}": HiddenStateCache.build(
                 backbone, tokenizer, examples, folder=Path(folder, dtype), dtype=dtype, show_progress=True
             )
@@ -76,7 +76,7 @@ def run(
 
 def _compare(
     arguments: Arguments,
-    caches: dict[str, HiddenStateCache],
+    caches: dict[str, Any],
     released: "ReleasedLayout",
     max_length: int,
     device: torch.device,

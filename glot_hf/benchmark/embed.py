@@ -7,6 +7,7 @@ pooling on the same backbone, texts and max_length, with its defaults and at its
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -43,12 +44,14 @@ def run(arguments: Arguments, backbone: PreTrainedModel, tokenizer: PreTrainedTo
     device = arguments.find_device()
     texts = _read_texts(arguments)
     torch.manual_seed(arguments.seed)
-    head = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
+    head: dict[str, Any] = {"gnn_hidden_size": arguments.gnn_hidden_size, "num_gnn_layers": arguments.num_gnn_layers}
     model = GlotModel.from_backbone(backbone, **head).to(device)
     # For None, transformers would ask on standard input whether to run code of the repository.
-    untrusted = {f"{part}_kwargs": {"trust_remote_code": False} for part in ("model", "processor", "config")}
+    untrusted: dict[str, Any] = {
+        f"{part}_kwargs": {"trust_remote_code": False} for part in ("model", "processor", "config")
+    }
     try:
-        transformer = Transformer(backbone.name_or_path, max_seq_length=arguments.max_length, **untrusted)
+        transformer = Transformer(str(backbone.name_or_path), max_seq_length=arguments.max_length, **untrusted)
     except (OSError, ValueError) as error:
         raise InputError(f"sentence-transformers cannot load {backbone.name_or_path!r}: {error}") from error
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")
@@ -63,7 +66,7 @@ def run(arguments: Arguments, backbone: PreTrainedModel, tokenizer: PreTrainedTo
         sides[f"{default}, batch {size}"] = Side(lambda size=size: other.encode(texts, batch_size=size))
     seconds = interleave(sides, arguments.repeats, device)
     median = medians(seconds)
-    best = min((name for name in sides if name != ours), key=median.get)
+    best = min((name for name in sides if name != ours), key=lambda name: median[name])
 
     lengths = [len(ids) for ids in tokenizer(texts, truncation=True, max_length=arguments.max_length)["input_ids"]]
     rows = [

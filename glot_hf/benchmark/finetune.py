@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from peft import get_peft_model
@@ -135,8 +135,9 @@ def build(name: str, arguments: Arguments) -> Training:
         return _on_text(_classifier(arguments), arguments, device)
     if name == LORA:
         return _on_text(get_peft_model(_classifier(arguments), lora_config(arguments.lora_rank)), arguments, device)
-    how, options = next(
-        (how, {"gnn_hidden_size": size, "num_gnn_layers": arguments.num_gnn_layers, "num_labels": 2})
+    options: dict[str, Any] = {"num_gnn_layers": arguments.num_gnn_layers, "num_labels": 2}
+    how, options["gnn_hidden_size"] = next(
+        (how, size)
         for how in (LIVE, CACHED, GRAPH)
         for size in arguments.gnn_hidden_sizes
         if name == _head_name(size, how)
@@ -144,7 +145,7 @@ def build(name: str, arguments: Arguments) -> Training:
     if how == LIVE:
         model = GlotForSequenceClassification.from_backbone(_classifier(arguments).base_model, **options)
         return _on_text(model, arguments, device)
-    size = hidden_size_of(_backbone_config(arguments))
+    size: Any = hidden_size_of(_backbone_config(arguments))
     model = GlotForSequenceClassification(GlotConfig(input_size=size, **options)).to(device)
     states, mask = random_states([arguments.length] * arguments.batch_size, size, arguments.seed)
     states, mask = states.to(device), mask.to(device)
@@ -190,7 +191,7 @@ def _load_errors(arguments: Arguments) -> Iterator[None]:
         ) from error
 
 
-def _on_text(model: nn.Module, arguments: Arguments, device: torch.device) -> Training:
+def _on_text(model: Any, arguments: Arguments, device: torch.device) -> Training:
     shape = arguments.batch_size, arguments.length
     ids = torch.randint(5, model.config.get_text_config().vocab_size, shape, device=device)
     return _training(model.to(device), input_ids=ids, attention_mask=torch.ones_like(ids))

@@ -48,7 +48,8 @@ def make_heads(
         num_labels=2,
     )
     ours = GlotForSequenceClassification(config)
-    heads, notes = {OURS: ours}, []
+    heads: dict[str, nn.Module] = {OURS: ours}
+    notes: list[str] = []
     if importlib.util.find_spec("torch_geometric") is not None:
         from .pyg_head import PerSentenceHead
 

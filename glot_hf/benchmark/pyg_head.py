@@ -1,6 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """A head as one writes it with PyTorch Geometric: a graph object for each sentence, sparse layers, segment softmax."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ class PerSentenceHead(nn.Module):
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
         """`(B, L, d), (B, L)` -> `(B, D)`."""
-        graphs = Batch.from_data_list([self._graph(x[valid]) for x, valid in zip(hidden_states, attention_mask)])
+        graphs: Any = Batch.from_data_list([self._graph(x[valid]) for x, valid in zip(hidden_states, attention_mask)])
         outputs = [graphs.x]  # (N, d)
         for conv in self.convs:
             outputs.append(F.relu(conv(outputs[-1], graphs.edge_index, edge_attr=graphs.edge_attr)))  # (N, H)

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from torch import nn
@@ -29,7 +30,7 @@ def load_released_pooler(
     if not path.is_file():
         raise InputError(f"--released_repo {repository!r} holds no main.py: clone github.com/ipsitmantri/GLOT there")
     missing = {name: module for name, module in _stand_ins().items() if importlib.util.find_spec(name) is None}
-    specification = importlib.util.spec_from_file_location("released_glot", path)
+    specification: Any = importlib.util.spec_from_file_location("released_glot", path)
     module = importlib.util.module_from_spec(specification)
     with mock.patch.dict(sys.modules, missing):
         try:

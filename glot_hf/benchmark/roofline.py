@@ -108,9 +108,10 @@ def _of_each_sentence(
     """`(m, k) @ (k, n)` for each sentence; "L" stands for its length."""
 
     def operands(length: int, *batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        m, k, n = (length if size == "L" else size for size in (rows, inner, columns))
+        m, k, n = (length if isinstance(size, str) else size for size in (rows, inner, columns))
         shapes = (*batch, m, k), (*batch, k, n), (*batch, m, n)
-        return tuple(torch.randn(shape, device=device) for shape in shapes)
+        a, b, out = (torch.randn(shape, device=device) for shape in shapes)
+        return a, b, out
 
     single = [operands(length) for length in lengths]
     grouped = [operands(length, lengths.count(length)) for length in sorted(set(lengths))]

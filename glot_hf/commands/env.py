@@ -1,6 +1,8 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf env`: versions, hardware, threads and caches, which a report of a fault needs."""
 
+from typing import Any
+
 from ..options.parser import CommandParser
 
 
@@ -19,7 +21,8 @@ def run(argv: list[str]) -> None:
     from ..system.machine import describe_machine
     from ..system.processes import find_processes
 
-    found = describe_machine(find_processes().device)
+    device: Any = find_processes().device
+    found = describe_machine(device)
     for name, version in found.pop("versions").items():
         print(f"{name:<22} {version or 'not installed'}")
     found["memory"] = format_bytes(found["memory"])

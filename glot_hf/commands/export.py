@@ -84,6 +84,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             "this head gives vectors, of which cosines judge int8: leave out --validation_file and --task"
         )
     has_text = tokenizer is not None
+    judge = None
     if arguments.quantize is not None:
         require_extra("train", "datasets", "sklearn", "scipy")
         from ..export.int8 import compare_vectors
@@ -111,7 +112,7 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
             quantize_int8(exact / form.file_name, folder / form.file_name)
             print(f"int8: {format_bytes(_size(folder))}; float32: {format_bytes(_size(exact))}")
             runs = {"float32": form.load(exact / form.file_name), "int8": form.load(folder / form.file_name)}
-            if is_classifier:
+            if judge is not None:
                 compare_on_text(runs, *judge, arguments.with_backbone, arguments.batch_size)
             else:
                 compare_vectors(runs, batches)

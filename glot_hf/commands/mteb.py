@@ -80,7 +80,7 @@ def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any
     from ..sentence_transformer import to_sentence_transformer
 
     model, tokenizer = load_encoder(**arguments.source)
-    place = arguments.model or arguments.backbone
+    place = arguments.model or arguments.backbone or ""
     owner = _last_part(place)
     if arguments.model and owner in poolings:
         raise InputError(f"--model {place!r} has the name of one of the --poolings: leave out {owner}, or rename it")

@@ -101,7 +101,7 @@ def _examples(arguments: PredictionArguments, head: Any) -> tuple[Any, Any]:
                 f"there are {len(arguments.text)} --text for {num_pairs} --text_pair: give as many of each"
             )
     else:
-        table = load_table(arguments.test_file, split="test")
+        table = load_table(arguments.test_file or "", split="test")
         # The columns of the training, where the file has them; else they are guessed, which is said.
         known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
         known = {name: column if column in table.column_names else None for name, column in known.items()}
@@ -109,7 +109,7 @@ def _examples(arguments: PredictionArguments, head: Any) -> tuple[Any, Any]:
         text_pair = arguments.text_pair_column or known["text_pair_column"]
         text, text_pair = choose_texts(table, text, text_pair if head.is_pair else None, head.is_pair)
         columns = {"text": text, "text_pair": text_pair}
-        columns = {kind: name and texts_of(table, name, arguments.test_file) for kind, name in columns.items()}
+        columns = {kind: name and texts_of(table, name, arguments.test_file or "") for kind, name in columns.items()}
     examples = Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
     return (examples if table is None else table), examples
 
@@ -121,12 +121,12 @@ def _answer(logits: Any, labels: Any, threshold: float | None, top_k: int | None
         case "multi_label_classification":
             scores = dict(zip(labels.names, logits.sigmoid().tolist()))
             return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
-        case "single_label_classification":
+        case _:  # "single_label_classification"
             from ..model.decision_glot import at_threshold
 
             index = at_threshold(logits, threshold).argmax()
             scores = dict(zip(labels.names, logits.softmax(dim=-1).tolist()))
-            best = sorted(scores, key=scores.get, reverse=True)[:top_k]
+            best = sorted(scores, key=lambda name: scores[name], reverse=True)[:top_k]
             return {
                 "label": labels.names[index],
                 "score": scores[labels.names[index]],

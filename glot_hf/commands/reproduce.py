@@ -153,13 +153,15 @@ def reproduce(
     longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
     model, tokenizer, source = load_backbone_of(variants, backbone, options, longest, is_default=True)
     batch_size = {"per_device_train_batch_size": arguments.batch_size}
+    completed: Any = arguments  # each protocol has filled in what it trains with
+    budgets: list[Any]
     if arguments.protocol == "released":
         make_panel = ReleasedTaskPanel
-        budgets = [ReleasedBudget(arguments.learning_rates[0], arguments.num_train_epochs)]
+        budgets = [ReleasedBudget(completed.learning_rates[0], completed.num_train_epochs)]
         training_options = batch_size | budgets[0]._asdict()
     else:
         make_panel, training_options = TaskPanel, batch_size
-        budgets = budgets_of(arguments.learning_rates, arguments.steps)
+        budgets = budgets_of(completed.learning_rates, completed.steps)
     settings = {
         **source,
         "protocol": arguments.protocol,
@@ -173,14 +175,14 @@ def reproduce(
     store = CellStore(arguments.output_dir, settings)
     cache_options = {"revision": source["backbone_revision"], **cache.options}
     shared = Shared(model, tokenizer, options, batch_size, cache_options)
-    panels = [make_panel(shared, task, folder, arguments.max_train_rows) for task, folder in tasks]
+    panels: list[Any] = [make_panel(shared, task, folder, arguments.max_train_rows) for task, folder in tasks]
     if EMBEDDING in arguments.tasks:
         columns = DataArguments()  # guessed
-        train = positive_groups(arguments.train_file, columns, contrastive)
+        train = positive_groups(arguments.train_file or "", columns, contrastive)
         if arguments.max_train_rows is not None:
             train = train.select(range(min(len(train), arguments.max_train_rows)))
         loss = ContrastiveLoss(**contrastive.loss_options)
-        validation = validation_groups(arguments.validation_file, columns, contrastive)
+        validation = validation_groups(arguments.validation_file or "", columns, contrastive)
         panels.append(EmbeddingPanel(shared, train, validation, loss, MAX_LENGTH))
     found = run_panels(store, panels, variants, budgets, arguments.seeds)
     baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]

@@ -85,7 +85,8 @@ def _queries(texts: list[str], path: str | None) -> list[str]:
 
     if bool(texts) == (path is not None):
         raise InputError("name what to search for: either texts, or a file of them by --queries")
-    texts = texts or [row.text for row in TextFiles([path])]
+    if path is not None:
+        texts = [row.text for row in TextFiles([path])]
     for number, text in enumerate(texts, start=1):
         if not text.strip():
             raise InputError(f"query {number} is blank, so nothing is like it: leave it out")

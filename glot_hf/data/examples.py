@@ -81,7 +81,7 @@ def _flags(cells: list[Any], column: str, where: str) -> list[bool]:
             f"{place_rows(where, wrong)}: {column!r} holds {cells[wrong[0] - 1]!r}: a column of --label_columns says "
             "with 0 or 1 whether its class applies"
         )
-    return flags
+    return [bool(flag) for flag in flags]
 
 
 def _class_name(cell: Any, names: ClassLabel) -> Any:

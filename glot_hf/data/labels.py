@@ -91,7 +91,8 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
     _require_labels(cells, where, problem_type)
     if problem_type is None:
         numbers = [parse_number(cell) for cell in cells]
-        if None not in numbers and not all(number.is_integer() for number in numbers):
+        found = [number for number in numbers if number is not None]
+        if len(found) == len(numbers) and not all(number.is_integer() for number in found):
             problem_type = "regression"
     if problem_type == "regression":
         _numbers(cells, where)
@@ -209,7 +210,7 @@ def _numbers(cells: list[Any], where: str) -> list[float]:
             f"{place_rows(where, wrong)}: the label {cells[wrong[0] - 1]!r} is not a finite number, which regression "
             "needs"
         )
-    return numbers
+    return [number for number in numbers if number is not None]
 
 
 def _sort_key(name: str) -> tuple:

@@ -5,6 +5,7 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -93,7 +94,7 @@ def _unit_blocks(vectors: Path, width: int) -> Iterator[tuple[Tensor, Tensor]]:
     for block in read_blocks(vectors):
         if block.shape[1] != width:
             raise InputError(f"{str(vectors)!r} holds vectors of width {block.shape[1]}, but the query's has {width}")
-        (numbers,) = block.any(axis=1).nonzero()
+        (numbers,) = np.nonzero(block.any(axis=1))
         if len(numbers):
             yield torch.from_numpy(numbers + start), F.normalize(torch.from_numpy(block[numbers]), dim=-1)
         start += len(block)

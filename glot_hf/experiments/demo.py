@@ -67,7 +67,8 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
     options = {"problem_type": "single_label_classification", "id2label": {0: "cloth", 1: "metal"}}
     trainer = train_on_states(backbone, options, rows, seed=0, **BUDGET.training_options)
     test_texts, _ = matched_texts(64, RATIOS[-1], TEST_TEXTS)
-    _save_and_reload(trainer.model.cpu(), tokenizer, Path(output_dir, "glot_head"), test_texts)
+    model: Any = trainer.model
+    _save_and_reload(model.cpu(), tokenizer, Path(output_dir, "glot_head"), test_texts)
     return results
 
 

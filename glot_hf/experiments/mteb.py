@@ -76,7 +76,7 @@ class LocalSTS(AbsTaskSTS):
             main_score="cosine_spearman",
         )
         super().__init__()
-        self.dataset = DatasetDict({"validation": examples})
+        self.dataset: Any = DatasetDict({"validation": examples})
         self.data_loaded = True
 
     def unload_data(self) -> None:
@@ -110,11 +110,12 @@ def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEn
         # MTEB asks for the width by an old name, once for each model.
         warnings.filterwarnings("ignore", "The `get_sentence_embedding_dimension` method", FutureWarning)
         encoder = _FiniteEncoder(model)
+    modules: Any = model
     revision = digest(
         {
-            "modules": [(repr(module), module.get_config_dict()) for module in model],
+            "modules": [(repr(module), module.get_config_dict()) for module in modules],
             "weights": hash_weights(model),
-            "backbone_config": hash_config(model.transformers_model.config),
+            "backbone_config": hash_config(modules.transformers_model.config),
             "tokenizer": hash_tokenizer(model.tokenizer),
             "max_length": model.max_seq_length,
         }
@@ -124,7 +125,7 @@ def make_encoder(model: SentenceTransformer, name: str) -> SentenceTransformerEn
 
 
 def evaluate(
-    encoders: dict[str, SentenceTransformerEncoderWrapper],
+    encoders: dict[str, Any],
     tasks: list[AbsTask],
     output_dir: str | os.PathLike,
     batch_size: int = 32,
@@ -133,14 +134,14 @@ def evaluate(
     Main scores by task and encoder, and the names of the tasks that cannot be downloaded. Scores in `output_dir`, an
     `mteb.ResultCache`, are read from there, if they are of the same data; the others are written to it.
     """
-    cache = mteb.ResultCache(output_dir)
+    cache = mteb.ResultCache(os.fspath(output_dir))
     scores: dict[str, dict[str, float]] = {}
     missing = []
     for task in tasks:
         by_encoder = {}
         for name, encoder in encoders.items():
             where = task.metadata.name, encoder.mteb_model_meta
-            result = cache.load_task_result(*where)
+            result: Any = cache.load_task_result(*where)
             # MTEB itself would take a score on an earlier revision of the data for this one.
             if result is None or result.dataset_revision != task.metadata.revision:
                 if not _load(task):

@@ -8,7 +8,7 @@ vectors is fitted to convergence, the same for every seed: it has a single cell.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -113,7 +113,7 @@ class Panel(ABC):
 
 
 def run_panels(
-    store: CellStore, panels: list[Panel], variants: Variants, budgets: list[Budget], seeds: list[int]
+    store: CellStore, panels: Sequence[Panel], variants: Variants, budgets: list[Budget], seeds: list[int]
 ) -> list[dict[str, list[Cell]]]:
     """
     Train on every panel every variant, except for what `store` holds already; show a progress bar.
@@ -174,7 +174,8 @@ def _final_cells(
         return finish(trainer, str(fitted), None, started)
 
     def finish(trainer: Trainer, chosen: str, seed: int | None, started: float) -> Cell:
-        metrics, parameters = panel.judge(trainer), count_parameters(trainer.model).head
+        model: Any = trainer.model
+        metrics, parameters = panel.judge(trainer), count_parameters(model).head
         found = {"chosen": chosen, "seed": seed, "head_parameters": parameters, "seconds": _since(started)}
         return panel.final_cell(variant, metrics, found)
 

@@ -52,7 +52,7 @@ def published_scores(backbone: str) -> dict[str, dict[str, float]]:
     known = next((key for key in _GLUE if name == key or (key == "tinyllama" and name.startswith(key))), None)
     if known is None:
         return {}
-    scores = {pooling: dict(zip(_TASKS, row)) for pooling, row in _GLUE[known].items()}
+    scores: dict[str, dict[str, float]] = {pooling: dict(zip(_TASKS, row)) for pooling, row in _GLUE[known].items()}
     for pooling, score in _IMDB.get(known, {}).items():
         scores.setdefault(pooling, {})["imdb"] = score  # for some poolings it is all there is
     return scores

@@ -112,10 +112,11 @@ class StressPanel(Panel):
     @cached_property
     def _texts(self) -> tuple[Split, Split]:
         sizes = (self.arguments.train_size, self.arguments.test_size)
-        return tuple(
+        train, test = (
             self.arguments.texts(size, self.ratio, self.position, seed)
             for size, seed in zip(sizes, (TRAIN_TEXTS, TEST_TEXTS))
         )
+        return train, test
 
     def leak_check(self) -> Cell:
         """Return what is kept of [`leak_check`] on these texts."""

@@ -11,7 +11,7 @@ Three generators with one signature. What each of them gives away to a classifie
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..system.errors import InputError
 
@@ -190,7 +190,7 @@ def _require_distance(distance: int, longest: int) -> None:
         )
 
 
-def _place(statement: list[str], distractors: list[str], position: str, generator: random.Random) -> str:
+def _place(statement: Sequence[str], distractors: Sequence[str], position: str, generator: random.Random) -> str:
     places = {"start": 0, "middle": len(distractors) // 2, "end": len(distractors)}
     place = generator.randint(0, len(distractors)) if position == "random" else places[position]
-    return " ".join(distractors[:place] + statement + distractors[place:])
+    return " ".join([*distractors[:place], *statement, *distractors[place:]])

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -113,12 +113,12 @@ def write_onnx(program: ExportedProgram, path: Path, model: GlotPreTrainedModel)
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    inputs = program.graph_signature.user_inputs
+    inputs: Any = program.graph_signature.user_inputs
     names = {name: {0: "batch", 1: f"length{name[-2:] * name.endswith('_b')}"} for name in inputs}
     output = "logits" if isinstance(model, GlotForSequenceClassification) else "pooler_output"
     try:
         with _quiet():
-            exported = torch.onnx.export(program, verbose=False, output_names=[output], dynamic_shapes=names)
+            exported: Any = torch.onnx.export(program, verbose=False, output_names=[output], dynamic_shapes=names)
     except torch.onnx.OnnxExporterError as error:
         raise _cannot("translated to ONNX", error) from error
     ClearMetadataAndDocStringPass()(exported.model)  # a few hundred kilobytes, with the paths of this machine
@@ -186,7 +186,8 @@ def write_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
             f"{type(tokenizer).__name__} is not a fast tokenizer and has no tokenizer.json, without which an exported "
             "backbone is of no use: leave out --with_backbone to export the head alone"
         )
-    exported = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend: Any = tokenizer.backend_tokenizer
+    exported = Tokenizer.from_str(backend.to_str())
     if tokenizer.model_max_length < 1_000_000:
         exported.enable_truncation(tokenizer.model_max_length, direction=tokenizer.truncation_side)
     exported.enable_padding(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from .early_exit_glot import states_below_top
 
@@ -30,11 +31,11 @@ _SEES_PADDING = {"canine", "convbert", "funnel", "mra", "nystromformer", "yoso"}
 
 
 def run_backbone(
-    backbone: nn.Module,
-    inputs: dict[str, Tensor | None],
+    backbone: PreTrainedModel,
+    inputs: Mapping[str, Tensor | None],
     layers: int | list[int] = -1,
-    output_hidden_states: bool | list[int] = False,
-    output_attentions: bool = False,
+    output_hidden_states: bool | list[int] | None = False,
+    output_attentions: bool | None = False,
 ) -> BackboneStates:
     """
     Return the token states of the `layers` of a backbone. A text's states are those that it has alone.
@@ -55,19 +56,19 @@ def run_backbone(
     Raises:
         ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
     """
-    inputs = {name: tensor for name, tensor in inputs.items() if tensor is not None}
-    if "attention_mask" not in inputs:
-        return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
+    given = {name: tensor for name, tensor in inputs.items() if tensor is not None}
+    if "attention_mask" not in given:
+        return forward_backbone(backbone, given, layers, output_hidden_states, output_attentions)
     run = _run_without_padding if sees_padding(backbone) else _run_padded_on_the_right
-    return run(backbone, inputs, layers, output_hidden_states, output_attentions)
+    return run(backbone, given, layers, output_hidden_states, output_attentions)
 
 
-def sees_padding(backbone: nn.Module) -> bool:
+def sees_padding(backbone: PreTrainedModel) -> bool:
     """Return whether padding changes the states of tokens: the backbone takes no mask, or does not keep to it."""
     return backbone.config.model_type in _SEES_PADDING or "attention_mask" not in forward_parameters(backbone)
 
 
-def _run_padded_on_the_right(backbone: nn.Module, inputs: dict[str, Tensor], *wanted) -> BackboneStates:
+def _run_padded_on_the_right(backbone: PreTrainedModel, inputs: dict[str, Tensor], *wanted) -> BackboneStates:
     mask = inputs["attention_mask"]
     can_shift = mask.dim() == 2 and "position_ids" not in inputs
     # A traced program always shifts: a branch on data cannot be exported.
@@ -84,11 +85,11 @@ def _run_padded_on_the_right(backbone: nn.Module, inputs: dict[str, Tensor], *wa
 
 
 def _run_without_padding(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     inputs: dict[str, Tensor],
     layers: int | list[int],
-    output_hidden_states: bool | list[int],
-    output_attentions: bool,
+    output_hidden_states: bool | list[int] | None,
+    output_attentions: bool | None,
 ) -> BackboneStates:
     inputs = dict(inputs)
     mask = inputs.pop("attention_mask")
@@ -99,7 +100,8 @@ def _run_without_padding(
             f"a {backbone.config.model_type!r} backbone, which sees padding, is run on texts of one length at a time: "
             "pass no padding to get its attentions"
         )
-    states = hidden_states = None
+    states: Any = None
+    hidden_states: Any = None
     for group in EqualLengths.groups(mask):
         rows = {name: group.take(tensor) for name, tensor in inputs.items()}
         run = forward_backbone(backbone, rows, layers, output_hidden_states)
@@ -117,19 +119,20 @@ def _each(function: Callable[[Tensor], Tensor], tensors: tuple[Tensor, ...] | No
     return tensors and tuple(tensor if tensor is None else function(tensor) for tensor in tensors)
 
 
-def forward_parameters(backbone: nn.Module) -> Mapping[str, inspect.Parameter]:
+def forward_parameters(backbone: PreTrainedModel) -> Mapping[str, inspect.Parameter]:
     """Return the parameters of the forward of the backbone's class. (An instance may have hooks around its own.)"""
+    whole: Any = backbone
     if hasattr(backbone, "get_base_model"):  # peft's own forward passes on whatever it is given
-        backbone = backbone.get_base_model()
+        backbone = whole.get_base_model()
     return inspect.signature(type(backbone).forward).parameters
 
 
 def forward_backbone(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     inputs: dict[str, Tensor],
     layers: int | list[int] = -1,
-    output_hidden_states: bool | list[int] = False,
-    output_attentions: bool = False,
+    output_hidden_states: bool | list[int] | None = False,
+    output_attentions: bool | None = False,
 ) -> BackboneStates:
     """
     Call a backbone on inputs as they are, and return the token states of its `layers`: see [`run_backbone`].
@@ -165,7 +168,7 @@ def forward_backbone(
         if below is not None:
             return BackboneStates(below[0] if isinstance(layers, int) else torch.stack(below, dim=2), None, None)
     read = run(inputs)
-    hidden_states = read.layers("hidden_states", 3) if layers != -1 or output_hidden_states else None
+    hidden_states: Any = read.layers("hidden_states", 3) if layers != -1 or output_hidden_states else None
     states = read.last_hidden_state() if layers == -1 else select_layers(hidden_states, layers)
     shape = next(inputs[name].shape[:2] for name in ("input_ids", "inputs_embeds") if name in inputs)  # B, L
     for state in (states, *(hidden_states or ())):
@@ -202,7 +205,7 @@ class _Outputs:
             raise self._missing("last hidden state (B, L, d)")
         return state
 
-    def layers(self, name: str, dim: int) -> tuple[Tensor, ...]:
+    def layers(self, name: str, dim: int) -> tuple[Tensor, ...] | Any:
         if self._is_tuple():  # its parts have no names, so their shapes tell them apart
             found = [value for value in self._outputs if _is_tuple_of_tensors(value, dim)]
             value = found[0] if len(found) == 1 else None

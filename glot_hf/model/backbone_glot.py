@@ -61,10 +61,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
             "one, or pass a loaded model as `backbone`; one with code of its own, if you trust it, also needs "
             "backbone_kwargs={'trust_remote_code': True} (on the command line --trust_remote_code)"
         ) from error
-    backbone = text_encoder(backbone)
-    if has_optional_pooler(type(backbone)):
-        backbone.pooler = None
-    return backbone
+    return without_pooler(text_encoder(backbone))
 
 
 def _refuse_by_configuration(name_or_path: str, revision: str | None, trusted: bool, kwargs: dict[str, Any]) -> None:
@@ -111,7 +108,7 @@ def require_fit(config: GlotConfig, backbone_config: PreTrainedConfig, hint: str
     raise ValueError(f"This head {misfit}: {hint}")
 
 
-def text_encoder(model: nn.Module) -> nn.Module:
+def text_encoder(model: Any) -> PreTrainedModel:
     """
     Return the part of a model that makes token states: the model without its task head, the encoder where it also has
     a decoder, and the part that reads text where it also sees or hears.
@@ -181,20 +178,27 @@ def _not_of_text(model_type: str, inputs: set[str]) -> ValueError:
     )
 
 
-def is_trainable(backbone: nn.Module | None) -> bool:
+def is_trainable(backbone: PreTrainedModel | None) -> bool:
     """Return whether any parameter of the backbone asks for a gradient."""
     return backbone is not None and any(parameter.requires_grad for parameter in backbone.parameters())
 
 
-def has_adapters(backbone: nn.Module | None) -> bool:
+def has_adapters(backbone: PreTrainedModel | None) -> bool:
     """Return whether peft has put adapters into the backbone's layers."""
     return backbone is not None and any(hasattr(module, "base_layer") for module in backbone.modules())
 
 
-def device_of(backbone: nn.Module) -> torch.device:
+def device_of(backbone: PreTrainedModel) -> torch.device:
     """Return where a backbone's inputs go: the device of its first parameter that is not offloaded, else the CPU."""
     devices = (parameter.device for parameter in backbone.parameters())
     return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+
+
+def without_pooler(backbone: Any) -> PreTrainedModel:
+    """Take the pooler out of a backbone that can be without it, in place, and return the backbone."""
+    if has_optional_pooler(type(backbone)):
+        backbone.pooler = None
+    return backbone
 
 
 def has_optional_pooler(model_class: type | tuple) -> bool:

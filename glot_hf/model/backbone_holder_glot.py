@@ -4,9 +4,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from .backbone_glot import (
@@ -20,6 +21,7 @@ from .backbone_glot import (
     text_encoder,
 )
 from .backbone_origin_glot import are_comparable, fingerprint, origin, origin_of, vocabulary_at, vocabulary_of
+from .configuration_glot import GlotConfig
 
 
 logger = logging.get_logger(__name__)
@@ -34,7 +36,20 @@ HUB_OPTIONS = ("cache_dir", "local_files_only", "proxies", "token")
 _PLACE = ("gguf_file", "subfolder", "variant")  # recorded options that say where in its repository a backbone is
 
 
-class BackboneHolder:
+if TYPE_CHECKING:
+
+    class _Model(PreTrainedModel):
+        config: GlotConfig
+        base_model: Any  # a GlotModel
+        to: Any
+        hf_device_map: dict[str, Any]
+        _no_split_modules: set[str]
+
+else:
+    _Model = object
+
+
+class BackboneHolder(_Model):
     """What a GLOT model does with its backbone, `base_model.backbone`, which may be None."""
 
     def attach_backbone(self, backbone: nn.Module) -> None:
@@ -49,10 +64,10 @@ class BackboneHolder:
             ValueError: its architecture, depth or hidden size is not what the head was made for.
         """
         config, where_from = self.config, origin_of(backbone)
-        backbone = text_encoder(backbone)
-        found = fingerprint(backbone)
+        encoder = text_encoder(backbone)
+        found = fingerprint(encoder)
         is_recorded = found is not None and found == config.backbone_fingerprint
-        if where_from["backbone_name_or_path"] is None and is_recorded and not has_adapters(backbone):
+        if where_from["backbone_name_or_path"] is None and is_recorded and not has_adapters(encoder):
             where_from["backbone_name_or_path"] = config.backbone_name_or_path
         if where_from["backbone_name_or_path"] == config.backbone_name_or_path:
             # A loaded model does not know all of where it is from.
@@ -60,18 +75,19 @@ class BackboneHolder:
                 where_from["backbone_revision"] = where_from["backbone_revision"] or config.backbone_revision
             place = {key: value for key, value in (config.backbone_load_kwargs or {}).items() if key in _PLACE}
             where_from["backbone_load_kwargs"] = place | where_from["backbone_load_kwargs"]
-        self._attach(backbone, where_from, found)
+        self._attach(encoder, where_from, found)
 
     def _find_backbone(self, backbone: str | os.PathLike | nn.Module | None, kwargs: dict[str, Any]) -> None:
         config = self.config
-        if backbone is None and config.backbone_name_or_path is None:
-            return  # a head made from `input_size` alone, for cached hidden states
+        recorded_name = config.backbone_name_or_path
         if isinstance(backbone, nn.Module):
             self.attach_backbone(backbone)
             return
+        name = recorded_name if backbone is None else os.fspath(backbone)
+        if name is None:
+            return  # a head made from `input_size` alone, for cached hidden states
         recorded = config.backbone_load_kwargs or {}
-        name = config.backbone_name_or_path if backbone is None else os.fspath(backbone)
-        revision = config.backbone_revision if name == config.backbone_name_or_path else None
+        revision = config.backbone_revision if name == recorded_name else None
         if backbone is not None:  # the place in its repository is the recorded backbone's alone
             recorded = {key: recorded[key] for key in ("dtype", "quantization_config") if key in recorded}
         kwargs = {**recorded, **kwargs}
@@ -79,10 +95,10 @@ class BackboneHolder:
             where = {key: kwargs[key] for key in (*HUB_OPTIONS, "gguf_file", "subfolder") if key in kwargs}
             asked = kwargs.pop("revision")
             revision = pin_revision(name, asked, **where) or asked
-        backbone = load_backbone(name, revision, **kwargs)
-        self._attach(backbone, origin(name, revision, kwargs), fingerprint(backbone))
+        loaded = load_backbone(name, revision, **kwargs)
+        self._attach(loaded, origin(name, revision, kwargs), fingerprint(loaded))
 
-    def _attach(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
+    def _attach(self, backbone: PreTrainedModel, where_from: dict[str, Any], found: str | None) -> None:
         """Run this head on a backbone, and record its `origin` and `fingerprint`."""
         name = self.config.backbone_name_or_path
         require_fit(self.config, backbone.config, f"pass the backbone {name!r}, or train a head for the other one")
@@ -94,12 +110,11 @@ class BackboneHolder:
         device_map = getattr(backbone, "hf_device_map", None) or {}
         if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:
             self.hf_device_map = accelerators  # tells Trainer and accelerate to leave it there
-        for option, value in where_from.items():
+        for option, value in {**where_from, "backbone_fingerprint": found}.items():
             setattr(self.config, option, value)
-        self.config.backbone_fingerprint = found
         self.eval()
 
-    def _warn_of_another(self, backbone: nn.Module, where_from: dict[str, Any], found: str | None) -> None:
+    def _warn_of_another(self, backbone: PreTrainedModel, where_from: dict[str, Any], found: str | None) -> None:
         """Warn of a backbone that fits, but whose weights are not those that the head was trained on."""
         name, commit = where_from["backbone_name_or_path"], where_from["backbone_revision"]
         recorded = self.config.backbone_revision
@@ -113,7 +128,8 @@ class BackboneHolder:
                 f"This head was made on a backbone with other weights than {name or 'the one it is given'!r} has: its "
                 "answers differ from what its author reports. Pass the backbone that it was made on as `backbone`"
             )
-        sizes = [vocabulary_of(config) for config in (self.config.backbone_config, backbone.config) if config]
+        recorded_config: Any = self.config.backbone_config
+        sizes = [vocabulary_of(config) for config in (recorded_config, backbone.config) if config]
         if len(sizes) == 2 and None not in sizes and sizes[0] != sizes[1]:
             logger.warning(
                 f"This head was made on a backbone with a vocabulary of {sizes[0]} tokens, and runs on one of "

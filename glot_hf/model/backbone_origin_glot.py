@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .backbone_glot import has_adapters, has_optional_pooler, text_encoder
-from .configuration_glot import GlotConfig
+from .configuration_glot import GlotConfig, config_from_dict
 from .options_glot import RECORDED_BACKBONE_KWARGS
 
 
@@ -73,7 +73,7 @@ def read_config(name: str, **options: Any) -> PreTrainedConfig:
         OSError, ValueError: there is none.
     """
     described, _ = PreTrainedConfig.get_config_dict(name, **options)
-    return GlotConfig(backbone_config=described).backbone_config
+    return config_from_dict(described)
 
 
 def vocabulary_at(config: GlotConfig) -> int | None:
@@ -97,7 +97,7 @@ def vocabulary_of(backbone_config: PreTrainedConfig) -> int | None:
 
 
 @torch.no_grad()
-def fingerprint(backbone: nn.Module) -> str | None:
+def fingerprint(backbone: PreTrainedModel) -> str | None:
     """
     Return a short text that differs where the weights of two backbones do: "<which weights>-<their values>".
 
@@ -116,7 +116,7 @@ def fingerprint(backbone: nn.Module) -> str | None:
     return f"{names.hexdigest()[:16]}-{values.hexdigest()[:16]}" if weights else None
 
 
-def _readable(backbone: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _readable(backbone: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     skips_pooler = has_optional_pooler(type(backbone))
     for name, weight in backbone.named_parameters():
         is_plain = type(weight) is nn.Parameter and weight.dtype.is_floating_point and weight.dtype.itemsize > 1
@@ -135,7 +135,7 @@ def _checksum(weight: Tensor, step: int) -> int:
         bits = rows.view(torch.int16).sum(1, dtype=torch.long)
     else:  # four weights at a time
         bits = (rows.clone() if rows.storage_offset() % 4 else rows).view(torch.long).sum(1)
-    return (bits * torch.arange(1, len(bits) + 1, device=bits.device)).sum().item()
+    return int((bits * torch.arange(1, len(bits) + 1, device=bits.device)).sum())
 
 
 def are_comparable(first: Any, second: Any) -> bool:

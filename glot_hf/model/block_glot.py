@@ -33,7 +33,7 @@ class ResidualLayer(nn.Module):
     def forward(self, hidden: Tensor, graph: TokenGraph | None) -> Tensor:
         """`(N, H)` -> `(N, H)`."""
         normed = self.norm(hidden)  # (N, H)
-        if self.lin_graph is not None:
+        if self.lin_graph is not None and graph is not None:
             normed = normed + graph.mean(self.lin_graph(normed))  # (N, H)
         inner = self.dropout(F.gelu(self.lin_in(normed)))  # (N, H)
         return hidden + self.dropout(self.lin_out(inner))  # (N, H)

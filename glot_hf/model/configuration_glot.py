@@ -4,7 +4,7 @@
 import copy
 import difflib
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from transformers.utils.versions import require_version
 
@@ -92,9 +92,15 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     model_type = "glot"
     attribute_map = ALIASES
-    sub_configs = {"backbone_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"backbone_config": AutoConfig}
     keys_to_ignore_at_inference = ["hidden_states", "attentions"]  # Trainer's metrics are of the logits
     backbone_fingerprint = None  # of the backbone's weights, noted when one is attached; see backbone_origin_glot
+
+    if TYPE_CHECKING:
+        # PreTrainedConfig takes the number, and keeps it as the length of `id2label`. A head has both.
+        num_labels: int | Any = 2
+        id2label: dict[int, str] | Any = None
+        problem_type: Any = None
 
     backbone_config: dict[str, Any] | PreTrainedConfig | None = model_option(None, "The backbone's own configuration.")
 
@@ -105,7 +111,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         if isinstance(self.backbone_config, dict):
-            self.backbone_config = _config_from_dict(self.backbone_config)
+            self.backbone_config = config_from_dict(self.backbone_config)
         if self.pair_mode == "cosine":  # one score, whatever the number of labels is by default
             self.problem_type = self.problem_type or "regression"
             if self.id2label is None:
@@ -167,14 +173,14 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         return self.pair_mode in ("late", "late_mean")
 
     @property
-    def token_size(self) -> int | None:
+    def token_size(self) -> int | Any:  # Any: whoever reads a width has checked that `input_size` is known
         """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
         if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
             return self.input_size
         return len(self.backbone_layers) * self.input_size
 
     @property
-    def token_embedding_size(self) -> int | None:
+    def token_embedding_size(self) -> int | Any:
         """Width of what glot's readouts read of a token, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
@@ -192,7 +198,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         return self.readout if isinstance(self.readout, list) else [self.readout]
 
     @property
-    def pooled_size(self) -> int | None:
+    def pooled_size(self) -> int | Any:
         """The width D of the pooled vector before the projection, or None while `input_size` is not known."""
         if self.input_size is None:
             return None
@@ -203,7 +209,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         return len(self.readouts) * self.token_embedding_size
 
     @property
-    def hidden_size(self) -> int | None:
+    def hidden_size(self) -> int | Any:
         """The width of the sentence vector, or None while `input_size` is not known."""
         return self.projection_size or self.pooled_size
 
@@ -220,7 +226,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """Return the backbone's text configuration, which resizing embeddings reads, or this one if there is none."""
-        if self.backbone_config is None:
+        if not isinstance(self.backbone_config, PreTrainedConfig):
             return self
         return self.backbone_config.get_text_config(decoder=decoder, encoder=encoder)
 
@@ -238,7 +244,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def validate_input_size(self):
         """Refuse a width that is not the backbone's."""
-        if self.backbone_config is None:
+        if not isinstance(self.backbone_config, PreTrainedConfig):
             return
         expected = hidden_size_of(self.backbone_config)
         if expected is not None and expected != self.input_size:
@@ -290,9 +296,11 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def validate_backbone_in_checkpoint(self):
         """Refuse to keep a backbone that cannot be built from its configuration."""
-        if self.backbone_in_checkpoint and self.backbone_config is None:
+        if not self.backbone_in_checkpoint:
+            return
+        if not isinstance(self.backbone_config, PreTrainedConfig):
             raise ValueError("backbone_in_checkpoint=True needs a backbone_config to build the backbone from")
-        if self.backbone_in_checkpoint and type(self.backbone_config) not in MODEL_MAPPING:
+        if type(self.backbone_config) not in MODEL_MAPPING:
             raise ValueError(
                 f"backbone_in_checkpoint=True needs a backbone that transformers builds from its configuration, which "
                 f"{self.backbone_config.model_type!r} is not: it is part of a model, or has code of its own"
@@ -314,7 +322,13 @@ def _without_kernels(value: Any) -> Any:
     return {key: _without_kernels(each) for key, each in value.items() if key not in _NEVER_FROM_A_FILE}
 
 
-def _config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
+def config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
+    """
+    Make a backbone's configuration of what `to_dict` gave. No code of a repository is run, and no kernel is named.
+
+    Raises:
+        ValueError: there is no `model_type` in it.
+    """
     config_dict = _without_kernels(copy.deepcopy(config_dict))
     model_type = config_dict.pop("model_type", None)
     if model_type is None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 
 class _Reached(Exception):
@@ -19,11 +20,11 @@ class _Reached(Exception):
 
 
 # Whether stopping gives the states of a whole run, by backbone and layers: tried once.
-_IS_EXACT: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], bool]] = WeakKeyDictionary()
+_IS_EXACT: WeakKeyDictionary[PreTrainedModel, dict[tuple[int, ...], bool]] = WeakKeyDictionary()
 
 
 def states_below_top(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     inputs: dict[str, Any],
     layers: list[int],
     whole_run: Callable[[dict[str, Any]], list[Tensor]],
@@ -58,7 +59,7 @@ def states_below_top(
     return _run(backbone, inputs, blocks, wanted) if exact[wanted] else None
 
 
-def _blocks(backbone: nn.Module) -> nn.ModuleList | None:
+def _blocks(backbone: PreTrainedModel) -> nn.ModuleList | None:
     """Return the list of the backbone's blocks; None where no list, or more than one, is as long as it is deep."""
     depth = getattr(backbone.config, "num_hidden_layers", None)
     lists = [part for part in backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
@@ -66,9 +67,9 @@ def _blocks(backbone: nn.Module) -> nn.ModuleList | None:
 
 
 def _run(
-    backbone: nn.Module, inputs: dict[str, Any], blocks: nn.ModuleList, layers: tuple[int, ...]
-) -> tuple[Tensor, ...] | None:
-    found: dict[int, Tensor] = {}
+    backbone: PreTrainedModel, inputs: dict[str, Any], blocks: nn.ModuleList, layers: tuple[int, ...]
+) -> tuple[Any, ...] | None:
+    found: dict[int, Any] = {}
     highest = max(layers)
 
     def keep(layer: int, args: tuple, kwargs: dict[str, Any]) -> None:

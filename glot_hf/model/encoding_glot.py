@@ -2,9 +2,10 @@
 """Encode texts as sentence vectors: how many tokens a text may have, which texts make a batch, and `encode`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
@@ -23,17 +24,18 @@ _TOKENS_A_BATCH = {"cpu": 1024, "accelerator": 16_384}  # on a CPU, the activati
 _NUM_POSITIONS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 
 
-def longest_text(tokenizer: PreTrainedTokenizerBase, backbone: nn.Module) -> int | None:
+def longest_text(tokenizer: PreTrainedTokenizerBase, backbone: PreTrainedModel) -> int | None:
     """Return how many tokens of a text both tokenizer and backbone can take; None where neither has a limit."""
     longest = min(tokenizer.model_max_length, longest_input(backbone) or LARGE_INTEGER)
     return int(longest) if longest < LARGE_INTEGER else None
 
 
-def longest_input(backbone: nn.Module) -> int | None:
+def longest_input(backbone: PreTrainedModel) -> int | None:
     """Return how many tokens a backbone can take; None where its configuration sets no limit."""
     config = backbone.config.get_text_config()
     found = [getattr(config, name, None) for name in _NUM_POSITIONS]
     limits = [limit for limit in found if isinstance(limit, int) and limit > 0]  # XLNet, without a limit, says -1
+    module: Any
     for name, module in backbone.named_modules():
         padding = getattr(module, "padding_idx", None)
         if name.rpartition(".")[2] == "position_embeddings" and padding is not None:
@@ -80,7 +82,7 @@ def batches_by_length(lengths: list[int], max_tokens: int, batch_size: int | Non
 
 @torch.no_grad()
 def encode(
-    model: PreTrainedModel,
+    model: Any,  # a GlotPreTrainedModel
     sentences: list[str],
     tokenizer: PreTrainedTokenizerBase,
     batch_size: int | None = None,

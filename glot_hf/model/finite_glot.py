@@ -1,13 +1,14 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Refuse answers that hold NaN or infinity instead of passing them on."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 
-def require_finite(model: nn.Module, outputs: Tensor, texts: Sequence[str] | None = None) -> None:
+def require_finite(model: PreTrainedModel, outputs: Tensor, texts: list[str] | None = None) -> None:
     """
     Refuse logits or vectors that hold NaN or infinity.
 
@@ -27,8 +28,9 @@ def require_finite(model: nn.Module, outputs: Tensor, texts: Sequence[str] | Non
     raise ValueError(f"the numbers of text {bad[0] + 1}{text} are not finite{others}: {_reason(model)}")
 
 
-def _reason(model: nn.Module) -> str:
-    backbone = model.base_model.backbone
+def _reason(model: PreTrainedModel) -> str:
+    base: Any = model.base_model
+    backbone: PreTrainedModel | None = base.backbone
     of_backbone = set() if backbone is None else set(map(id, backbone.parameters()))
     if not all(weight.isfinite().all() for weight in model.parameters() if id(weight) not in of_backbone):
         return "the head's own weights are not finite; train it again with a smaller learning_rate"

@@ -235,12 +235,12 @@ class BlockedGraph(TokenGraph):
         self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
     ) -> Tensor:
         def block(start: int, stop: int, *tensors: Tensor) -> Tensor:
-            tensors = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
+            parts = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
             with torch.no_grad():
                 neighbours = self.edges.rows(start, stop)
                 if self_loops:
                     neighbours = neighbours | diagonal_rows(start, stop, self.layout.mask)
-            return function(neighbours, *tensors)
+            return function(neighbours, *parts)
 
         padded = [self.layout.pad(tokens) for tokens in (*rows, *columns)]
         return self.layout.pack(over_blocks(block, self.layout.mask.shape[1], self.block_size, *padded))
@@ -296,7 +296,7 @@ class _OverBlocks(torch.autograd.Function):
             "enabled": torch.is_autocast_enabled(device),
         }
         ctx.save_for_backward(*tensors)
-        result = None
+        result: Any = None
         for start, stop in blocks.bounds:
             block = blocks.function(start, stop, *tensors)
             if result is None:

@@ -17,7 +17,7 @@ from .graph_glot import TokenGraph
 from .processes_glot import sum_over_processes
 
 
-def _glorot_uniform(weight: nn.Parameter) -> None:
+def _glorot_uniform(weight: Tensor) -> None:
     """Initialise within Glorot's bound over the last two dimensions, PyTorch Geometric's way for any rank."""
     bound = math.sqrt(6.0 / (weight.shape[-2] + weight.shape[-1]))
     nn.init.uniform_(weight, -bound, bound)
@@ -85,6 +85,11 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     Batch norm over the valid tokens of the batch, in all processes that train together. It also takes one token or
     none. `(N, C), (N,)` -> `(N, C)`.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, tokens: Tensor, is_valid: Tensor) -> Tensor:
         tokens = tokens.to(self.running_mean.dtype)

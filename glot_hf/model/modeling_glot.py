@@ -2,10 +2,12 @@
 """GLOT models: a frozen backbone and a trained head (arXiv 2603.03389)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
 from .backbone_forward_glot import BackboneStates, run_backbone
@@ -67,17 +69,20 @@ class GlotModel(GlotPreTrainedModel):
         config ([`GlotConfig`]): with `input_size` or a `backbone_config`.
     """
 
+    head: GlotPooler
+    backbone: PreTrainedModel | None
     _keys_to_ignore_on_load_unexpected = [r"^(similarity_projection|late)\."]  # read by `from_pretrained`
 
     def __init__(self, config: GlotConfig):
         super().__init__(config)
         # The head first: a model's dtype is that of its first parameter, and a checkpoint is loaded in that dtype.
         self.head = GlotPooler(config)
-        self.backbone = build_backbone(config.backbone_config) if config.backbone_in_checkpoint else None
+        backbone_config: Any = config.backbone_config
+        self.backbone = build_backbone(backbone_config) if config.backbone_in_checkpoint else None
         self.post_init()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs) -> Any:
         """
         Load a head, see [`~GlotPreTrainedModel.from_pretrained`]. A saved classifier with `pair_mode="cosine"` gives
         the vectors that it compares: its `similarity_projection` becomes a part of `projection`.
@@ -91,7 +96,7 @@ class GlotModel(GlotPreTrainedModel):
             where = {name: kwargs[name] for name in (*HUB_OPTIONS, "revision", "subfolder") if name in kwargs}
             if not config.backbone_in_checkpoint:
                 where["load_backbone"] = False
-            whole = GlotForSequenceClassification.from_pretrained(pretrained_model_name_or_path, **where)
+            whole: Any = GlotForSequenceClassification.from_pretrained(pretrained_model_name_or_path, **where)
             model.head.project_on(whole.similarity_projection.to(device_of(model), model.dtype))
             config.pair_mode, config.projection_size = None, config.hidden_size
         return loaded
@@ -107,6 +112,8 @@ class GlotModel(GlotPreTrainedModel):
         return self.backbone.get_input_embeddings() if self.backbone is not None else None
 
     def set_input_embeddings(self, value: nn.Module) -> None:
+        if self.backbone is None:
+            raise ValueError(NO_BACKBONE)
         self.backbone.set_input_embeddings(value)
 
     def forward(
@@ -305,7 +312,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
         )
         return result if return_dict else result.to_tuple()
 
-    def _logits(self, a: Tensor, b: Tensor | None) -> Tensor:
+    def _logits(self, a: Tensor, b: Any) -> Tensor:
         """Return logits. `(B, D)`, for pairs twice -> `(B, num_labels)`; `(B, 1)` in cosine mode."""
         layer = self.similarity_projection if self.config.pair_mode == "cosine" else self.classifier
         a, b = a.to(layer.weight.dtype), b if b is None else b.to(layer.weight.dtype)
@@ -316,7 +323,7 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
                 return self.classifier(torch.cat([a, b], dim=-1))
             case "interaction":
                 return self.classifier(torch.cat([a, b, (a - b).abs(), a * b], dim=-1))
-            case "cosine":
+            case _:  # "cosine"
                 projected = self.similarity_projection(a), self.similarity_projection(b)
                 return F.cosine_similarity(*projected, dim=-1)[:, None]
 

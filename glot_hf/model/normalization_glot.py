@@ -35,6 +35,9 @@ class TokenStandardization(nn.Module):
 
     def __init__(self, token_shape: tuple[int, ...]):
         super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.num_tokens: Tensor
         self.register_buffer("mean", torch.empty(token_shape))
         self.register_buffer("deviation", torch.empty(token_shape))  # a variance can be too large for float16
         self.register_buffer("num_tokens", torch.empty((), dtype=torch.long))

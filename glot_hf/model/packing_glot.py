@@ -13,6 +13,7 @@ A step took 64 ms packed and grouped where it took 120 ms padded, 22 where it to
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +40,8 @@ class TokenLayout:
     def __init__(self, mask: Tensor):
         self.mask = mask
         self.groups = [self]
-        self._index = None  # (N,), the place of each packed token in the padded batch; None where there is no gap
+        # (N,), the place of each packed token in the padded batch; None where there is no gap
+        self._index: Tensor | Any = None
         self._order = None  # (B,), the sentences as they are packed; None where that is their own order, one group
         self._counts = []  # of the tokens of each group, as far as tokens are in groups
         self._keeps_padding = torch.compiler.is_compiling() or torch.jit.is_tracing()

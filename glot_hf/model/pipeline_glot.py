@@ -3,7 +3,6 @@
 
 from typing import Any
 
-from torch import Tensor
 from transformers import TextClassificationPipeline
 
 from .decision_glot import at_threshold
@@ -31,6 +30,9 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
     ```
     """
 
+    model: Any
+    tokenizer: Any
+
     def check_model_type(self, supported_models: Any) -> None:
         """
         Take GLOT models, which the stock list, of the models of transformers itself, does not have.
@@ -41,7 +43,7 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         if self.model.config.model_type != "glot":
             raise ValueError(f"GlotTextClassificationPipeline is for GLOT heads, not {type(self.model).__name__}")
 
-    def preprocess(self, inputs: Any, **tokenizer_kwargs) -> dict[str, Tensor]:
+    def preprocess(self, inputs: Any, **tokenizer_kwargs) -> dict[str, Any]:
         """
         Tokenize a text, or the two texts of a pair one by one.
 
@@ -77,7 +79,7 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         return {**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}}
 
     def postprocess(
-        self, model_outputs: Any, function_to_apply: Any = None, top_k: int | None = 1, _legacy: bool = True
+        self, model_outputs: Any, function_to_apply: Any = None, top_k: Any = 1, _legacy: bool = True
     ) -> Any:
         """
         The same as in the stock pipeline, except that answers must be numbers, and that where the head has a
@@ -90,7 +92,8 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         require_finite(self.model, logits)
         if threshold is None or (_legacy and top_k != 1):  # then all classes, in their own order
             return super().postprocess(model_outputs, function_to_apply, top_k, _legacy)
-        answers = super().postprocess(model_outputs, function_to_apply, None, False)
+        every_class: Any = None  # is taken, though the stock pipeline declares a number
+        answers: Any = super().postprocess(model_outputs, function_to_apply, every_class, False)
         decided = self.model.config.id2label[int(at_threshold(logits[0], threshold).argmax())]
         answers.sort(key=lambda answer: answer["label"] != decided)
         return answers[0] if _legacy else answers[:top_k]

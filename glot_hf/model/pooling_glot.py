@@ -8,6 +8,7 @@ scores are mean pooling, one-hot scores are CLS pooling, and a graph without lay
 """
 
 import dataclasses
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +49,7 @@ class GraphPooling(nn.Module):
         super().__init__()
         # Joined with itself alone, a token would tell the residual block nothing that W_1 does not: no graph is made.
         self.has_graph = config.block != "residual" or config.graph_type != "self"
-        self.graph_type, self.threshold = config.graph_type, config.similarity_threshold if self.has_graph else None
+        self.graph_type, self.threshold = config.graph_type, config.similarity_threshold
         self.block_size = config.graph_block_size
         self.jumping_knowledge = config.jumping_knowledge
         self.block, readout_hidden_size = None, config.readout_hidden_size
@@ -105,7 +106,7 @@ class GraphPooling(nn.Module):
                 return [torch.stack(outputs).amax(dim=0)]  # (N, H)
             case "mean":
                 return [torch.stack(outputs).mean(dim=0)]
-            case "last":
+            case _:  # "last"
                 return outputs[-1:]
 
     def forward(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None = None) -> PooledTokens:
@@ -241,7 +242,7 @@ class GlotPooler(nn.Module):
         pooled = self.pooling(tokens, layout, **given)
         if pooled.vector is None and not return_details:
             raise ValueError(NO_VECTORS)
-        vector = pooled.vector if self.projection is None else self.projection(pooled.vector)
+        vector: Any = pooled.vector if self.projection is None else self.projection(pooled.vector)
         return dataclasses.replace(pooled, vector=vector) if return_details else vector
 
     def project_on(self, last: nn.Linear) -> None:
@@ -250,7 +251,8 @@ class GlotPooler(nn.Module):
         if self.projection is not None:
             bias = bias + weight @ self.projection.bias.detach()
             weight = weight @ self.projection.weight.detach()
-        self.projection = nn.Linear(*weight.shape[::-1], device=weight.device, dtype=weight.dtype)
+        out_size, in_size = weight.shape
+        self.projection = nn.Linear(in_size, out_size, device=weight.device, dtype=weight.dtype)
         self.projection.load_state_dict({"weight": weight, "bias": bias})
 
     def _check_graph(self, adjacency: Tensor, attention_mask: Tensor) -> None:

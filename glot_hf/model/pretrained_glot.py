@@ -5,7 +5,7 @@ import copy
 import importlib
 import os
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from huggingface_hub import CommitInfo, HfApi
@@ -61,7 +61,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
     where it is published.
     """
 
-    config_class = GlotConfig
+    config_class: Any = GlotConfig
     base_model_prefix = "glot"
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # the loss is a plain mean: Trainer must scale it under gradient accumulation
@@ -80,7 +80,8 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         self._keep_in_fp32_modules_strict = own
         super().post_init()
         if getattr(self.config, "quantization_config", None) is not None:  # quantizers read this list
-            self._keep_in_fp32_modules |= {f"(?:{self.base_model_prefix}[.])?{name}" for name in own}
+            whole = {f"(?:{self.base_model_prefix}[.])?{name}" for name in own}
+            self._keep_in_fp32_modules = {*(self._keep_in_fp32_modules or ()), *whole}
 
     @classmethod
     def from_backbone(
@@ -89,7 +90,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         revision: str | None = None,
         backbone_kwargs: dict[str, Any] | None = None,
         **config_options,
-    ):
+    ) -> Self:
         """
         Make a new head, with random weights, on a pretrained backbone, which is frozen.
 
@@ -128,7 +129,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
             backbone = text_encoder(name_or_model)
             where_from = origin_of(name_or_model, revision, kwargs)
         # A copy, or this model's attention implementation would be written into the live backbone.
-        backbone_config = copy.deepcopy(backbone.config)
+        backbone_config: Any = copy.deepcopy(backbone.config)
         backbone_config.name_or_path = ""  # backbone_name_or_path says it
         if hasattr(backbone_config, "quantization_config"):
             # It is for the backbone's weights, which are loaded apart: here it would make the head a quantized model.
@@ -148,7 +149,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         load_backbone: bool = True,
         backbone_kwargs: dict[str, Any] | None = None,
         **kwargs,
-    ):
+    ) -> Any:
         """
         Load a head, then the backbone it was trained on, which is frozen
         (`model.base_model.backbone.requires_grad_()` and `model.train()` unfreeze it).
@@ -170,7 +171,8 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
                 (with `output_loading_info=True` they are in the information instead).
         """
         kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
-        recorded = config = kwargs.get("config")
+        recorded: Any = kwargs.get("config")
+        config = recorded
         hub_kwargs = {key: kwargs[key] for key in (*HUB_OPTIONS, "revision", "subfolder") if key in kwargs}
         if not isinstance(config, PreTrainedConfig):
             recorded = cls.config_class.from_pretrained(config or pretrained_model_name_or_path, **hub_kwargs)
@@ -192,9 +194,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
                 options.setdefault("attn_implementation", config._attn_implementation)
             options |= {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
             kwargs["dtype"] = torch.float32
-        model, information = super().from_pretrained(
+        loaded: Any = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
         )
+        model, information = loaded
         if not wants_information and kwargs.get("state_dict") is None:  # else the caller looks after them
             saved_from = recorded.architectures or cls.config_class.get_config_dict(
                 pretrained_model_name_or_path, **hub_kwargs
@@ -322,7 +325,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         """The head's dtype: float32 unless it was cast, whatever the backbone's is."""
         return next((parameter.dtype for parameter in self.base_model.head.parameters()), torch.float32)
 
-    def _init_weights(self, module: nn.Module) -> None:
+    def _init_weights(self, module: Any) -> None:
         # The released code's: PyTorch's own for linear layers, Glorot for graph attention and convolution.
         if isinstance(module, GlotPooler):
             if module.num_layers_mixed:

@@ -2,6 +2,7 @@
 """Readouts, token embeddings -> one sentence vector (the paper's is by attention), and what every pooling returns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +105,7 @@ def largest(parts: list[Tensor], layout: TokenLayout) -> Tensor:
     return layout.over_sentences(of_group, layout.is_valid, *parts)
 
 
-def read_out(kinds: list[str], parts: list[Tensor], layout: TokenLayout, attention: Tensor | None) -> Tensor:
+def read_out(kinds: list[str], parts: list[Tensor], layout: TokenLayout, attention: Tensor | Any) -> Tensor:
     """
     Return sentence vectors `(B, n * D)`: what each of n readouts makes of the tokens, side by side.
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerModelCardData
 from sentence_transformers.sentence_transformer.modules import Module, Pooling, Transformer
-from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from .backbone_forward_glot import sees_padding, select_layers
-from .backbone_glot import has_optional_pooler, is_trainable, text_encoder
+from .backbone_glot import has_optional_pooler, is_trainable, text_encoder, without_pooler
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .version_glot import __version__
@@ -89,7 +89,7 @@ class GlotPooling(Module):
         self.truncate_dim, self.include_prompt = truncate_dim, include_prompt
 
     @classmethod
-    def from_head(cls, model: PreTrainedModel, truncate_dim: int | None = None) -> "GlotPooling":
+    def from_head(cls, model: Any, truncate_dim: int | None = None) -> "GlotPooling":
         """
         Copy the head of a `GlotModel` or `GlotForSequenceClassification`. The vectors of a cosine head are those that
         it compares: their cosine is its score.
@@ -146,9 +146,10 @@ class GlotPooling(Module):
         if type(model.model_card_data) is SentenceTransformerModelCardData:
             model.model_card_data.__class__ = GlotModelCardData
         model.model_card_data.add_tags("glot")
-        transformer = model[0]
-        if not isinstance(transformer, Transformer):
+        first = model[0]
+        if not isinstance(first, Transformer):
             return
+        transformer: Any = first
         backbone = text_encoder(transformer.model)
         if sees_padding(backbone):
             raise ValueError(
@@ -162,7 +163,7 @@ class GlotPooling(Module):
             transformer.register_forward_hook(_AllLayers(transformer), with_kwargs=True)
         if has_optional_pooler(type(backbone)):
             # Nothing reads it: it would be without gradients in training, and without weights in a head's backbone.
-            backbone.pooler = None
+            without_pooler(backbone)
             transformer.model_kwargs = {"add_pooling_layer": False}
             transformer.config_keys = [*Transformer.config_keys, "model_kwargs"]
         transformer.register_forward_pre_hook(_without_dropout_if_frozen)
@@ -210,7 +211,8 @@ class GlotPooling(Module):
         saved = cls.load_config(model_name_or_path, **where)
         own = {name: saved.pop(name) for name in _OWN_OPTIONS if name in saved}
         module = cls(GlotConfig.from_dict(saved), **own)
-        return cls.load_torch_weights(model_name_or_path, model=module, **where)
+        loaded: Any = cls.load_torch_weights(model_name_or_path, model=module, **where)
+        return loaded
 
     def __reduce__(self) -> tuple:
         # Processes of a pool unpickle the module: pickle would look for its class where `__module__` says.
@@ -244,7 +246,7 @@ class _AllLayers:
         return self.__dict__
 
 
-def _remove_recorders(model: PreTrainedModel) -> None:
+def _remove_recorders(model: nn.Module) -> None:
     for module in model.modules():
         for key, hook in list(module._forward_hooks.items()):
             if getattr(hook, "__module__", None) == "transformers.utils.output_capturing":

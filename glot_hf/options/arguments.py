@@ -329,7 +329,7 @@ def _head_flags() -> Iterator[tuple[str, Any, Any]]:
             continue
         aliases = [f"--{alias}" for alias, name in ALIASES.items() if name == each.name]
         metadata = {"help": each.metadata["help"].replace("%", "%%"), "aliases": aliases}
-        default = {"default": each.default}
+        default: dict[str, Any] = {"default": each.default}
         if each.name in _ONE_OR_SEVERAL:
             default = {"default_factory": lambda value=each.default: [value]}
         yield each.name, _FLAG_TYPES.get(each.name, each.type), field(metadata=metadata, **default)

@@ -3,8 +3,9 @@
 
 import copy
 import dataclasses
-from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, ArgumentParser, _ArgumentGroup
+from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, ArgumentParser
 from collections.abc import Iterable
+from typing import Any
 
 from transformers import HfArgumentParser
 
@@ -49,7 +50,7 @@ class CommandParser(HfArgumentParser):
         examples (`list[str]`): whole command lines, shown at the end.
     """
 
-    def __init__(self, *dataclass_types: type, common: Iterable[str] = (), examples: Iterable[str] = (), **kwargs):
+    def __init__(self, *dataclass_types: Any, common: Iterable[str] = (), examples: Iterable[str] = (), **kwargs):
         self._common, self._groups = set(common), {}
         self.examples = list(examples)
         if self.examples:
@@ -60,15 +61,16 @@ class CommandParser(HfArgumentParser):
             group.add_argument("--config", metavar="FILE", default=SUPPRESS, help="Read options from a YAML file too.")
 
     def _parse_dataclass_field(self, parser: ArgumentParser, field: dataclasses.Field) -> None:
-        before, field = len(self._actions), copy.copy(field)
-        field.metadata = dict(field.metadata)
-        off = field.metadata.pop("off", f"Switch --{field.name} off.")
-        super()._parse_dataclass_field(self._group_of(field.name), field)
+        before = len(self._actions)
+        shown: Any = copy.copy(field)
+        shown.metadata = dict(field.metadata)
+        off = shown.metadata.pop("off", f"Switch --{field.name} off.")
+        super()._parse_dataclass_field(self._group_of(field.name), shown)
         for action in self._actions[before:]:
             if action.option_strings[0] == f"--no_{field.name}":
                 action.help, action.default = off, SUPPRESS
 
-    def _group_of(self, name: str) -> ArgumentParser | _ArgumentGroup:
+    def _group_of(self, name: str) -> Any:
         if not self._common:
             return self
         title = "common options" if name in self._common else "more options"

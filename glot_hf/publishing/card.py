@@ -226,7 +226,7 @@ def _body(
     if config.backbone_in_checkpoint:  # it may have been trained
         which_backbone, where = "the backbone", "the backbone's weights are beside it."
         if name is None:
-            backbone = f"a backbone of type {config.backbone_config.model_type}"
+            backbone = f"a backbone of type {config.get_text_config().model_type}"
     elif name is None:
         kind = "classifier alone" if is_classifier else "head alone"
         which_backbone, where = "the backbone", "it has no backbone, and takes hidden states."

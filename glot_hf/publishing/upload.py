@@ -12,17 +12,18 @@ from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import find_adapter_config_file
 
 from ..model.backbone_glot import pin_revision, require_fit
 from ..model.backbone_origin_glot import place_in_repository, read_config
 from ..model.configuration_glot import GlotConfig
+from ..model.pretrained_glot import GlotPreTrainedModel
 from .card import Training, make_card
 
 
 def upload(
-    model: PreTrainedModel,
+    model: GlotPreTrainedModel,
     repo_id: str,
     tokenizer: PreTrainedTokenizerBase | None,
     backbone_id: str | None,

@@ -16,7 +16,7 @@ from transformers import EvalPrediction
 
 from ..data.labels import Labels
 from ..model.decision_glot import at_threshold
-from ..training.metrics import metrics_for
+from ..training.metrics import NONE_FOUND, metrics_for
 
 
 NUM_MISTAKES = 10
@@ -116,7 +116,9 @@ def interval_of(num_rows: int, score: Callable[[np.ndarray], float | None]) -> d
 
 def _scores_of_classes(truth: np.ndarray, answers: np.ndarray, labels: Labels) -> list[dict[str, Any]]:
     places = range(len(labels.names))
-    columns = precision_recall_fscore_support(truth, answers, labels=list(places), average=None, zero_division=0)
+    columns: Any = precision_recall_fscore_support(
+        truth, answers, labels=list(places), average=None, zero_division=NONE_FOUND
+    )
     names = ("precision", "recall", "f1")
     return [
         {"name": labels.names[place], **{name: float(column[place]) for name, column in zip(names, columns)}}

@@ -31,11 +31,11 @@ def linear_baseline(
     rows = Subset(train, np.sort(np.random.default_rng(0).permutation(len(train))[:count]).tolist())
     options = linear_candidate(layers, is_pair).head_options | labels.config_options
     trainer, fit = fit_on_states(backbone, options, rows, "loss")
-    output = trainer.predict(validation)
+    metrics = trainer.predict(validation).metrics or {}
     kind = "ridge regression" if labels.problem_type == "regression" else "logistic regression"
     return {
         "name": f"{kind} on mean vectors",
-        "value": output.metrics.get(f"test_{metric}"),
+        "value": metrics.get(f"test_{metric}"),
         "rows": count,
         "seconds": fit.seconds,
     }

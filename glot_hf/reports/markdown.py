@@ -3,7 +3,9 @@
 
 import re
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 DAGGER = "† marks a head that gave every text the same answer, or whose training diverged."
@@ -15,9 +17,9 @@ def mean_and_deviation(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
-def format_table(header: list[str], rows: list[list[str]], are_numbers: bool = True) -> str:
+def format_table(header: Sequence[Any], rows: Sequence[Sequence[str]], are_numbers: bool = True) -> str:
     """Return a Markdown table; all columns but the first are aligned to the right where they are numbers."""
-    lines = [header, ["---", *["---:" if are_numbers else "---"] * (len(header) - 1)], *rows]
+    lines = [[*map(str, header)], ["---", *["---:" if are_numbers else "---"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

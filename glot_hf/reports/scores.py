@@ -3,7 +3,7 @@
 
 import json
 import statistics
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from .markdown import format_table, mean_and_deviation
 
 
 # Column -> pooling -> final cells, one a seed, in the order of the seeds.
-Results = dict[Hashable, dict[str, list[dict[str, Any]]]]
+Results = dict[Any, dict[str, list[dict[str, Any]]]]
 
 
 def scores(cells: list[dict[str, Any]]) -> list[float]:

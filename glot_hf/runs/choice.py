@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from datasets import Dataset
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import SchedulerType
 
 from ..data.labels import Labels
@@ -107,7 +106,7 @@ def metric_of(named: str | None, of_task: str | None, labels: Labels, is_weighte
 def choose(
     chosen: Chosen,
     options: dict[str, Any],
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
@@ -192,7 +191,8 @@ def head_of(plan: Plan, model: GlotForSequenceClassification, **options: Any) ->
     Args:
         options: options of [`GlotConfig`], which those of the plan go before.
     """
-    chosen = GlotForSequenceClassification.from_backbone(model.glot.backbone, **options | plan.head_options)
+    backbone: Any = model.glot.backbone
+    chosen = GlotForSequenceClassification.from_backbone(backbone, **options | plan.head_options)
     for name in ("backbone_name_or_path", "backbone_revision", "backbone_load_kwargs"):
         setattr(chosen.config, name, getattr(model.config, name))
     return chosen

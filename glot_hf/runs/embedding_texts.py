@@ -90,6 +90,6 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
     if data.label_column is None:
         print(f"score column: {score!r} (guessed; --label_column names another)", file=sys.stderr)
     pairs = zip(texts_of(table, query, source), texts_of(table, positive, source))
-    scores = Labels("regression").encode(label_cells(table, score), source)
+    scores: Any = Labels("regression").encode(label_cells(table, score), source)
     groups = [list(pair) for pair in pairs]
     return TextGroups(groups, scores, rows=list(range(1, len(groups) + 1)))

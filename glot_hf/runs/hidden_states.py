@@ -3,9 +3,8 @@
 
 from typing import Any
 
-import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..options.arguments import CacheArguments
 from ..states.builder import format_bytes
@@ -14,7 +13,7 @@ from ..system.errors import user_errors
 
 
 def cached_rows(
-    backbone: torch.nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     splits: dict[str, Dataset],
     arguments: CacheArguments,

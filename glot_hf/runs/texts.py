@@ -88,7 +88,7 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
     columns = {name: getattr(data, name) or getattr(record, name) for name in COLUMNS}
     if data.label_column is not None or data.label_columns is not None:  # one instead of several, or several of one
         columns |= {"label_column": data.label_column, "label_columns": data.label_columns}
-    return {"eval": file_examples(data.validation_file, columns, labels)}
+    return {"eval": file_examples(data.validation_file or "", columns, labels)}
 
 
 def file_examples(source: str, columns: dict[str, Any], labels: Labels) -> Dataset:
@@ -106,7 +106,7 @@ def file_examples(source: str, columns: dict[str, Any], labels: Labels) -> Datas
 
 
 def _training_file(data: DataArguments, seed: int) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, Any]]:
-    source = data.train_file
+    source = data.train_file or ""
     named = {name: getattr(data, name) for name in COLUMNS}
     table, text, label, text_pair = _choose(load_table(source), named, source)
     columns = {"text_column": text, "text_pair_column": text_pair}

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub.constants import HF_HOME
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..model.encoding_glot import longest_text
 from ..system.errors import InputError
@@ -69,7 +69,7 @@ class HiddenStateCache(Dataset):
     @classmethod
     def build(
         cls,
-        backbone: torch.nn.Module,
+        backbone: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         examples: Mapping[str, Sequence] | Any,
         folder: str | os.PathLike | None = None,
@@ -146,7 +146,7 @@ class HiddenStateCache(Dataset):
     @property
     def lengths(self) -> list[int]:
         """The number of tokens of each row, of a pair together: to make batches of rows of similar length."""
-        return sum(self._lengths[rows] for rows in self._rows).tolist()
+        return np.sum([self._lengths[rows] for rows in self._rows], axis=0).tolist()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -200,7 +200,7 @@ class HiddenStateCache(Dataset):
 
 
 def cache_splits(
-    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, splits: Mapping[str, Any], **options
+    backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, splits: Mapping[str, Any], **options
 ) -> dict[str, HiddenStateCache]:
     """
     Build one cache for the splits of a task, so that texts are stored once and how rows are divided does not matter.
@@ -256,7 +256,7 @@ def _distinct_texts(columns: dict[str, list]) -> list[str]:
 
 
 def _stored_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    dtype = _DTYPES.get(dtype, dtype)
-    if dtype not in _DTYPES.values():
+    stored = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if stored is None or stored not in _DTYPES.values():
         raise InputError(f"hidden states cannot be stored in {dtype}: valid are {', '.join(_DTYPES)}")
-    return dtype
+    return stored

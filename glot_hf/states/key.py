@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..system.errors import InputError
 
@@ -21,7 +21,7 @@ _HASHES = ("weights", "config", "backbone_config", "tokenizer", "texts")
 
 
 def make_key(
-    backbone: torch.nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
     revision: str | None,
@@ -135,7 +135,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value
 
 
-def hash_backbone(backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+def hash_backbone(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
     """
     Return hashes of what a backbone and its tokenizer are, wherever they are from. Reads every weight.
 
@@ -157,7 +157,8 @@ def hash_config(config: PreTrainedConfig) -> str:
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     """Hash everything that decides which tokens a text has, except where it is cut."""
     if tokenizer.is_fast:
-        rules = json.loads(tokenizer.backend_tokenizer.to_str())
+        backend: Any = tokenizer.backend_tokenizer
+        rules = json.loads(backend.to_str())
         del rules["padding"], rules["truncation"]  # left by the last call
     else:
         rules = {"vocabulary": tokenizer.get_vocab(), "options": tokenizer.init_kwargs}
@@ -171,7 +172,7 @@ def hash_json(value: Any) -> str:
 
 def _bytes(tensor: torch.Tensor) -> memoryview:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
 
 
 def _name(dtype: torch.dtype) -> str:

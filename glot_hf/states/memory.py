@@ -2,12 +2,12 @@
 """Hidden states in memory, text by text, for heads that are trained again and again on the same texts."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .running import run_over_texts
 
@@ -28,7 +28,7 @@ class StatesInMemory:
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         layers: list[int],
         max_length: int | None = None,
@@ -57,7 +57,7 @@ class StatesInMemory:
             self._num_bytes -= self._states.popitem(last=False)[1].nbytes
         return found
 
-    def rows(self, columns: dict[str, Sequence[str]], layers: int | list[int]) -> list[dict[str, Any]]:
+    def rows(self, columns: Mapping[str, Sequence[str]], layers: int | list[int]) -> list[dict[str, Any]]:
         """Return rows of states of `text`, and of `text_pair` where there is one, as heads are trained on."""
         names = {"text": "hidden_states", "text_pair": "hidden_states_b"}
         states = {names[name]: self.of(texts, layers) for name, texts in columns.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..model.backbone_forward_glot import run_backbone
 from ..model.configuration_glot import hidden_size_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # of an extra that hidden states do not need
 
 
 def run_over_texts(
-    backbone: torch.nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: list[str],
     layers: int | list[int] = -1,
@@ -58,9 +58,9 @@ def run_over_texts(
             yield index, state[valid]
 
 
-def token_shape(backbone: torch.nn.Module, layers: int | list[int]) -> tuple[int, ...]:
+def token_shape(backbone: PreTrainedModel, layers: int | list[int]) -> tuple[int, ...]:
     """Return the shape of the states of one token: `(d,)`, or `(n, d)` with n `layers`."""
-    size = hidden_size_of(backbone.config)
+    size: Any = hidden_size_of(backbone.config)
     return (size,) if isinstance(layers, int) else (len(layers), size)
 
 
@@ -72,7 +72,7 @@ def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_leng
 
 
 def compute_hidden_states(
-    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], **options
+    backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], **options
 ) -> list[Tensor]:
     """Return the states of each text in memory, in the order of the texts; `options` of [`run_over_texts`]."""
     by_position = dict(run_over_texts(backbone, tokenizer, texts, **options))
@@ -80,7 +80,7 @@ def compute_hidden_states(
 
 
 def state_rows(
-    backbone: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, examples: "Dataset", **options
+    backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: "Dataset", **options
 ) -> list[dict[str, Any]]:
     """
     Return examples (`text`, `text_pair` where there are pairs, `labels`) as rows of states in memory and `labels`.
@@ -111,7 +111,8 @@ class HiddenStateCollator:
                 states = [row[f"hidden_states{suffix}"] for row in rows]
                 lengths = torch.tensor([len(state) for state in states])
                 batch[f"hidden_states{suffix}"] = pad_sequence(states, batch_first=True)  # (B, L, d)
-                batch[f"attention_mask{suffix}"] = (torch.arange(lengths.max()) < lengths[:, None]).long()  # (B, L)
+                positions = torch.arange(int(lengths.max()))  # (L,)
+                batch[f"attention_mask{suffix}"] = (positions < lengths[:, None]).long()  # (B, L)
         if "labels" in rows[0]:
             batch["labels"] = torch.tensor([row["labels"] for row in rows])
         return batch

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     Let `write` make a file of this name in a folder beside `path`, put it on the disk, and move it to `path`. Who
     may read it is up to the umask, as of any new file.

@@ -67,7 +67,7 @@ def _require_dead(path: Path) -> None:
         host, process, since = other["host"], other["process"], other["since"]
     except (OSError, ValueError, KeyError, TypeError):  # it is being written, or was cut off
         host, process, since = "an unknown machine", "?", "a moment ago"
-    if host == socket.gethostname() and not psutil.pid_exists(process):
+    if host == socket.gethostname() and not psutil.pid_exists(int(process)):
         return
     raise InputError(
         f"{str(path.parent)!r} is being written by another run (process {process} on {host}, since {since}): name "

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -66,7 +67,7 @@ def require_no_adapters(model: GlotPreTrainedModel) -> None:
 def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
     """Write the model that the adapters in `folder` are of, without its backbone; their configuration names it."""
     base = os.path.abspath(os.path.join(folder, BASE_FOLDER))
-    config = network.get_base_model().config
+    config: Any = network.get_base_model().config
     with torch.random.fork_rng(devices=[]):  # training goes on as if nothing had been saved
         torch.manual_seed(0)  # so that a run writes the same files again
         GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)

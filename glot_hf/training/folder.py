@@ -184,7 +184,8 @@ def replaced_head(folder: str) -> Iterator[str]:
 def save_results(trainer: HeadTrainer, results: dict[str, float], folder: str) -> None:
     """Write the tokenizer, training_record.json and all_results.json, and print what the last holds."""
     trainer.processing_class.save_pretrained(folder)
-    trainer.record.save(folder)
+    if trainer.record is not None:
+        trainer.record.save(folder)
     trainer.log_metrics("all", results)
     Path(folder, "all_results.json").write_text(json.dumps(results, indent=4, sort_keys=True), encoding="utf-8")
 
@@ -197,7 +198,7 @@ def push_folder(trainer: HeadTrainer) -> None:
         InputError: the Hub refuses, or fails.
     """
     with user_errors():
-        training = training_of(trainer.args.output_dir, trainer.model.config.backbone_name_or_path)
+        training = training_of(trainer.args.output_dir or "", trainer.model.config.backbone_name_or_path)
         commit = trainer.push_to_hub(training=training)
     if commit is not None:
         print(f"\n{commit.repo_url} is at commit {commit.oid}")

@@ -207,9 +207,9 @@ def _scorer(
     return score
 
 
-def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+def _linear_layer(fitted: Any, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight `(num_labels, F)` and the bias `(num_labels,)` of the linear layer that computes the same."""
-    scaler, estimator = fitted["scale"], fitted["fit"]
+    scaler, estimator = fitted["scale"], fitted["fit"]  # of a Pipeline
     # Of a class that no training row has: no text's answer, as the other logits have mean 0, and no infinite loss.
     never = -math.log(2 * scaler.n_samples_seen_ + 1)
     weight, bias = np.zeros((num_labels, len(scaler.scale_))), np.zeros(num_labels)
@@ -218,9 +218,10 @@ def _linear_layer(fitted: Pipeline, num_labels: int) -> tuple[np.ndarray, np.nda
     elif isinstance(estimator, OneVsRestClassifier):
         for label, one in enumerate(estimator.estimators_):
             if isinstance(one, LogisticRegression):
-                weight[label], bias[label] = one.coef_[0], one.intercept_[0]
+                weight[label], bias[label] = np.ravel(one.coef_), np.ravel(one.intercept_)[0]
             else:  # a label that all rows have, or none
-                bias[label] = -never if one.y_[0] else never
+                constant: Any = one
+                bias[label] = -never if constant.y_[0] else never
     else:
         bias[:] = never
         coefficients, intercepts = estimator.coef_, estimator.intercept_

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -37,11 +38,13 @@ GREATER_IS_BETTER = {
     "distinct_predictions": True,
 }
 
+NONE_FOUND: Any = 0  # the score of a class that is neither there nor predicted; scikit-learn takes numbers too
+
 _OF_CLASSES = {
     "accuracy": accuracy_score,
-    "f1_macro": partial(f1_score, average="macro", zero_division=0),
+    "f1_macro": partial(f1_score, average="macro", zero_division=NONE_FOUND),
     "matthews_correlation": matthews_corrcoef,
-    "f1": partial(f1_score, zero_division=0),  # of class 1, for two classes
+    "f1": partial(f1_score, zero_division=NONE_FOUND),  # of class 1, for two classes
 }
 
 
@@ -90,10 +93,16 @@ def metric_names(labels: Labels) -> list[str]:
     return list(metrics_for(labels.problem_type)(EvalPrediction(answers, classes)))
 
 
+def _arrays(prediction: EvalPrediction) -> tuple[Any, Any]:
+    """Return labels and predictions, which are an array each for a head, though other models return several."""
+    return prediction.label_ids, prediction.predictions
+
+
 def _single_label(prediction: EvalPrediction, threshold: float | None, only: str | None) -> dict[str, float]:
-    labels, predicted = prediction.label_ids, at_threshold(prediction.predictions, threshold).argmax(axis=-1)
+    labels, logits = _arrays(prediction)
+    predicted = at_threshold(logits, threshold).argmax(axis=-1)
     metrics = dict(_OF_CLASSES)
-    if prediction.predictions.shape[-1] != 2:
+    if logits.shape[-1] != 2:
         del metrics["f1"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A single label was found")  # a small split can be so; MCC is 0 then
@@ -102,17 +111,18 @@ def _single_label(prediction: EvalPrediction, threshold: float | None, only: str
 
 
 def _multi_label(prediction: EvalPrediction) -> dict[str, float]:
-    labels, predicted = prediction.label_ids.astype(int), (prediction.predictions > 0).astype(int)
+    labels, logits = _arrays(prediction)
+    labels, predicted = labels.astype(int), (logits > 0).astype(int)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=0)),
-        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=NONE_FOUND)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=NONE_FOUND)),
         **_distinct(predicted),
     }
 
 
 def _regression(prediction: EvalPrediction) -> dict[str, float]:
-    labels, predicted = np.ravel(prediction.label_ids), np.ravel(prediction.predictions)
+    labels, predicted = map(np.ravel, _arrays(prediction))
     if not np.isfinite(predicted).all():
         return {"mse": math.nan} | _distinct(predicted)  # training diverged; scikit-learn would raise
     metrics = {"mse": float(mean_squared_error(labels, predicted))}
@@ -133,7 +143,7 @@ def embedding_metrics(prediction: EvalPrediction, sizes: tuple[int, ...] = ()) -
     Each also has distinct_predictions, how many different cosines the pairs have: of a head that has died, 1. And the
     same of the first so many dimensions, for each of `sizes`: spearman_64, ...
     """
-    whole, labels = prediction.predictions, prediction.label_ids
+    labels, whole = _arrays(prediction)
     metrics = {}
     for size, suffix in ((whole.shape[-1], ""), *((size, f"_{size}") for size in sizes)):
         vectors = whole[..., :size]
@@ -162,8 +172,8 @@ def embedding_metric_names(has_scores: bool, sizes: tuple[int, ...] = ()) -> lis
 def _correlations(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     predicted, labels = predicted.astype(float), labels.astype(float)
     return {
-        "pearson": float(pearsonr(predicted, labels).statistic),
-        "spearman": float(spearmanr(predicted, labels).statistic),
+        name: float(cast(Any, correlate(predicted, labels)).statistic)
+        for name, correlate in (("pearson", pearsonr), ("spearman", spearmanr))
     }
 
 

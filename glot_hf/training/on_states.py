@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, ShuffleSplit
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Subset
 from transformers import PrinterCallback, Trainer, set_seed
 
 from ..model.configuration_glot import GlotConfig
@@ -31,7 +31,7 @@ FEW_ROWS, NUM_FOLDS = 1_000, 3
 SELECTION_SEED = 0  # the seed of every head that a budget is chosen by
 
 # Rows are `{"hidden_states": (L, d), ["hidden_states_b": (L', d)], "labels"}`, in a list or in a cache on the disk.
-Rows = Sequence[dict[str, Any]] | Dataset
+Rows = Any  # to Trainer and Subset: they ask for a Dataset by name, and take whatever has a length and rows
 
 
 class Budget(NamedTuple):
@@ -77,7 +77,8 @@ def choose_budget(budgets: list[Budget], scores: Callable[[Budget], list[float |
 
     def mean(budget: Budget) -> float:
         found = scores(budget)
-        return -math.inf if None in found else statistics.mean(found)
+        finite = [score for score in found if score is not None]
+        return -math.inf if len(finite) < len(found) else statistics.mean(finite)
 
     return max(budgets, key=mean)
 
@@ -152,7 +153,8 @@ def fit_on_states(
         InputError: all rows are of one class, or a vector is not finite.
     """
     trainer = silent_trainer(lambda arguments: _make_trainer(backbone, head_options, arguments), seed=0)
-    return trainer, fit_linear_layer(trainer.model, rows, trainer.data_collator, metric, weights)
+    model: Any = trainer.model
+    return trainer, fit_linear_layer(model, rows, trainer.data_collator, metric, weights)
 
 
 def is_linear_on(backbone: Any, head_options: dict[str, Any]) -> bool:
@@ -190,7 +192,7 @@ def silent_trainer(make_trainer: Callable[[GlotTrainingArguments], Trainer], see
         options: options of [`GlotTrainingArguments`].
     """
     set_seed(seed)
-    never = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
+    never: dict[str, Any] = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "no")
     never["ddp_find_unused_parameters"] = False  # a step uses all of a head
     folder = tempfile.gettempdir()  # nothing is written there
     trainer = make_trainer(GlotTrainingArguments(folder, seed=seed, disable_tqdm=True, **never | options))

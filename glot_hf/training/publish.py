@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import CommitInfo
 from transformers import AutoTokenizer
@@ -51,7 +52,7 @@ def publish(
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise InputError(f"{folder!r} holds no head: name a folder that `glot-hf train` or save_pretrained wrote")
     config = GlotConfig.from_pretrained(folder)
-    options_of_loading = {} if config.backbone_in_checkpoint else {"load_backbone": False}
+    options_of_loading: dict[str, Any] = {} if config.backbone_in_checkpoint else {"load_backbone": False}
     model = saved_class(config, folder).from_pretrained(folder, **options_of_loading)
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
     tokenizer = None
@@ -102,7 +103,7 @@ def _data_of(command: list[str]) -> dict[str, str | None]:
     source = validation or train
     if source is None:
         return {}
-    is_on_the_hub = validation is None and not _is_path("train_file", train)
+    is_on_the_hub = validation is None and not _is_path("train_file", source)
     return {"dataset": _without_folders("train_file", source, None), "dataset_id": train if is_on_the_hub else None}
 
 

@@ -83,7 +83,7 @@ class TrainingRecord:
         """
         if not has_file(name, FILE_NAME):
             return cls(versions={})
-        path = cached_file(name, FILE_NAME)
+        path: Any = cached_file(name, FILE_NAME)
         known = {field.name for field in dataclasses.fields(cls)}
         try:
             stored = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset
 from huggingface_hub import CommitInfo
 from peft import PeftModel
 from torch import nn
@@ -20,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import PreTrainedTokenizerBase, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
 from ..data.examples import PairCollator
@@ -115,7 +114,7 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
                 "--resume_from_checkpoint alone, which goes on from the last one in --output_dir"
             )
         return checkpoint
-    checkpoint = last_checkpoint(arguments.output_dir)
+    checkpoint = last_checkpoint(arguments.output_dir or "")
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint to resume from in {arguments.output_dir!r}: run without --resume_from_checkpoint"
@@ -172,6 +171,8 @@ class HeadTrainer(Trainer):
         record ([`TrainingRecord`], *optional*): of the run; every checkpoint then has it, and adapters their base.
     """
 
+    model: Any  # a GLOT model, or a PeftModel around one
+    processing_class: Any  # the tokenizer
     record: TrainingRecord | None = None
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -184,7 +185,8 @@ class HeadTrainer(Trainer):
     def create_scheduler(self, *args, **kwargs) -> LRScheduler:
         if self.args.lr_scheduler_type in _OF_A_METRIC:
             mode = "max" if self.args.greater_is_better else "min"  # torch takes less for better, whatever the metric
-            self.args.lr_scheduler_kwargs = {"mode": mode} | (self.args.lr_scheduler_kwargs or {})
+            given: Any = self.args.lr_scheduler_kwargs or {}
+            self.args.lr_scheduler_kwargs = {"mode": mode} | given
         return super().create_scheduler(*args, **kwargs)
 
     def _run_epoch(self, *args, **kwargs) -> None:
@@ -230,12 +232,13 @@ class HeadTrainer(Trainer):
         return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
-        is_recorded = self.record is not None and self.args.should_save
-        if is_recorded and isinstance(self.model, PeftModel):
-            save_base(self.model, output_dir)
+        record = self.record if self.args.should_save else None
+        folder = output_dir or self.args.output_dir or ""
+        if record is not None and isinstance(self.model, PeftModel):
+            save_base(self.model, folder)
         super()._save(output_dir, state_dict)
-        if is_recorded:
-            self.record.save(output_dir)
+        if record is not None:
+            record.save(folder)
 
     def push_to_hub(
         self,
@@ -288,7 +291,7 @@ class ClassifierTrainer(HeadTrainer):
     """Train a [`GlotForSequenceClassification`]."""
 
     def evaluation_loop(self, *args, **kwargs) -> EvalLoopOutput:
-        output = super().evaluation_loop(*args, **kwargs)
+        output: Any = super().evaluation_loop(*args, **kwargs)
         prefix = kwargs.get("metric_key_prefix", "eval")
         has_answers = output.predictions is not None and output.label_ids is not None
         if self.args.world_size > 1 and has_answers and self.compute_loss_func is None:
@@ -313,16 +316,17 @@ def make_trainer(
     model: GlotForSequenceClassification,
     tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
-    train: Dataset | HiddenStateCache | None = None,
-    validation: Dataset | HiddenStateCache | None = None,
+    train: Any = None,
+    validation: Any = None,
     weights: Sequence[float] | None = None,
 ) -> ClassifierTrainer:
     """
     Return a Trainer that says when a head dies. Anything of it can be changed as usual.
 
     Args:
+        train, validation (`Dataset` or `HiddenStateCache`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes
+            them, or hidden states.
         weights (`list[float]`, *optional*): what a row of each class counts in the loss; default: the same.
-        train, validation (`Dataset`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes them, or hidden states.
     """
     return ClassifierTrainer(
         model=model,
@@ -346,7 +350,7 @@ def last_evaluation(trainer: Trainer) -> dict[str, float]:
 
 
 def cache_disagreement(
-    live: PredictionOutput, cached: PredictionOutput, problem_type: ProblemType, threshold: float | None = None
+    live: Any, cached: Any, problem_type: ProblemType, threshold: float | None = None
 ) -> dict[str, float]:
     """
     What a cache that rounds does to the answers: one head's, on live text and on the cached states of the same texts.
@@ -355,7 +359,9 @@ def cache_disagreement(
         `dict`: `cache_eval_*`, the metrics on the cache; and of classes `cache_changed_labels`, how many texts get
         another answer, of regression `cache_largest_change`, the largest difference of two scores.
     """
-    results = {f"cache_{name}": value for name, value in cached.metrics.items() if "_per_second" not in name}
+    results: dict[str, Any] = {
+        f"cache_{name}": value for name, value in cached.metrics.items() if "_per_second" not in name
+    }
     if problem_type == "regression":
         return results | {"cache_largest_change": float(np.abs(live.predictions - cached.predictions).max())}
     if problem_type == "multi_label_classification":
@@ -363,4 +369,5 @@ def cache_disagreement(
     else:
         answers = [at_threshold(each.predictions, threshold).argmax(axis=-1) for each in (live, cached)]
         changed = answers[0] != answers[1]
-    return results | {"cache_changed_labels": int(changed.sum())}
+    results["cache_changed_labels"] = int(changed.sum())
+    return results

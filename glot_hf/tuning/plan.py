@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from datasets import Dataset
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..data.labels import Labels
 from ..system.errors import InputError
@@ -46,7 +45,7 @@ class Plan:
 
 
 def make_plan(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
@@ -109,7 +108,7 @@ def plan_of(trial: Trial, found: dict[str, Any]) -> Plan:
 
 
 def plan_layers(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
@@ -124,7 +123,7 @@ def plan_layers(
 
 
 def find_layers(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,

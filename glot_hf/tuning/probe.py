@@ -17,8 +17,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..data.labels import ProblemType
@@ -70,22 +69,22 @@ def probe_layers(vectors: np.ndarray, labels: Sequence[Any], problem_type: Probl
         labels: `(N,)` classes or scores, or `(N, num_labels)`.
         problem_type (`str`): logistic regression for classes, else ridge regression.
     """
-    labels = np.asarray(labels)
+    targets = np.asarray(labels)
     with threadpool_limits(1 if vectors[0].size < 2**23 else None, user_api="blas"):
-        losses = [_row_losses(layer, labels, problem_type) for layer in logging.tqdm(vectors, desc="Probing layers")]
+        losses = [_row_losses(layer, targets, problem_type) for layer in logging.tqdm(vectors, desc="Probing layers")]
         means = [float(loss.mean()) for loss in losses]
         order = np.argsort(means, kind="stable")
         best, joined = int(order[0]), sorted(map(int, order[:_NUM_JOINED]))
         if len(joined) < 2:
             return Probe(means, best, joined, means[best], False)
-        of_joined = _row_losses(np.concatenate(vectors[joined], axis=1), labels, problem_type)
+        of_joined = _row_losses(np.concatenate(vectors[joined], axis=1), targets, problem_type)
     gain = losses[best] - of_joined
     pays = gain.mean() > gain.std() / np.sqrt(len(gain))
     return Probe(means, best, joined, float(of_joined.mean()), bool(pays))
 
 
 def layer_vectors(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Mapping[str, Sequence],
     max_length: int | None = None,
@@ -111,7 +110,7 @@ def layer_vectors(
 
 
 def text_vectors(
-    backbone: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None
+    backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None
 ) -> np.ndarray:
     """Return the mean vector of each text at every layer, `(layers, N, d)` in float32."""
     count = _num_layers(backbone, tokenizer)
@@ -129,10 +128,10 @@ def rows_to_probe(num_rows: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(num_rows)[:count])
 
 
-def _num_layers(backbone: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
+def _num_layers(backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     inputs = tokenizer("a", return_tensors="pt").to(backbone.device)
     with torch.no_grad():
-        return len(run_backbone(backbone, dict(inputs), output_hidden_states=True).hidden_states)
+        return len(run_backbone(backbone, dict(inputs), output_hidden_states=True).hidden_states or ())
 
 
 def _row_losses(vectors: np.ndarray, labels: np.ndarray, problem_type: ProblemType) -> np.ndarray:
@@ -156,6 +155,6 @@ def _held_out_losses(estimator: BaseEstimator, vectors: np.ndarray, labels: np.n
     if isinstance(estimator, Ridge):
         predicted = cross_val_predict(pipeline, vectors, labels.astype(float), cv=folds)
         return np.square(predicted - labels).reshape(len(labels), -1).mean(axis=1)
-    predicted = cross_val_predict(pipeline, vectors, labels, cv=folds, method="predict_proba")
+    probabilities: Any = cross_val_predict(pipeline, vectors, labels, cv=folds, method="predict_proba")
     columns = np.searchsorted(np.unique(labels), labels)
-    return -np.log(np.clip(predicted[np.arange(len(labels)), columns], 1e-6, None))
+    return -np.log(np.clip(probabilities[np.arange(len(labels)), columns], 1e-6, None))

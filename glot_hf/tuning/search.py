@@ -128,10 +128,11 @@ class Search:
             return
         started = time.monotonic()
         total = left if minutes is None else round(60 * minutes)
-        with logging.tqdm(total=total, desc="Tuning", unit="trial" if minutes is None else "s") as bar:
+        shown: Any = logging.tqdm(total=total, desc="Tuning", unit="trial" if minutes is None else "s")
+        with shown as bar:
 
             def show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-                done = 1 if minutes is None else min(total, round(time.monotonic() - started)) - bar.n
+                done = 1 if minutes is None else min(round(60 * minutes), round(time.monotonic() - started)) - bar.n
                 bar.update(done)
                 bar.set_postfix_str(f"best {study.best_value:.4f}, {len(study.trials)} trials")
 

@@ -134,13 +134,14 @@ class Judge:
             logits = by_step[best]
             training = candidate.training_options | {"max_steps": best, "warmup_steps": best // 10}
             candidate = candidate._replace(training_options=training)
-        threshold = self._threshold
+        threshold: Any = self._threshold
         if threshold == "auto":
             is_binary = self._config_options["problem_type"] == "single_label_classification"
             threshold = self._best_threshold(logits) if is_binary and logits.shape[-1] == 2 else None
         decided = at_threshold(logits, threshold)
         part_scores = [self.score(decided, rows) for rows in np.split(np.arange(len(self.labels)), self._ends)]
-        count = count_parameters(trainer.model).head
+        model: Any = trainer.model
+        count = count_parameters(model).head
         return Trial(candidate, logits, threshold, self.score(decided), part_scores, count, time.monotonic() - started)
 
     def score(self, logits: np.ndarray, rows: Any = slice(None)) -> float:
@@ -207,7 +208,7 @@ class _Looks(TrainerCallback):
         self.progress(1)
         if state.global_step % max(1, args.max_steps // _NUM_LOOKS):
             return
-        output = self.trainer.predict(self.held_out)
+        output: Any = self.trainer.predict(self.held_out)
         self.logits[state.global_step] = output.predictions
         self.scores.append(self.score_of(EvalPrediction(output.predictions, output.label_ids)))
         if self.look is not None:

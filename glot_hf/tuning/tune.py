@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import torch
 from datasets import Dataset
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..data.labels import Labels
@@ -25,7 +24,7 @@ from .trials import Judge, Trial
 
 
 def tune(
-    backbone: nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
@@ -80,7 +79,11 @@ def tune(
 
 
 def _linear_trials(
-    judge: Judge, backbone: nn.Module, tokenizer: PreTrainedTokenizerBase, examples: Dataset, max_length: int | None
+    judge: Judge,
+    backbone: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Dataset,
+    max_length: int | None,
 ) -> list[Trial]:
     """Try the linear head on every layer, and on the best three side by side; token states are not kept for it."""
     sides = [name for name in ("text", "text_pair") if name in examples.column_names]

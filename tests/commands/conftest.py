@@ -1,15 +1,37 @@
 import json
 import random
+import shutil
 
 import pytest
 
 from glot_hf.commands.main import main
 
 
+def _shorten_reports(patch):
+    patch.setattr("glot_hf.reports.answers._NUM_DRAWS", 5)
+    patch.setattr("glot_hf.reports.report.draw_pictures", lambda report, folder: [])
+    baseline = {"name": "no baseline", "value": None, "rows": 0, "seconds": 0.0}
+    patch.setattr("glot_hf.reports.baseline.linear_baseline", lambda *args, **kwargs: baseline)
+
+
+@pytest.fixture(autouse=True)
+def short_reports(monkeypatch):
+    """
+    Reports without pictures, baseline and a thousand draws, which take longer than the training that they are of.
+    test_report.py has whole ones.
+    """
+    _shorten_reports(monkeypatch)
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """A working folder with small data files of every kind."""
     monkeypatch.chdir(tmp_path)
+    _write_files()
+    return tmp_path
+
+
+def _write_files():
     generator = random.Random(0)
     good, bad = "great lovely fine".split(), "awful bad poor".split()
     rows = [(f"a {generator.choice([bad, good][i % 2])} film, number {i}", ["bad", "good"][i % 2]) for i in range(40)]
@@ -21,7 +43,6 @@ def files(tmp_path, monkeypatch):
         "".join(json.dumps({"text": f"n {i}", "labels": list("ab"[: i % 3])}) + "\n" for i in range(20)),
     )
     write("pairs.csv", "a,b,label,size\n" + "".join(f"number {i},number {i + i % 2},{i % 2},{i}\n" for i in range(20)))
-    return tmp_path
 
 
 def write(name, content):
@@ -33,11 +54,31 @@ def write(name, content):
 def train(minilm_path):
     """Runs `glot-hf train` with a small head for two steps, and what is asked for beside."""
 
-    def run(*options):
-        small = ["--gnn_hidden_size", "8", "--max_steps", "2", "--per_device_train_batch_size", "8"]
-        return main(["train", "--backbone", minilm_path, "--output_dir", "head", *small, *options])
+    return lambda *options: _train(minilm_path, *options)
 
-    return run
+
+def _train(backbone, *options):
+    small = ["--gnn_hidden_size", "8", "--max_steps", "2", "--per_device_train_batch_size", "8"]
+    return main(["train", "--backbone", backbone, "--output_dir", "head", *small, *options])
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory, minilm_path):
+    """The folder of a head on films.csv, which is trained once for all tests that only need one."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _shorten_reports(patch)
+        _write_files()
+        assert _train(minilm_path, "--train_file", "films.csv", "--label_column", "mood") == 0
+    return folder / "head"
+
+
+@pytest.fixture
+def trained_head(files, trained_once):
+    """The folder `head` in the working folder: a head on films.csv after two steps, with its checkpoint."""
+    shutil.copytree(trained_once, "head")
+    return files / "head"
 
 
 @pytest.fixture

@@ -107,14 +107,20 @@ def test_of_the_data(files, train, error_line, content, options, message):
     assert message in error_line(train("--train_file", "data.csv", *options))
 
 
-def test_a_usual_name_of_labels_is_not_doubted(files, train):
-    (files / "data.csv").write_text("text,label\na film,x\nb film,y\nc film,z\nd film,x\n")
-    assert train("--train_file", "data.csv", "--validation_file", "data.csv") == 0
-
-
-def test_what_is_named_is_not_doubted(files, train):
-    (files / "data.csv").write_text("id,title\n" + "".join(f"{i},class {i % 11}\n" for i in range(20)))
-    assert train("--train_file", "data.csv", "--text_column", "id", "--label_column", "title") == 0
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("text,label\na film,x\nb film,y\nc film,z\nd film,x\n", ("--validation_file", "data.csv")),
+        (
+            "id,title\n" + "".join(f"{i},class {i % 11}\n" for i in range(20)),
+            ("--text_column", "id", "--label_column", "title"),
+        ),
+    ],
+    ids=["a usual name", "named"],
+)
+def test_columns_that_are_not_doubted(files, train, content, options):
+    (files / "data.csv").write_text(content)
+    assert train("--train_file", "data.csv", *options, "--max_steps", "1") == 0
 
 
 def test_a_label_that_only_validation_has(files, train, error_line):
@@ -123,20 +129,17 @@ def test_a_label_that_only_validation_has(files, train, error_line):
     assert "validation.csv, row 2: the label 'mixed' is not one of the classes bad, good" in line
 
 
-def test_training_twice_into_one_folder(files, train, error_line):
-    assert train(*FILMS) == 0
+def test_training_twice_into_one_folder(trained_head, train, error_line):
     assert "--overwrite_output_dir" in error_line(train(*FILMS))
     assert train(*FILMS, "--overwrite_output_dir") == 0
 
 
-def test_resuming_another_head(files, train, error_line):
-    assert train(*FILMS) == 0
+def test_resuming_another_head(trained_head, train, error_line):
     line = error_line(train(*FILMS, "--gnn_hidden_size", "16", "--resume_from_checkpoint"))
     assert "is of a head with another gnn_hidden_size (8, not 16)" in line
 
 
-def test_resuming_on_other_labels_or_texts(files, train, error_line):
-    assert train(*FILMS) == 0
+def test_resuming_on_other_labels_or_texts(trained_head, files, train, error_line):
     resume = ("--resume_from_checkpoint", "--validation_file", "films.csv")
     data = (files / "films.csv").read_text()
     for line, (old, new) in (
@@ -157,8 +160,8 @@ def test_resuming_on_other_labels_or_texts(files, train, error_line):
     )
 
 
-def test_a_checkpoint_of_another_folder_over_a_head(files, train, error_line):
-    assert train(*FILMS, "--output_dir", "other") == 0
+def test_a_checkpoint_of_another_folder_over_a_head(trained_head, files, train, error_line):
+    trained_head.rename("other")
     assert train("--train_file", "scores.tsv") == 0
     before = (files / "head" / "model.safetensors").read_bytes()
     resume = ("--resume_from_checkpoint", "other/checkpoint-2")
@@ -169,15 +172,13 @@ def test_a_checkpoint_of_another_folder_over_a_head(files, train, error_line):
     assert sorted(path.name for path in (files / "head").glob("*checkpoint*")) == ["checkpoint-3"]
 
 
-def test_a_head_as_a_backbone(files, train, error_line):
-    assert train(*FILMS) == 0
+def test_a_head_as_a_backbone(trained_head, train, error_line):
     assert "this is a GLOT head and not a backbone" in error_line(
         train(*FILMS, "--backbone", "head", "--output_dir", "x")
     )
 
 
-def test_of_using_a_head(files, train, error_line):
-    assert train(*FILMS) == 0
+def test_of_using_a_head(trained_head, error_line):
     for options, message in (
         (("predict", "head", "--text", "a", "--text_pair", "b"), "are for pair heads"),
         (("predict", "head", "--text", "a", "--output_file", "no/such/folder"), "cannot be written"),
@@ -185,7 +186,7 @@ def test_of_using_a_head(files, train, error_line):
         (("evaluate", "head", "--validation_file", "films.csv", "--text_pair_column", "mood"), "are for pair heads"),
     ):
         assert message in error_line(main(list(options)))
-    record = files / "head" / "training_record.json"
+    record = trained_head / "training_record.json"
     record.write_text("{")
     assert "training_record.json' is damaged" in error_line(main(["predict", "head", "--text", "a"]))
 
@@ -204,7 +205,7 @@ def test_a_pair_head_without_its_second_texts(files, train, error_line):
 
 def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tmp_path):
     shutil.copytree(minilm_path, tmp_path / "backbone")
-    assert train(*FILMS, "--backbone", str(tmp_path / "backbone")) == 0
+    assert train(*FILMS, "--backbone", str(tmp_path / "backbone"), "--max_steps", "1") == 0
     shutil.rmtree(tmp_path / "backbone")
     assert "cannot be loaded" in error_line(main(["predict", "head", "--text", "a film"]))
 

@@ -22,14 +22,13 @@ def published_backbone(hub_here, minilm_path):
     return "tester/minilm"
 
 
-def test_a_trained_folder(files, train, published_backbone, hub_here, capsys):
-    assert train(*FILMS) == 0
+def test_a_trained_folder(trained_head, published_backbone, hub_here, capsys):
     assert main(["publish", "head", "tester/films", "--backbone_id", published_backbone]) == 0
     assert hub_here.commits("tester/films")[-1] in capsys.readouterr().out
     uploaded = hub_here.files("tester/films")
     assert not [name for name in uploaded if "checkpoint" in name or name.endswith((".bin", ".pt", ".pth"))]
     card = ModelCard(uploaded["README.md"].decode())
-    results = json.loads((files / "head" / "all_results.json").read_text())
+    results = json.loads((trained_head / "all_results.json").read_text())
     assert {r.metric_type: r.metric_value for r in card.data.eval_results}["accuracy"] == pytest.approx(
         results["eval_accuracy"], abs=1e-6
     )
@@ -96,8 +95,7 @@ def test_no_path_of_this_machine_is_uploaded(
     )
 
 
-def test_a_local_backbone_needs_its_name(files, train, hub_here, error_line):
-    assert train(*FILMS) == 0
+def test_a_local_backbone_needs_its_name(trained_head, hub_here, error_line):
     line = error_line(main(["publish", "head", "tester/films"]))
     assert "--backbone_id" in line and not HfApi().repo_exists("tester/films")
 
@@ -106,7 +104,7 @@ def test_no_head(files, error_line):
     assert "holds no head" in error_line(main(["publish", "nothing", "tester/films"]))
 
 
-def test_damaged_files(files, train, published_backbone, hub_here, error_line):
+def test_damaged_files_and_a_hub_that_is_down(files, train, published_backbone, hub_here, error_line):
     assert train(*FILMS, "--backbone", published_backbone) == 0
     for name, message in (
         ("model.safetensors", "header too small"),
@@ -118,6 +116,8 @@ def test_damaged_files(files, train, published_backbone, hub_here, error_line):
         assert message in error_line(main(["publish", "head", "tester/films"]))
         (files / "head" / name).write_bytes(whole)
     assert not HfApi().repo_exists("tester/films")
+    hub_here.stop()
+    assert "cannot be reached" in error_line(main(["publish", "head", "tester/films"]))
 
 
 def test_of_adapters(files, train, published_backbone, hub_here, error_line):
@@ -132,12 +132,6 @@ def test_of_adapters(files, train, published_backbone, hub_here, error_line):
     assert ModelCard(hub_here.files("tester/films")["README.md"].decode()).data.base_model == published_backbone
     loaded = GlotForSequenceClassification.from_pretrained("tester/films")
     assert not any("lora" in name for name in loaded.state_dict())
-
-
-def test_a_hub_that_is_down(files, train, published_backbone, hub_here, error_line):
-    assert train(*FILMS, "--backbone", published_backbone) == 0
-    hub_here.stop()
-    assert "cannot be reached" in error_line(main(["publish", "head", "tester/films"]))
 
 
 def test_training_with_push_to_hub(files, train, published_backbone, hub_here, error_line):

@@ -89,10 +89,10 @@ def test_a_rare_class_is_fitted_without_a_choice(films, train, capsys):
 @pytest.mark.parametrize(
     "typed, reason",
     [
-        (["--pooling", "adapool", "--max_steps", "2"], "typed: --max_steps, --pooling"),
+        (["--pooling", "adapool", "--max_steps", "1"], "typed: --max_steps, --pooling"),
         (["--tau", "0.3", "--num_train_epochs", "1"], "typed: --num_train_epochs, --similarity_threshold"),
-        (["--no_cache", "--max_steps", "2"], "--no_cache keeps no hidden states"),
-        (["--lora_r", "2", "--max_steps", "2"], "the backbone trains too"),
+        (["--no_cache", "--max_steps", "1"], "--no_cache keeps no hidden states"),
+        (["--lora_r", "2", "--max_steps", "1"], "the backbone trains too"),
     ],
 )
 def test_a_head_that_is_typed_is_trained_as_asked(films, train, capsys, typed, reason):

@@ -12,6 +12,11 @@ from glot_hf.commands.main import main
 MARKER = "zanzibar quux"
 
 
+@pytest.fixture(autouse=True)
+def short_reports():
+    """Reports are whole here."""
+
+
 @pytest.fixture
 def films(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -135,7 +135,7 @@ def test_linear_heads_are_fitted_and_not_trained(reproduce, glue, trained):
 
 def test_late_interaction_and_its_control(reproduce, glue):
     variants = ["glot:pair_mode=late", "glot:pair_mode=late_mean"]
-    assert reproduce("--tasks", "stsb", "--poolings", *variants, "--seeds", "0") == 0
+    assert reproduce("--tasks", "stsb", "--poolings", *variants, "--seeds", "0", "--learning_rates", "1e-3") == 0
     found = json.loads((glue / "out" / "results.json").read_text())["results"]["stsb"]
     late, control = (found[variant][0] for variant in variants)
     assert late["head_parameters"] == control["head_parameters"] and late["score"] != control["score"]
