@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..system.atomic_files import discard_leftovers
@@ -19,7 +19,7 @@ from .shard import write_shard
 
 
 def fill_cache(
-    backbone: torch.nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     manifest: Manifest,
