@@ -296,6 +296,7 @@ _FLAG_TYPES = {
     "dropout": float,
     "backbone_layers": list[LayerName],
     "readout": list[str],
+    "token_features": list[str],
     "backbone_load_kwargs": str,
 }
 _ONE_OR_SEVERAL = ("backbone_layers", "readout")  # a list of one is that one
@@ -322,7 +323,8 @@ SharedHeadArguments = dataclasses.make_dataclass(
 )
 SharedHeadArguments.__doc__ = "Options of all heads of a comparison."
 LayerArguments = dataclasses.make_dataclass(
-    "LayerArguments", [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs")]
+    "LayerArguments",
+    [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs", "token_features")],
 )
 LayerArguments.__doc__ = "Options of a head that decide what the hidden states are."
 

@@ -22,7 +22,7 @@ from .training_options import OF_STEPS
 
 
 # These say where the states come from, and leave the head to be chosen.
-_OF_THE_STATES = {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size"}
+_OF_THE_STATES = {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size", "token_features"}
 
 
 class Chosen(NamedTuple):
@@ -145,6 +145,7 @@ def choose(
         threshold=chosen.threshold,
         max_length=max_length,
         seed=arguments.seed,
+        token_features=options["token_features"],
     )
 
 

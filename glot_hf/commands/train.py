@@ -188,6 +188,7 @@ def train(
 
     def states_of(layers: int | list[int]) -> dict[str, "HiddenStateCache"]:
         where = {"revision": model.config.backbone_revision, "layers": layers}
+        where["token_features"] = model.config.token_features
         return cached_rows(model.glot.backbone, tokenizer, splits, cache, max_length=max_length, **where)
 
     if cache.cache and model.glot.backbone.device.type == "cpu":
@@ -281,7 +282,14 @@ def train(
     report["advice"] = advice_on(report["curve"], bool(plan and plan.training_options))
     if cache.cache and not is_linear(model.config):
         report["baseline"] = linear_baseline(
-            model.glot.backbone, rows["train"], rows["eval"], model.config.backbone_layers, labels, metric, is_pair
+            model.glot.backbone,
+            rows["train"],
+            rows["eval"],
+            model.config.backbone_layers,
+            labels,
+            metric,
+            is_pair,
+            model.config.token_features,
         )
     results |= {
         "head_parameters": count.head,

@@ -104,6 +104,7 @@ def train_embedding(
             if model.backbone.device.type == "cpu":
                 model.backbone.to(arguments.device)  # where Trainer will want it
             where = {"revision": model.config.backbone_revision, "layers": model.config.backbone_layers}
+            where["token_features"] = model.config.token_features
             splits = {"all": {"text": texts}}
             encoded = cached_rows(model.backbone, tokenizer, splits, cache, max_length=max_length, **where)["all"]
             rows = [GroupDataset(groups, texts, encoded) for groups in (train, validation)]

@@ -87,12 +87,18 @@ class CacheBuilder:
     def _run(self, texts: list[str]) -> Iterator[tuple[int, Tensor]]:
         key = self.manifest.key
         return run_over_texts(
-            self.backbone, self.tokenizer, texts, key["layers"], key["max_length"], self.tokens_per_batch
+            self.backbone,
+            self.tokenizer,
+            texts,
+            key["layers"],
+            key["max_length"],
+            self.tokens_per_batch,
+            key.get("token_features"),
         )
 
     @property
     def _token_shape(self) -> tuple[int, ...]:
-        return token_shape(self.backbone, self.manifest.key["layers"])
+        return token_shape(self.backbone, self.manifest.key["layers"], self.manifest.key.get("token_features"))
 
     def _require_room(self, num_tokens: int) -> None:
         needed = num_tokens * torch.Size(self._token_shape).numel() * self.dtype.itemsize
