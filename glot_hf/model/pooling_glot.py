@@ -218,7 +218,7 @@ class GlotPooler(nn.Module):
             raise ValueError(
                 f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes "
                 f"(B, L, {', '.join(map(str, self.token_shape))}): use the backbone that the head was made for, or "
-                "make a head with this input_size (the numbers of token_features come beside it)"
+                "make a head with this input_size, to which token_features add theirs"
             )
         if attention_mask is None:
             attention_mask = hidden_states.new_ones(hidden_states.shape[:2])
