@@ -130,6 +130,9 @@ class TuneArguments:
     minutes: float | None = option(None, "Try heads for so many minutes.")
     trials: int | None = option(None, "Try so many heads, beside the linear ones.")
     threshold: str = option("auto", "As in glot-hf train.")
+    token_features: list[str] | None = option(
+        None, "Also try heads that read these, such as surprisal; the time to compute them counts."
+    )
 
 
 @dataclass

@@ -101,7 +101,7 @@ def choose(
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
-    states_of: Callable[[int | list[int]], dict[str, Rows]],
+    states_of: Callable[..., dict[str, Rows]],
     metric: str,
     max_length: int | None,
     arguments: Any,
@@ -111,7 +111,8 @@ def choose(
 
     Args:
         options (`dict`): the options of [`GlotConfig`] as they were typed.
-        states_of: returns the states of all splits at some layers; those of "train" are read.
+        states_of: returns the states of all splits at some layers, with the token features of `options` or with
+            others that it is given; those of "train" are read.
         metric (`str`): see [`metric_of`].
         arguments ([`GlotTrainingArguments`]): of the training that follows.
     """
@@ -126,13 +127,14 @@ def choose(
             tokenizer,
             examples,
             labels,
-            lambda layers: states_of(layers)["train"],
+            lambda layers, token_features: states_of(layers, token_features)["train"],
             metric,
             Path(arguments.output_dir, "tuning"),
             chosen.search.minutes,
             chosen.search.trials,
             chosen.threshold,
             max_length,
+            chosen.search.token_features,
         )
     return make_plan(
         backbone,

@@ -186,9 +186,9 @@ def train(
     max_length = set_max_length(tokenizer, max_length, model.glot.backbone, is_default=data.max_length is None)
     splits = {"train": train_examples, **evaluations}
 
-    def states_of(layers: int | list[int]) -> dict[str, "HiddenStateCache"]:
+    def states_of(layers: int | list[int], token_features: list[str] | None = None) -> dict[str, "HiddenStateCache"]:
         where = {"revision": model.config.backbone_revision, "layers": layers}
-        where["token_features"] = model.config.token_features
+        where["token_features"] = token_features or model.config.token_features
         return cached_rows(model.glot.backbone, tokenizer, splits, cache, max_length=max_length, **where)
 
     if cache.cache and model.glot.backbone.device.type == "cpu":

@@ -67,6 +67,7 @@ def run(argv: list[str]) -> None:
         raise InputError("--no_cache keeps no hidden states to search on: leave it out")
     threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
     chosen = Chosen(head=True, layers=True, threshold=threshold, fits=True, search=search)
+    head_options(HeadArguments(token_features=search.token_features))  # refuses what there is not
     options = head_options(HeadArguments())
     with alone_in(arguments):
         train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])

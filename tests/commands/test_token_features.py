@@ -1,5 +1,6 @@
 """`--token_features surprisal` from training to the answers of the head, on a tiny decoder."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_from_training_to_answers(train, capsys):
     model = GlotForSequenceClassification.from_pretrained("head")
     expected = model.encode(["w1 w2 w3", "w4"], make_tokenizer(padding_side="left"))
     np.testing.assert_allclose(np.load("vectors.npy"), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tune_tries_heads_with_and_without(train, capsys):
+    assert train("--trials", "5", verb="tune") == 0
+    with open("head/tuning/leaderboard.csv", newline="", encoding="utf-8") as file:
+        heads = {row["head"]: row for row in csv.DictReader(file)}
+    assert {"residual block", "residual block with surprisal"} <= heads.keys()
+    assert json.loads(heads["residual block with surprisal"]["head_options"])["token_features"] == ["surprisal"]
 
 
 def test_what_it_does_not_go_with(train, minilm_path, error_line, capsys):
