@@ -13,7 +13,7 @@ from transformers import pipeline
 
 from glot_hf import GlotForSequenceClassification
 from glot_hf.commands.main import main
-from glot_hf.tuning import recipe
+from glot_hf.tuning import recipe, search
 
 
 @pytest.fixture
@@ -52,8 +52,10 @@ def test_from_training_to_answers(train, capsys):
     np.testing.assert_allclose(np.load("vectors.npy"), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_tune_tries_heads_with_and_without(train, capsys):
-    assert train("--trials", "5", verb="tune") == 0
+def test_tune_tries_heads_with_and_without(train, monkeypatch):
+    only = {name: search._POOLINGS[name] for name in ("residual block", search.LATE)}  # late is for pairs
+    monkeypatch.setattr(search, "_POOLINGS", only)
+    assert train("--trials", "2", verb="tune") == 0
     with open("head/tuning/leaderboard.csv", newline="", encoding="utf-8") as file:
         heads = {row["head"]: row for row in csv.DictReader(file)}
     assert {"residual block", "residual block with surprisal"} <= heads.keys()
