@@ -181,7 +181,7 @@ def test_the_example_of_labels_without_names_shows_logits():
         source = example(config, with_backbone=True, is_classifier=True)
         compile(source, "example.py", "exec")
         assert "id2label" not in source and 'print(text, "->", logits)' in source
-        assert ("_b" in source) == bool(options)
+        assert ('"_b")' in source) == bool(options)
 
 
 class TestTheCheck:
