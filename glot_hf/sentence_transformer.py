@@ -12,6 +12,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import has_file
 
+from .loading.saved_head import saved_class
 from .model.backbone_glot import device_of, has_adapters
 from .model.backbone_holder_glot import NO_BACKBONE
 from .model.backbone_origin_glot import place_in_repository
@@ -19,7 +20,6 @@ from .model.configuration_glot import GlotConfig
 from .model.pretrained_glot import GlotPreTrainedModel
 from .model.sentence_transformer_glot import GlotPooling
 from .publishing.upload import forget_paths
-from .training.saved_head import saved_class
 
 
 def to_sentence_transformer(
@@ -95,7 +95,7 @@ def _require_loadable(backbone: PreTrainedModel) -> None:
 
 
 def _same_weights(backbone: PreTrainedModel) -> PreTrainedModel:
-    """A copy with the same tensors: what sentence-transformers sets and moves is not the user's."""
+    """Return a copy with the same tensors, as sentence-transformers sets and moves what it is given."""
     tensors = {id(tensor): tensor for tensor in (*backbone.parameters(), *backbone.buffers())}
     plain = {key: tensor for key, tensor in tensors.items() if type(tensor) is nn.Parameter}
     own = {key: nn.Parameter(tensor.detach(), tensor.requires_grad) for key, tensor in plain.items()}

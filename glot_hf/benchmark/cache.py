@@ -148,7 +148,7 @@ class ReleasedLayout(Sequence[Row]):
 
     @classmethod
     def write(cls, rows: Sequence[Row], folder: Path, max_length: int, num_rows: int) -> "ReleasedLayout":
-        """The first `num_rows` of `rows`, each padded to `max_length`."""
+        """Return the first `num_rows` of `rows`, each padded to `max_length`."""
         folder.mkdir()
         num_rows = min(num_rows, len(rows))
         files = []
@@ -190,7 +190,7 @@ def read_epoch(dataset: Sequence[Row], seed: int) -> None:
 
 
 def _epoch(dataset: Sequence[Row], arguments: Arguments, device: torch.device) -> Callable[[], None]:
-    """What trains a head on it for one more epoch each time it is called."""
+    """Return a function that trains a head for one more epoch each time it is called."""
     torch.manual_seed(arguments.seed)
     config = GlotConfig(
         input_size=dataset[0]["hidden_states"].shape[-1],

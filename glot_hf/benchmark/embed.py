@@ -32,7 +32,7 @@ class Arguments(BenchmarkArguments):
     gnn_hidden_size: int = option(128, "H of the GLOT head.")
     num_gnn_layers: int = option(2, "K of the GLOT head.")
     batch_sizes: list[int] = option(
-        [8, 16, 64, 128], "Of sentence-transformers, beside its default, of which the best is taken too."
+        [8, 16, 64, 128], "Batch sizes of sentence-transformers to try, beside its default; the fastest counts."
     )
 
 

@@ -128,7 +128,7 @@ def measure_peak(name: str, arguments: Arguments) -> int:
 
 
 def build(name: str, arguments: Arguments) -> Training:
-    """A side by its name."""
+    """Return a side by its name."""
     device = arguments.find_device()
     torch.manual_seed(arguments.seed)
     if name == FULL:
@@ -154,7 +154,7 @@ def build(name: str, arguments: Arguments) -> Training:
 
 
 def _warm_up_libraries(device: torch.device) -> None:
-    """A small step of a head: thread pools and kernels are loaded before memory is counted."""
+    """Take a small step of a head, so that thread pools and kernels are loaded before memory is counted."""
     states, mask = random_states([8, 8], 32, seed=0)
     config = GlotConfig(input_size=32, gnn_hidden_size=8, num_labels=2)
     model = GlotForSequenceClassification(config).to(device)

@@ -76,7 +76,7 @@ def make_heads(
 def losses_of(
     heads: dict[str, nn.Module], states: Tensor, mask: Tensor, adjacency: Tensor
 ) -> dict[str, Callable[[], Tensor]]:
-    """The loss of each head on one batch: hidden states `(B, L, d)`, mask `(B, L)`, token graph `(B, L, L)` bool."""
+    """Return each head's loss on one batch: hidden states `(B, L, d)`, mask `(B, L)`, token graph `(B, L, L)` bool."""
     labels = torch.arange(len(states), device=states.device) % 2
     batch = {"hidden_states": states, "attention_mask": mask, "labels": labels}
 

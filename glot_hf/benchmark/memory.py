@@ -19,7 +19,7 @@ _M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
 
 
 def in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
-    """What a function of a module returns in a new process, where nothing that ran before has left memory behind."""
+    """Return what a function of a module returns in a new process, where no earlier run has left memory behind."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start, (torch.get_num_threads(),)) as pool:
         return pool.submit(function, *args).result()
 

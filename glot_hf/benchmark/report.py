@@ -21,7 +21,7 @@ class BenchmarkArguments:
     output_dir: str = option("benchmark_output", "Folder for the JSON file and the picture.")
     device: str | None = option(None, "cpu or cuda; default: cuda, where there is one.")
     repeats: int = option(5, "Times each side is timed, after a warm-up.")
-    seed: int = option(0, "Of weights and data.")
+    seed: int = option(0, "Draws weights and data.")
 
     def __post_init__(self):
         for name, value in asdict(self).items():
@@ -84,5 +84,5 @@ def mebibytes(size: int) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """Such as "1.35x"; "-" where there is nothing to compare with."""
+    """Return a ratio such as "1.35x"; "-" where there is nothing to compare with."""
     return "-" if ratio is None else f"{ratio:,.2f}x"

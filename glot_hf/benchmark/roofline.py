@@ -37,14 +37,14 @@ class Product(NamedTuple):
 
     @property
     def is_graph(self) -> bool:
-        """Whether a head whose graph is cached can do without it."""
+        """Whether a head whose graph is cached can do without this product."""
         return self.name == TOKEN_GRAPH
 
 
 def required_products(
     lengths: list[int], input_size: int, hidden_size: int, num_layers: int, device: torch.device
 ) -> list[Product]:
-    """Those of a batch of sentences of these lengths: N tokens, D = d + K * H, a readout of width max(128, D // 2)."""
+    """Return the products of a batch of sentences: N tokens, D = d + K * H, a readout of width max(128, D // 2)."""
     tokens, pooled = sum(lengths), input_size + num_layers * hidden_size
     width, graph_columns = max(128, pooled // 2), num_layers * hidden_size
     products = [_of_each_sentence(TOKEN_GRAPH, "L", input_size, "L", True, lengths, device)]
@@ -73,7 +73,7 @@ def required_products(
 
 
 def as_sides(products: list[Product], calls: int) -> dict[str, Side]:
-    """For [`interleave`]: each way of each product, `calls` times in a row."""
+    """Return sides for [`interleave`]: each way of each product, `calls` times in a row."""
     return {f"{p.name}: {way}": Side(run, calls=calls) for p in products for way, run in p.ways.items()}
 
 

@@ -6,10 +6,10 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, DataArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra
-from .arguments import BackboneArguments, DataArguments
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .parser import CommandParser
 
 
 # What each measures, and the packages it cannot do without.
@@ -54,9 +54,8 @@ def run(argv: list[str]) -> None:
 
 
 def _load(source: BackboneArguments, data: DataArguments | None = None, *, arguments: Any) -> dict[str, Any]:
-    """A backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
-    require_backbone(source)
-    backbone, tokenizer, _ = load_backbone_and_tokenizer(source, {})
+    """Return a backbone, a tokenizer that cuts at `--max_length`, and texts, where data can be named."""
+    backbone, tokenizer, _ = load_backbone_and_tokenizer(*source.source())
     inputs = {"backbone": backbone, "tokenizer": tokenizer}
     if data is None:
         max_length = arguments.max_length
@@ -67,14 +66,13 @@ def _load(source: BackboneArguments, data: DataArguments | None = None, *, argum
 
 
 def _training_texts(data: DataArguments, seed: int) -> tuple[list[str] | None, int]:
-    """Those of pairs one after the other, None where no data is named; and the tokens they are cut at."""
-    from .texts import max_length_of, training_examples
+    """Return the training texts (None where no data is named; both sides of pairs), and the tokens they are cut at."""
+    from ..runs.texts import MAX_LENGTH, training_texts
 
-    max_length = max_length_of(data)
     if data == DataArguments(max_length=data.max_length):
-        return None, max_length
-    examples, *_ = training_examples(data, seed)
-    texts = list(examples["text"])
-    if "text_pair" in examples.column_names:
-        texts += examples["text_pair"]
-    return texts, max_length
+        return None, MAX_LENGTH if data.max_length is None else data.max_length
+    read = training_texts(data, seed)
+    texts = list(read.train["text"])
+    if "text_pair" in read.train.column_names:
+        texts += read.train["text_pair"]
+    return texts, read.max_length

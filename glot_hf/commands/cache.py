@@ -8,10 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import (
+    BackboneArguments,
+    CacheArguments,
+    DataArguments,
+    LayerArguments,
+    head_options,
+    require_backbone,
+)
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, user_errors
-from .arguments import BackboneArguments, CacheArguments, DataArguments, LayerArguments, head_options
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .parser import CommandParser
 
 
 def run(argv: list[str]) -> None:
@@ -53,15 +60,14 @@ def build(argv: list[str], summary: str) -> None:
     backbone, data, layers, cache = parser(summary).parse(argv)
     require_extra("train", "datasets", "sklearn", "scipy")
     require_backbone(backbone)
-    from .hidden_states import cached_rows, describe
-    from .texts import max_length_of, training_examples
+    from ..runs.hidden_states import cached_rows, describe
+    from ..runs.texts import training_texts
 
     options = head_options(layers)
-    max_length = max_length_of(data)
-    train, evaluations, _, _ = training_examples(data, seed=0)  # which rows are held out does not matter here
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, options["backbone_load_kwargs"] or {})
-    max_length = set_max_length(tokenizer, max_length, model, is_default=data.max_length is None)
-    splits = {"train": train, **evaluations}
+    texts = training_texts(data, seed=0)  # which rows are held out does not matter here
+    model, tokenizer, revision = load_backbone_and_tokenizer(*backbone.source(options["backbone_load_kwargs"]))
+    max_length = set_max_length(tokenizer, texts.max_length, model, is_default=data.max_length is None)
+    splits = {"train": texts.train, **texts.evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, **where)
     print(describe(rows["train"]))

@@ -6,12 +6,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..loading.head import new_head
+from ..options.arguments import BackboneArguments, parse_load_kwargs, require_backbone
+from ..options.parser import CommandParser
 from ..system.errors import InputError, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import BackboneArguments, parse_load_kwargs
-from .backbone import require_backbone
-from .head import new_head
-from .parser import CommandParser
 
 
 @dataclass
@@ -67,7 +66,7 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
     with user_errors(RuntimeError):
         options = _complete(infer_official_options(state_dict), arguments)
         weights = convert_official_state_dict(state_dict, options.get("gnn_type"))
-        model, tokenizer = new_head(GlotModel, backbone, load_kwargs, **options)
+        model, tokenizer = new_head(GlotModel, *backbone.source(load_kwargs), **options)
         model.head.load_state_dict(weights)
         os.makedirs(arguments.output_dir, exist_ok=True)
         model.save_pretrained(arguments.output_dir)
@@ -84,7 +83,7 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The tensors of a `.pth` file, by name. No code that it may hold is run."""
+    """Read the tensors of a `.pth` file, by name. No code that it may hold is run."""
     import torch
 
     if not os.path.isfile(path):
@@ -109,7 +108,7 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _complete(options: dict[str, Any], arguments: ConversionArguments) -> dict[str, Any]:
-    """What the tensors tell, and what the user adds where they do not."""
+    """Return what the tensors tell, and what the user adds where they do not."""
     if options["pooling"] == "adapool":
         if arguments.tau is not None or arguments.jumping_knowledge is not None:
             raise InputError("the checkpoint is an AdaPool: leave out --tau and --jumping_knowledge, which it has not")

@@ -3,9 +3,9 @@
 
 from dataclasses import dataclass
 
+from ..options.parser import CommandParser
 from ..system.errors import require_extra, require_positive
 from ..system.options import option
-from .parser import CommandParser
 
 
 @dataclass

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..loading.encoder import load_encoder
 from ..model.options_glot import RECORDED_BACKBONE_KWARGS
+from ..options.arguments import parse_load_kwargs
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import parse_load_kwargs
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
 
 
 @dataclass
@@ -34,7 +35,7 @@ class EmbeddingArguments:
         None, "Keep the first so many dimensions, of a head trained with --matryoshka_sizes."
     )
     normalize: bool = option(False, "Make vectors of length 1.")
-    dtype: Literal["float32", "float16"] = option("float32", "Of the stored vectors.")
+    dtype: Literal["float32", "float16"] = option("float32", "The dtype of the stored vectors.")
     batch_size: int | None = option(
         None, "Texts a batch; default: about 1,024 tokens on a CPU, 16,384 on an accelerator."
     )
@@ -77,6 +78,7 @@ def run(argv: list[str]) -> None:
         job = EmbeddingJob(
             texts,
             output,
+            lambda: load_encoder(**encoder.source),
             encoder=_portable(encoder),
             prompt=arguments.prompt,
             batch_size=arguments.batch_size,
@@ -85,17 +87,15 @@ def run(argv: list[str]) -> None:
             dtype=arguments.dtype,
             show_progress=True,
         )
-        job.require_possible()
         already = "already there: " if output.exists() else ""
-        model, tokenizer = load_encoder(encoder)
-        count = job.run(model, tokenizer)
+        count = job.run()
     if job.processes.is_main_process:
         size = format_bytes(output.stat().st_size)
         print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:
-    """What was asked for, of loading what may be recorded; folders by absolute paths, as it is read from anywhere."""
+    """Return what was asked for as it is recorded: options of loading that may be, and folders by absolute paths."""
     asked = {name: value for name, value in dataclasses.asdict(encoder).items() if value is not None}
     del asked["trust_remote_code"]
     if (load_kwargs := parse_load_kwargs(encoder.backbone_load_kwargs)) is not None:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from .parser import CommandParser
+from ..options.parser import CommandParser
 
 
 def parser() -> CommandParser:

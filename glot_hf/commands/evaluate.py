@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..options.arguments import LabelledTextArguments, TrustArguments
+from ..options.parser import CommandParser
+from ..system.errors import InputError, require_extra, require_positive, require_writable, user_errors
 from ..system.options import option
-from .arguments import LabelledTextArguments, TrustArguments
-from .parser import CommandParser
 
 
 @dataclass
 class EvaluationArguments(TrustArguments, LabelledTextArguments):
     batch_size: int = option(64, "Texts a batch.")
     output_file: str | None = option(None, "Also write the metrics to this JSON file.")
+    output_dir: str | None = option(
+        None, "Also write a report to this folder: report.md, report.json and pictures, as glot-hf train does."
+    )
 
 
 def parser() -> CommandParser:
@@ -25,7 +28,7 @@ def parser() -> CommandParser:
         EvaluationArguments,
         prog="glot-hf evaluate",
         description=__doc__,
-        common=["validation_file", "label_column", "task", "data_dir", "output_file"],
+        common=["validation_file", "label_column", "task", "data_dir", "output_file", "output_dir"],
         examples=[
             "glot-hf evaluate head --validation_file reviews.csv",
             "glot-hf evaluate head --task sst2 --data_dir glue_data/SST-2",
@@ -37,19 +40,19 @@ def parser() -> CommandParser:
 
 def run(argv: list[str]) -> None:
     data, rest = parser().parse(argv)
-    require_extra("train", "datasets", "sklearn", "scipy")
+    require_extra("train", "datasets", "sklearn", "scipy", *(["matplotlib"] if data.output_dir else []))
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
     from ..system.processes import find_processes
-    from .trained import load_trained
+    from ..training.trained import load_trained
 
     head = load_trained(rest.model, data.trust)
     if head.gives_vectors:
-        from .train_embedding import evaluate_embedding
+        from ..runs.vectors import evaluate_embedding
 
-        metrics = evaluate_embedding(head, data)
+        metrics, report = evaluate_embedding(head, data)
     else:
-        metrics = _evaluate(head, data)
+        metrics, report = _evaluate(head, data)
     # What Trainer adds of itself says nothing of a head that is not trained here.
     metrics = {name: value for name, value in metrics.items() if name != "epoch" and "preparation_time" not in name}
     for name, value in metrics.items():
@@ -59,14 +62,28 @@ def run(argv: list[str]) -> None:
     print(printed)
     if data.output_file is not None and find_processes().is_main_process:
         Path(data.output_file).write_text(printed + "\n", encoding="utf-8")
+    if data.output_dir is not None and find_processes().is_main_process:
+        from ..reports.report import print_report, write_report
+
+        folder = Path(data.output_dir)
+        with user_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_report(report, folder)
+        print_report(report, folder)
 
 
-def _evaluate(head: Any, data: EvaluationArguments) -> dict[str, float]:
-    from .texts import evaluation_examples
+def _evaluate(head: Any, data: EvaluationArguments) -> tuple[dict[str, float], dict[str, Any]]:
+    from ..data.tasks import TASKS
+    from ..reports.answers import report_answers
+    from ..runs.choice import metric_of
+    from ..runs.texts import evaluation_examples
 
     evaluations = evaluation_examples(data, head.labels_in_files, head.record)
     head.require_pairs("text_pair" in evaluations["eval"].column_names)
-    metrics = {}
-    for prefix, examples in evaluations.items():
-        metrics |= head.predict(examples, data.batch_size, prefix).metrics
-    return metrics
+    answers = {prefix: head.predict(examples, data.batch_size, prefix) for prefix, examples in evaluations.items()}
+    metrics = {name: value for each in answers.values() for name, value in each.metrics.items()}
+    task = TASKS.get(data.task or head.record.task)
+    main = metric_of(None, task and task.metric, head.labels, head.record.class_weight is not None)
+    logits, truth = answers["eval"].predictions, answers["eval"].label_ids
+    threshold = head.model.config.decision_threshold
+    return metrics, report_answers(logits, truth, head.labels, main, evaluations["eval"], threshold)

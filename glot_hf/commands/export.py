@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..loading.head import load_head
+from ..options.arguments import LabelledTextArguments, TrustArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import LabelledTextArguments, TrustArguments
-from .head import load_head
-from .parser import CommandParser
 
 
 @dataclass(kw_only=True)
 class ExportArguments(TrustArguments):
     to: Literal["onnx", "torch"] = option(REQUIRED, "onnx: model.onnx; torch: model.pt2 for torch.export.load.")
-    with_backbone: bool = option(False, "Of tokens, with the backbone inside; default: of hidden states.")
+    with_backbone: bool = option(
+        False, "Put the backbone inside, so that the program takes tokens; default: it takes hidden states."
+    )
     quantize: Literal["int8"] | None = option(None, "Weights in int8 (onnx alone); what that costs is printed.")
     output_dir: str | None = option(None, "A new folder; default: DIR_onnx or DIR_torch, in the working directory.")
-    batch_size: int = option(64, "Of the labelled texts that judge int8, texts a batch.")
+    batch_size: int = option(64, "Texts a batch, of the labelled texts that judge int8.")
 
 
 def parser() -> CommandParser:
@@ -132,8 +134,8 @@ def load_judge(name: str, model: Any, tokenizer: Any, data: LabelledTextArgument
     Raises:
         InputError: there are none, or they do not fit the head.
     """
-    from .texts import evaluation_examples
-    from .trained import with_record
+    from ..runs.texts import evaluation_examples
+    from ..training.trained import with_record
 
     head = with_record(name, model, tokenizer)
     evaluations = evaluation_examples(data, head.labels_in_files, head.record)
@@ -178,5 +180,5 @@ def _check(run: Any, model: Any, batches: list[dict[str, Any]]) -> None:
 
 
 def _size(folder: Path) -> int:
-    """In bytes."""
+    """Return a size in bytes."""
     return sum(path.stat().st_size for path in folder.iterdir())

@@ -13,6 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from .. import register
 from ..model.version_glot import __version__
+from ..options.config import with_config
 from ..system.errors import InputError
 
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options\n")
+        print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options, --config FILE reads them\n")
         for name, summary in COMMANDS.items():
             print(f"  {name:<12} {summary}")
         return 0
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         if not {"-h", "--help"} & set(argv):
             register()
         with _one_voice():
-            command.run(argv[1:])
+            command.run(with_config(argv[1:]))
     except (InputError, StrictDataclassError) as error:
         print(f"glot-hf {name}: error: {_in_one_line(error)}", file=sys.stderr)
         return 2
@@ -72,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Without the names of classes and validators that a strict dataclass puts before what is wrong."""
+    """Return a message without the names of classes and validators that a strict dataclass puts before it."""
     message = re.sub(r"^Validation error for field '(\w+)':\s+\w+: ", r"\1: ", str(error))
     message = re.sub(r"^Class validation error for validator '\w+':\s+\w+: ", "", message)
     return " ".join(message.split())

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..loading.encoder import load_encoder
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
 from ..system.options import option
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
 
 
 @dataclass
@@ -22,7 +23,8 @@ class MtebArguments:
     tasks: list[str] = option([], "MTEB's tasks by name; paper: the seven of the paper.")
     data_dir: str | None = option(None, "Folder of GLUE's STS-B: its dev pairs as a task, without a network.")
     poolings: list[str] = option(
-        ["mean", "max", "last"], "Of the last layer of the same backbone, to compare with: mean, max, last, cls, ..."
+        ["mean", "max", "last"],
+        "Poolings of the last layer of the same backbone to compare with: mean, max, last, cls, ...",
     )
     batch_size: int = option(32, "Texts a batch.")
     output_dir: str = option("mteb_results", "Folder of all results, and of report.md.")
@@ -72,12 +74,12 @@ def run(argv: list[str]) -> None:
 
 
 def _encoders(arguments: EncoderArguments, poolings: list[str]) -> dict[str, Any]:
-    """The model first, then plain poolings of its backbone."""
+    """Return what is compared: the model first, then plain poolings of its backbone."""
     from ..experiments.mteb import make_encoder
     from ..model.modeling_glot import GlotModel
     from ..sentence_transformer import to_sentence_transformer
 
-    model, tokenizer = load_encoder(arguments)
+    model, tokenizer = load_encoder(**arguments.source)
     place = arguments.model or arguments.backbone or ""
     owner = _last_part(place)
     if arguments.model and owner in poolings:

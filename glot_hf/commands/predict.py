@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..options.arguments import TrustArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.options import option
-from .arguments import TrustArguments
-from .parser import CommandParser
 
 
 @dataclass
@@ -55,7 +55,7 @@ def run(argv: list[str]) -> None:
     import torch
 
     from ..system.processes import find_processes
-    from .trained import load_trained
+    from ..training.trained import load_trained
 
     head = load_trained(rest.model, arguments.trust)
     if head.gives_vectors:

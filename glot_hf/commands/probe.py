@@ -5,11 +5,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, DataArguments, parse_load_kwargs, require_backbone
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_writable
 from ..system.options import option
-from .arguments import BackboneArguments, DataArguments, parse_load_kwargs
-from .backbone import load_backbone_and_tokenizer, require_backbone, set_max_length
-from .parser import CommandParser
 
 
 @dataclass
@@ -44,16 +44,17 @@ def run(argv: list[str]) -> None:
     require_backbone(backbone)
     for name in ("picture", "output_file"):
         require_writable(getattr(arguments, name), f"--{name}")
+    from ..runs.texts import training_texts
     from ..tuning.layer_picture import draw_layers
     from ..tuning.plan import find_layers, too_little
-    from .texts import max_length_of, training_examples
 
-    examples, _, labels, _ = training_examples(data, arguments.seed)
+    texts = training_texts(data, arguments.seed)
+    examples, labels = texts.train, texts.labels
     if reason := too_little(examples, labels):
         raise InputError(f"{reason}, so a probe says nothing: give more")
-    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
-    model, tokenizer, _ = load_backbone_and_tokenizer(backbone, load_kwargs)
-    max_length = set_max_length(tokenizer, max_length_of(data), model, is_default=data.max_length is None)
+    load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
+    model, tokenizer, _ = load_backbone_and_tokenizer(*backbone.source(load_kwargs))
+    max_length = set_max_length(tokenizer, texts.max_length, model, is_default=data.max_length is None)
     layers, found = find_layers(model, tokenizer, examples, labels, max_length, arguments.seed)
     worst, best = max(found["losses"]), min(found["losses"])
     print("\nlayer  held-out loss (shorter is better)")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from safetensors import SafetensorError
 
+from ..options.arguments import TrustArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, user_errors
 from ..system.options import option
-from .arguments import TrustArguments
-from .parser import CommandParser
 
 
 @dataclass
@@ -17,7 +17,7 @@ class PublishArguments(TrustArguments):
     backbone_id: str | None = option(None, "Where others find the backbone, if it was trained on a local folder.")
     license: str | None = option(None, "The Hub's name of one, such as apache-2.0; default: the backbone's.")
     revision: str | None = option(None, "Branch to commit to, made if there is none; default: main.")
-    commit_message: str = option("Upload GLOT head", "Of the commit.")
+    commit_message: str = option("Upload GLOT head", "The message of the commit.")
 
 
 def parser() -> CommandParser:

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..system.errors import InputError, require_distinct, require_extra, require_positive
-from ..system.options import option
-from .arguments import (
+from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
     CacheArguments,
@@ -16,12 +14,14 @@ from .arguments import (
     DataArguments,
     SharedHeadArguments,
     given_head_options,
+    require_backbone,
     require_budgets,
     typed_options,
 )
-from .backbone import require_backbone
-from .parser import CommandParser
-from .variants import load_backbone_of, parse_variants
+from ..options.parser import CommandParser
+from ..runs.variants import load_backbone_of, parse_variants
+from ..system.errors import InputError, require_distinct, require_extra, require_positive
+from ..system.options import option
 
 
 TUNED_RATES, TUNED_STEPS = [2e-4, 1e-3, 5e-3], [400, 1200]
@@ -32,9 +32,9 @@ RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
 class ReproductionArguments:
     tasks: list[str] = option(["cola"], f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train.")
     train_file: str | None = option(
-        None, f"Of {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
+        None, f"For {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
     )
-    validation_file: str | None = option(None, f"Of {EMBEDDING}: pairs with scores, or pairs that belong together.")
+    validation_file: str | None = option(None, f"For {EMBEDDING}: pairs with scores, or pairs that belong together.")
     data_dir: str | None = option(None, "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb.")
     poolings: list[str] = option(
         [
@@ -60,7 +60,9 @@ class ReproductionArguments:
         None, f"To choose from; default: {TUNED_RATES}, or {RELEASED_RATES} if released."
     )
     steps: list[int] | None = option(None, f"Optimizer steps to choose from, if tuned; default: {TUNED_STEPS}.")
-    num_train_epochs: int | None = option(None, f"Of every head, if released; default: {RELEASED_EPOCHS}.")
+    num_train_epochs: int | None = option(
+        None, f"Epochs of every head with --protocol released; default: {RELEASED_EPOCHS}."
+    )
     batch_size: int = option(32, "Training batch size.")
     max_train_rows: int | None = option(None, "At most so many training rows of a task, the first.")
     output_dir: str = option("reproduction", "Folder for every finished cell, the tables and the picture.")
@@ -134,9 +136,10 @@ def reproduce(
     from ..experiments.embedding_comparison import EmbeddingPanel
     from ..experiments.panels import Shared, run_panels
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
+    from ..runs.embedding_texts import positive_groups, validation_groups
+    from ..runs.texts import MAX_LENGTH
+    from ..training.contrastive import ContrastiveLoss
     from ..training.on_states import budgets_of
-    from .embedding_texts import positive_groups, validation_groups
-    from .texts import MAX_LENGTH
 
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]
@@ -178,8 +181,9 @@ def reproduce(
         train = positive_groups(arguments.train_file or "", columns, contrastive)
         if arguments.max_train_rows is not None:
             train = train.select(range(min(len(train), arguments.max_train_rows)))
+        loss = ContrastiveLoss(**contrastive.loss_options)
         validation = validation_groups(arguments.validation_file or "", columns, contrastive)
-        panels.append(EmbeddingPanel(shared, train, validation, contrastive.loss, MAX_LENGTH))
+        panels.append(EmbeddingPanel(shared, train, validation, loss, MAX_LENGTH))
     found = run_panels(store, panels, variants, budgets, arguments.seeds)
     baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
     results = comparison_results(panels, found)

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..loading.encoder import load_encoder
+from ..options.arguments import TrustArguments
+from ..options.encoder import EncoderArguments
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
-from .arguments import TrustArguments
-from .encoder import EncoderArguments, load_encoder
-from .parser import CommandParser
 
 
 @dataclass
@@ -104,7 +105,7 @@ def _encode(texts: list[str], record, moved_to: str | None, trust: TrustArgument
     kind = "model" if "model" in record.encoder else "backbone"
     asked = record.encoder | ({} if moved_to is None else {kind: moved_to}) | asdict(trust)
     try:
-        model, tokenizer = load_encoder(EncoderArguments(**asked))
+        model, tokenizer = load_encoder(**EncoderArguments(**asked).source)
     except InputError as error:
         if moved_to is None:
             raise
@@ -143,7 +144,7 @@ def _require_same(stored: dict[str, Any], key: dict[str, Any], name: str) -> Non
 
 
 def _texts_of(vectors: Path, record, rows: set[int]) -> dict[int, dict[str, str | int]]:
-    """The id and text of each row; of none, which is said, where their files are gone or hold other texts."""
+    """Return the id and text of each row; nothing, and say so, where their files are gone or hold other texts."""
     from ..embeddings.vector_files import read_rows
 
     try:

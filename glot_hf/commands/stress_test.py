@@ -8,11 +8,16 @@ this command the last step.
 """
 
 from ..experiments.stress_options import StressTestArguments
+from ..options.arguments import (
+    BackboneArguments,
+    SharedHeadArguments,
+    given_head_options,
+    require_backbone,
+    require_budgets,
+)
+from ..options.parser import CommandParser
+from ..runs.variants import load_backbone_of, parse_variants
 from ..system.errors import InputError, require_distinct, require_extra
-from .arguments import BackboneArguments, SharedHeadArguments, given_head_options, require_budgets
-from .backbone import require_backbone
-from .parser import CommandParser
-from .variants import load_backbone_of, parse_variants
 
 
 def parser() -> CommandParser:

@@ -1,8 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """`glot-hf tune`: search a head on your own rows for minutes, then train the winner as `glot-hf train` does."""
 
-from ..system.errors import InputError, require_extra, require_positive
-from .arguments import (
+from ..options.arguments import (
     EMBEDDING,
     BackboneArguments,
     DataArguments,
@@ -12,12 +11,13 @@ from .arguments import (
     TrainingCacheArguments,
     TuneArguments,
     head_options,
+    require_backbone,
     typed_options,
 )
-from .backbone import require_backbone
-from .parser import CommandParser, asks_for_help
-from .train import COMMON, train
-from .training_options import OF_STEPS
+from ..options.parser import CommandParser, asks_for_help
+from ..system.errors import InputError, require_extra, require_positive
+from ..training.checked_options import OF_STEPS
+from .train import COMMON
 
 
 def parser(shows_all: bool = True) -> CommandParser:
@@ -47,8 +47,10 @@ def parser(shows_all: bool = True) -> CommandParser:
 
 def run(argv: list[str]) -> None:
     backbone, data, search, cache, arguments = parser(not asks_for_help(argv)).parse(argv)
+    from ..runs.choice import Chosen
+    from ..runs.classification import ClassificationObjective
+    from ..runs.run import run_training
     from ..training.folder import alone_in
-    from .recipe import Chosen
 
     require_backbone(backbone)
     if (search.minutes is None) == (search.trials is None):
@@ -66,7 +68,11 @@ def run(argv: list[str]) -> None:
     if not cache.cache:
         raise InputError("--no_cache keeps no hidden states to search on: leave it out")
     threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
-    chosen = Chosen(head=True, layers=True, threshold=threshold, fits=True, search=search)
+    chosen = Chosen(
+        head=True, layers=True, threshold=threshold, fits=True, search=search, class_weight=search.class_weight
+    )
     options = head_options(HeadArguments())
+    frozen = FinetuningArguments()
+    objective = ClassificationObjective(data, options, chosen, frozen, cache, typed_options(argv))
     with alone_in(arguments):
-        train(backbone, data, options, chosen, FinetuningArguments(), cache, arguments, ["glot-hf", "tune", *argv])
+        run_training(objective, backbone, frozen, arguments, ["glot-hf", "tune", *argv])

@@ -24,6 +24,10 @@ _PAIR_NAMES = (
     ("query", "document"),
     ("query", "passage"),
 )
+# As JSON lines of retrieval, sentence-transformers' data sets and GLUE call what belongs together, and what does not.
+_QUERY_NAMES = ("query", "anchor", "sentence1", "sentence_a", "question", "text")
+_POSITIVE_NAMES = ("pos", "positive", "sentence2", "sentence_b", "answer", "text_pair")
+_NEGATIVE_NAMES = ("neg", "negative")
 # What the names of two texts differ by, as in product_a and product_b, text_1 and text_2, left and right: the first's
 # part, and what stands there in the second.
 _PAIR_MARKS = (
@@ -89,6 +93,38 @@ def choose_texts(
             f"{table.column_names}"
         )
     return text or _guess_text(table, _usual(table.column_names, LABEL_NAMES), text_pair), text_pair
+
+
+def choose_groups(
+    table: Dataset, query: str | None = None, positive: str | None = None, negative: str | None = None
+) -> tuple[str, str, str | None]:
+    """
+    Return the columns of texts that belong together, and that of the texts that do not, where there is one: those that
+    were named, else those with usual names. What is guessed is said on standard error.
+
+    Raises:
+        InputError: there is no column of that name, none can be guessed, or one would be both texts of a pair.
+    """
+    chosen = []
+    for given, usual, kind in (
+        (query, _QUERY_NAMES, "text"),
+        (positive, _POSITIVE_NAMES, "text_pair"),
+        (negative, _NEGATIVE_NAMES, "negative"),
+    ):
+        require_column(table, given, f"--{kind}_column")
+        guess = None if given is not None else _usual(table.column_names, usual)
+        if guess is not None:
+            print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
+        elif given is None and kind != "negative":
+            raise InputError(
+                f"no column of pairs can be guessed: name it with --{kind}_column, the columns are "
+                f"{table.column_names}"
+            )
+        chosen.append(given or guess)
+    query, positive, negative = chosen
+    if query == positive:
+        raise InputError(f"the column {query!r} would be both texts of a pair: name the other with --text_pair_column")
+    return query, positive, negative
 
 
 def require_column(table: Dataset, name: str | None, flag: str) -> None:

@@ -50,7 +50,7 @@ def warn_of_blanks(rows: list[int], column: str, where: str) -> None:
 
 
 def label_cells(table: Dataset, column: str) -> list[Any]:
-    """The cells of a label column; of a dataset that names its classes, the names."""
+    """Return the cells of a label column; where a dataset names its classes, the names."""
     feature, cells = table.features[column], table[column][:]
     names = getattr(feature, "feature", feature)  # of each item, where the cells are lists
     if not isinstance(names, ClassLabel):

@@ -29,7 +29,7 @@ class Labels:
 
     @property
     def config_options(self) -> dict[str, Any]:
-        """For `GlotConfig`: the problem type, and the names of the classes."""
+        """The options of `GlotConfig`: the problem type, and the names of the classes."""
         if self.problem_type == "regression":
             return {"problem_type": self.problem_type, "num_labels": 1}
         id2label = dict(enumerate(self.names))
@@ -120,7 +120,7 @@ def learn_labels(cells: list[Any], where: str, problem_type: ProblemType | None 
 
 
 def parse_number(cell: Any) -> float | None:
-    """A number, finite or not; None for anything else."""
+    """Return a cell as a number, finite or not; None for anything else."""
     try:
         return float(cell)
     except (TypeError, ValueError, OverflowError):

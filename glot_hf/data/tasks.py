@@ -79,7 +79,7 @@ class Task:
         return tuple(split for split in self.splits if split not in ("train", "validation"))
 
     def evaluations(self, data_dir: str | None) -> dict[str, Dataset]:
-        """The examples of each reported split, by the prefix of its metrics: "eval", and such as "eval_mismatched"."""
+        """Return the examples of reported splits, by the prefix of their metrics, such as "eval_mismatched"."""
         more = {f"eval_{split}": self.examples(split, data_dir) for split in self.more_splits}
         return {"eval": self.examples("validation", data_dir), **more}
 

@@ -22,10 +22,12 @@ class TextGroups:
     Args:
         groups (`list[list[str]]`): all of one length: `[query, positive, *negatives]`, or the two texts of a pair.
         scores (`list[float]`, *optional*): of pairs.
+        rows (`list[int]`, *optional*): the row of the user's file that each is of, counted from 1.
     """
 
     groups: list[list[str]]
     scores: list[float] | None = None
+    rows: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -33,12 +35,13 @@ class TextGroups:
     def select(self, indices: Iterable[int]) -> "TextGroups":
         indices = list(indices)
         scores = None if self.scores is None else [self.scores[index] for index in indices]
-        return TextGroups([self.groups[index] for index in indices], scores)
+        rows = None if self.rows is None else [self.rows[index] for index in indices]
+        return TextGroups([self.groups[index] for index in indices], scores, rows)
 
     def hold_out(self, share: float, seed: int) -> tuple[list[int], list[int]]:
         """
-        The rows in two random parts, the second of about this share. A query is in one of them, whatever the number of
-        its rows: it would be known otherwise when it is judged.
+        Divide the rows at random into two parts, the second of about this share. A query is in one of them, whatever
+        the number of its rows: it would be known otherwise when it is judged.
 
         Raises:
             InputError: there is one query only.
@@ -50,7 +53,7 @@ class TextGroups:
         return tuple(part.tolist() for part in next(split))
 
     def longest_first(self) -> "TextGroups":
-        """For evaluation: little padding, and memory that does not suffice shows at once."""
+        """Return the rows by length, for evaluation: little is padded, and too little memory shows at once."""
         lengths = [sum(map(len, group)) for group in self.groups]
         return self.select(sorted(range(len(self)), key=lambda index: -lengths[index]))
 
@@ -59,7 +62,7 @@ def read_groups(
     table: Table, query: str, positive: str, negative: str | None, num_negatives: int, where: str
 ) -> TextGroups:
     """
-    A group for each query and positive, with the first hard negatives of the row.
+    Return a group for each query and positive, with the first hard negatives of the row.
 
     Args:
         table (`datasets.Dataset`)
@@ -71,7 +74,7 @@ def read_groups(
     Raises:
         InputError: a cell is not text, or there is no positive; names its row, counted from 1.
     """
-    groups, blanks = [], {query: [], positive: []}
+    groups, numbers, blanks = [], [], {query: [], positive: []}
     negatives = table[negative][:] if negative is not None else [None] * len(table)
     for row, (text, positives, others) in enumerate(zip(table[query][:], table[positive][:], negatives), start=1):
         place = f"{where}, row {row}"
@@ -86,14 +89,15 @@ def read_groups(
         if not positives:
             raise InputError(f"{place}: {positive!r} is empty: a query needs a positive")
         groups += [[text, each, *others[:num_negatives]] for each in positives]
+        numbers += [row] * len(positives)
     for column, rows in blanks.items():
         warn_of_blanks(rows, column, where)
     longest = max(map(len, groups))
-    return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups])
+    return TextGroups([group + [group[1]] * (longest - len(group)) for group in groups], rows=numbers)
 
 
 def distinct_texts(splits: Iterable[TextGroups]) -> list[str]:
-    """Sorted; a text's number is its place."""
+    """Return the distinct texts, sorted; a text's number is its place."""
     return sorted({text for split in splits for group in split.groups for text in group})
 
 

@@ -4,6 +4,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,9 @@ class EmbeddingJob:
     Args:
         texts ([`TextFiles`]): read more than once: first to check and to count them.
         output (`Path`): one of `WRITERS` by its suffix; its record is written beside it.
+        load: returns the model with its backbone, and the backbone's tokenizer, which cuts texts at its
+            `model_max_length`. It is called when the texts are known to be good. Of a cosine head, the vectors are
+            those that it compares.
         encoder (`dict`): for the record.
         prompt (`str`): put before every text, such as "passage: " of E5.
         batch_size (`int`, *optional*): as in [`~GlotPreTrainedModel.encode`].
@@ -62,6 +66,7 @@ class EmbeddingJob:
 
     texts: TextFiles
     output: Path
+    load: Callable[[], tuple[GlotPreTrainedModel, PreTrainedTokenizerBase]]
     encoder: dict[str, Any]
     prompt: str = ""
     batch_size: int | None = None
@@ -74,36 +79,21 @@ class EmbeddingJob:
     def __post_init__(self):
         self.processes = find_processes()  # sets this process's accelerator, where the model is then loaded to
 
-    def require_possible(self) -> None:
-        """
-        What can be told without the model, which may take long to load.
-
-        Raises:
-            InputError: a text cannot be read, or the output is of something else (names the difference).
-        """
-        if self.processes.is_main_process:
-            self._require_same(self._key_of_texts)
-
-    def run(self, model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    def run(self) -> int:
         """
         Make what is missing; of several processes each its share, and all wait for the last.
-
-        Args:
-            model: with its backbone; of a cosine head, the vectors are those that it compares.
-            tokenizer: the backbone's, which cuts texts at its `model_max_length`.
 
         Returns:
             The number of rows.
 
         Raises:
-            InputError: as of `require_possible`, vectors are narrower than `truncate_dim`, one is not finite, there is
-                no room on the disk, or the texts change meanwhile.
+            InputError: a text cannot be read, the output is of something else (names the difference), vectors are
+                narrower than `truncate_dim`, one is not finite, there is no room on the disk, or the texts change
+                meanwhile.
         """
-        self.model, self.tokenizer = model, tokenizer
-        self.device = device_of(model.base_model.backbone).type
-        self.rows_per_chunk = self.rows_per_chunk or _ROWS_PER_CHUNK[self.device == "cpu"]
-        width = model.config.hidden_size
-        self.width = self.truncate_dim or width
+        if self.processes.is_main_process:
+            self._require_same(self._key_of_texts)  # before the model is loaded, which may take long
+        width = self.model.config.hidden_size
         if not 1 <= self.width <= width:
             raise InputError(f"--truncate_dim {self.truncate_dim} is not between 1 and {width}, the vectors' width")
         if self.processes.is_main_process:
@@ -119,6 +109,31 @@ class EmbeddingJob:
         if self.processes.is_main_process:
             shutil.rmtree(self._parts, ignore_errors=True)
         return count
+
+    @cached_property
+    def _loaded(self) -> tuple[GlotPreTrainedModel, PreTrainedTokenizerBase]:
+        return self.load()
+
+    @property
+    def model(self) -> GlotPreTrainedModel:
+        return self._loaded[0]
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self._loaded[1]
+
+    @property
+    def width(self) -> int:
+        """The width of the vectors as they are stored."""
+        return self.truncate_dim or self.model.config.hidden_size
+
+    @property
+    def _device(self) -> str:
+        return device_of(self.model.base_model.backbone).type
+
+    @property
+    def _chunk_size(self) -> int:
+        return self.rows_per_chunk or _ROWS_PER_CHUNK[self._device == "cpu"]
 
     @property
     def _parts(self) -> Path:
@@ -183,12 +198,12 @@ class EmbeddingJob:
         return model_key(self.model, self.tokenizer) | {
             "backbone_dtype": str(backbone.dtype).removeprefix("torch."),
             "attention": backbone.config._attn_implementation,
-            "device": self.device,
-            "rows_per_chunk": self.rows_per_chunk,
+            "device": self._device,
+            "rows_per_chunk": self._chunk_size,
         }
 
     def _read_all(self) -> tuple[int, str]:
-        """Number and hash of all rows, so that what cannot be read is told before the work."""
+        """Return number and hash of all rows, so that what cannot be read is told before the work."""
         count, blank, hashed = 0, 0, TextHash(self.texts)
         with self._progress(desc="Reading") as progress:
             for chunk in hashed:
@@ -203,14 +218,14 @@ class EmbeddingJob:
         return count, hashed.hexdigest()
 
     def _embed(self, count: int) -> None:
-        mine = range(-(-count // self.rows_per_chunk))[self.processes.process_index :: self.processes.num_processes]
+        mine = range(-(-count // self._chunk_size))[self.processes.process_index :: self.processes.num_processes]
         missing = {chunk: self._size(chunk, count) for chunk in mine if not self._part(chunk).exists()}
         if not missing:
             return
         with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
-            for number, chunk in enumerate(self.texts.chunks(self.rows_per_chunk)):
+            for number, chunk in enumerate(self.texts.chunks(self._chunk_size)):
                 if number in missing:
-                    vectors = self._vectors(chunk, number * self.rows_per_chunk)
+                    vectors = self._vectors(chunk, number * self._chunk_size)
                     write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
                     progress.update(len(chunk))
 
@@ -232,9 +247,9 @@ class EmbeddingJob:
         return stored.numpy()
 
     def _join(self, count: int) -> None:
-        parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self.rows_per_chunk)))
+        parts = (np.load(self._part(chunk), allow_pickle=False) for chunk in range(-(-count // self._chunk_size)))
         shape, dtype = (count, self.width), np.dtype(self.dtype)
-        chunks = self.texts.chunks(self.rows_per_chunk)
+        chunks = self.texts.chunks(self._chunk_size)
 
         def write(path: Path) -> None:
             WRITERS[self.output.suffix](path, shape, dtype, parts, chunks)
@@ -257,7 +272,7 @@ class EmbeddingJob:
             raise InputError("the texts changed while they were embedded, so nothing is kept: embed them again")
 
     def _size(self, chunk: int, count: int) -> int:
-        return min(self.rows_per_chunk, count - chunk * self.rows_per_chunk)
+        return min(self._chunk_size, count - chunk * self._chunk_size)
 
     def _progress(self, **options) -> tqdm:
         hidden = not (self.show_progress and self.processes.is_main_process)

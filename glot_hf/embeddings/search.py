@@ -89,7 +89,7 @@ def _make_index(vectors: Path, width: int, factory: str):
 
 
 def _unit_blocks(vectors: Path, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The numbers `(n,)` of rows that are not zeros, and those rows as vectors of length 1, `(n, D)`."""
+    """Return the numbers `(n,)` of rows that are not zeros, and those rows as vectors of length 1, `(n, D)`."""
     start = 0
     for block in read_blocks(vectors):
         if block.shape[1] != width:

@@ -64,7 +64,7 @@ class TextFiles:
                 row += 1
 
     def chunks(self, size: int) -> Iterator[list[TextRow]]:
-        """The rows, `size` at a time; the last ones may be fewer."""
+        """Yield the rows, `size` at a time; the last ones may be fewer."""
         rows = iter(self)
         while chunk := list(islice(rows, size)):
             yield chunk

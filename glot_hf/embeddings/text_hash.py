@@ -12,7 +12,7 @@ _ROWS_AT_ONCE = 1024  # the hash depends on it
 
 
 class TextHash:
-    """A hash of ids and texts, in their order, that is made while they are read."""
+    """A hash of ids and texts in their order, made while they are read."""
 
     def __init__(self, texts: TextFiles):
         self._texts, self._found = texts, hashlib.sha256()

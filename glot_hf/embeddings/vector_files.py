@@ -85,7 +85,7 @@ def read_blocks(path: Path) -> Iterator[np.ndarray]:
 
 
 def read_rows(path: Path, numbers: Iterable[int]) -> dict[int, TextRow]:
-    """The ids and texts of rows of a Parquet file, by their number; reads no more row groups than hold them."""
+    """Return the ids and texts of some rows of a Parquet file, by their number; reads only their row groups."""
     from pyarrow.parquet import ParquetFile
 
     found, start, wanted = {}, 0, sorted(set(numbers))

@@ -46,7 +46,7 @@ class StressTestArguments:
     test_size: int = option(500, "Texts to test on.")
     max_length: int = option(512, "Longer texts are cut at this many tokens.")
     learning_rates: list[float] = option(
-        [1e-3, 5e-3], "Of several, each pooling takes the best on training texts that are held out."
+        [1e-3, 5e-3], "Learning rates; of several, each pooling takes the best on training texts that are held out."
     )
     steps: list[int] = option([150, 450], "Optimizer steps; of several, the same.")
     batch_size: int = option(32, "Training batch size.")

@@ -35,7 +35,7 @@ TEXTS = [
 def text_batches(
     model: GlotPreTrainedModel, tokenizer: PreTrainedTokenizerBase, with_backbone: bool
 ) -> Iterator[dict[str, Tensor]]:
-    """What an exported model takes, of real text: padded on the right, on the left, and one text alone."""
+    """Return inputs of real text for an exported model: padded on the right, on the left, and one text alone."""
     is_pair = getattr(model.config, "pair_mode", None) is not None
     is_cut = tokenizer.model_max_length < LARGE_INTEGER
     for texts, side in ((TEXTS, "right"), (TEXTS, "left"), (TEXTS[2:3], "right")):
@@ -47,7 +47,7 @@ def text_batches(
 
 
 def random_batches(model: GlotPreTrainedModel) -> Iterator[dict[str, Tensor]]:
-    """The same of random hidden states, for a head without a backbone."""
+    """Return inputs of random hidden states, for a head without a backbone; the same three as for text."""
     generator = torch.Generator().manual_seed(0)
     suffixes = ("",) if model.config.pair_mode is None else ("", "_b")
     for lengths, is_left in (([1, 40, 7], False), ([1, 40, 7], True), ([9], False)):

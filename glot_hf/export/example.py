@@ -73,7 +73,7 @@ for text, vector in zip(texts, session.run(None, inputs)[0]):
 
 
 def example(config: GlotConfig, with_backbone: bool, is_classifier: bool) -> str:
-    """The source of an example.py for an ONNX file."""
+    """Return the source of an example.py for an ONNX file."""
     is_single = is_classifier and config.problem_type == "single_label_classification"
     names_labels = is_single and "id2label" in config.to_diff_dict()  # LABEL_0, LABEL_1, ... are not saved
     return (_OF_TEXT if with_backbone else _OF_HIDDEN_STATES).format(

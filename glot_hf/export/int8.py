@@ -1,5 +1,5 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""What int8 costs: metrics of a classifier on labelled text, cosines of vectors."""
+"""Measure what int8 costs: metrics of a classifier on labelled text, cosines of vectors."""
 
 import math
 from collections.abc import Callable

@@ -209,7 +209,7 @@ def _cannot(what: str, error: Exception) -> InputError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters say of their own workings."""
+    """Silence what exporters print about their own workings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

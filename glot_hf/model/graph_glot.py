@@ -157,7 +157,7 @@ class TokenGraph(ABC):
         return self.over_rows(rows, [], [], self_loops)
 
     def mean(self, tokens: Tensor) -> Tensor:
-        """The mean of each token's neighbours, zero where it has none. `(N, C)` -> `(N, C)`."""
+        """Return the mean of each token's neighbours, zero where it has none. `(N, C)` -> `(N, C)`."""
         return self.sum(tokens) / self.degrees().clamp(min=1).to(tokens.dtype)
 
     def attend(self, values: Tensor, target: Tensor, source: Tensor, negative_slope: float) -> Tensor:
@@ -272,7 +272,7 @@ def _bounds(length: int, block_size: int) -> list[tuple[int, int]]:
 
 @dataclass
 class _Blocks:
-    """A `function(start, stop, *tensors) -> (B, stop - start, ...)`, and the bounds of all blocks."""
+    """Return a `function(start, stop, *tensors) -> (B, stop - start, ...)`, and the bounds of all blocks."""
 
     function: Callable[..., Tensor]
     bounds: list[tuple[int, int]]

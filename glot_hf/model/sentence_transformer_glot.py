@@ -254,7 +254,7 @@ def _remove_recorders(model: nn.Module) -> None:
 
 
 class GlotModelCardData(SentenceTransformerModelCardData):
-    """A model card whose example trusts the code of `GlotPooling`, without which nothing loads."""
+    """Return a model card whose example trusts the code of `GlotPooling`, without which nothing loads."""
 
     def generate_usage_snippet(self) -> str:
         return re.sub(

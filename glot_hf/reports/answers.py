@@ -5,7 +5,7 @@ What a head's answers to labelled rows are worth, as a dict that JSON can hold: 
 scikit-learn computes; a bootstrap over the rows says how far another draw of rows would move the main metric.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,8 +95,18 @@ def _interval(
     logits: np.ndarray, truth: np.ndarray, labels: Labels, metric: str, threshold: float | None
 ) -> dict[str, float | None]:
     compute = metrics_for(labels.problem_type, threshold, only=metric)
-    draws = np.random.default_rng(0).integers(0, len(truth), (_NUM_DRAWS, len(truth)))
-    found = [compute(EvalPrediction(logits[rows], truth[rows])).get(metric) for rows in draws]
+    return interval_of(len(truth), lambda rows: compute(EvalPrediction(logits[rows], truth[rows])).get(metric))
+
+
+def interval_of(num_rows: int, score: Callable[[np.ndarray], float | None]) -> dict[str, float | None]:
+    """
+    Return `low` and `high` of a 95 % interval of a score by bootstrap over rows; None where it is never defined.
+
+    Args:
+        score: returns the score of some rows, which it is given by their places.
+    """
+    draws = np.random.default_rng(0).integers(0, num_rows, (_NUM_DRAWS, num_rows))
+    found = [score(rows) for rows in draws]
     known = [value for value in found if value is not None]  # a correlation can be undefined
     if not known:
         return {"low": None, "high": None}

@@ -20,6 +20,7 @@ def draw_pictures(report: dict[str, Any], folder: Path) -> list[str]:
         "confusion.png": ("confusion", _draw_confusion),
         "calibration.png": ("calibration", _draw_calibration),
         "predicted.png": ("points", _draw_points),
+        "ranks.png": ("ranks", _draw_ranks),
         "curve.png": ("curve", _draw_curve),
     }
     names = []
@@ -81,6 +82,22 @@ def _draw_points(report: dict[str, Any]) -> Figure:
     axes.plot([low, high], [low, high], ":", color="#999999")
     axes.plot(truth, predicted, "o", color=_DARK, markersize=3, alpha=min(1.0, 60 / len(truth) + 0.15))
     axes.set(xlabel="label", ylabel="predicted", title="Scores against predictions")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _draw_ranks(report: dict[str, Any]) -> Figure:
+    ranks = np.sort(report["ranks"])
+    figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+    axes = figure.subplots()
+    shares = np.arange(1, len(ranks) + 1) / len(ranks)
+    axes.step(
+        [1, *ranks, max(10, ranks[-1])], [shares[ranks <= 1].max(initial=0), *shares, 1], where="post", color=_DARK
+    )
+    axes.set(
+        xscale="log", ylim=(0, 1.03), xlabel="rank of what belongs to the query", ylabel="share of queries up to it"
+    )
+    axes.set_title("How far down the right text stands")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..model.encoding_glot import longest_text
 from ..system.errors import InputError
-from .builder import CacheBuilder
+from .builder import fill_cache
 from .key import digest, hash_texts, make_key, require_same_key
 from .manifest import FILE_NAME, Manifest
 from .running import token_lengths
@@ -130,7 +130,7 @@ class HiddenStateCache(Dataset):
                 manifest.write(folder)
             except OSError as error:
                 raise InputError(f"no hidden states can be written to {str(folder)!r}: {error}") from error
-        CacheBuilder(backbone, tokenizer, folder, manifest, texts, dtype, tokens_per_batch, show_progress).run()
+        fill_cache(backbone, tokenizer, folder, manifest, texts, dtype, tokens_per_batch, show_progress)
         return cls(folder, examples)
 
     def __len__(self) -> int:
@@ -159,7 +159,7 @@ class HiddenStateCache(Dataset):
         return sum(states.nbytes for states in self._shards)
 
     def select(self, indices: Iterable[int]) -> "HiddenStateCache":
-        """These rows, of the same files."""
+        """Return some of the rows, of the same files."""
         selection = object.__new__(HiddenStateCache)
         selection.__dict__.update(self.__dict__)  # copy.copy would map every file once more
         indices = list(indices)
@@ -172,7 +172,7 @@ class HiddenStateCache(Dataset):
         return self._shards[self._shard_of[text]][start : start + self._lengths[text]]
 
     def _find_texts(self) -> None:
-        """For each text its shard, and where in the shard it starts."""
+        """Find the shard of each text, and where in the shard it starts."""
         self._lengths = np.array(self.manifest.lengths, dtype=np.int64)
         self._shard_of, self._starts = np.empty_like(self._lengths), np.empty_like(self._lengths)
         for number, texts in enumerate(self.manifest.texts):
@@ -194,7 +194,7 @@ class HiddenStateCache(Dataset):
         return {name: value for name, value in self.__dict__.items() if name != "_shards"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """In another process: the files are mapped there anew, not copied."""
+        """Restore in another process, where the files are mapped anew and not copied."""
         self.__dict__.update(state)
         self._open()
 
@@ -203,7 +203,7 @@ def cache_splits(
     backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, splits: Mapping[str, Any], **options
 ) -> dict[str, HiddenStateCache]:
     """
-    One cache for the splits of a task, so that texts are stored once and how rows are divided does not matter.
+    Build one cache for the splits of a task, so that texts are stored once and how rows are divided does not matter.
 
     Args:
         splits (`dict`): examples by the name of their split, all with the same columns.
@@ -241,7 +241,7 @@ def _columns(examples: Mapping[str, Sequence] | Any) -> dict[str, list]:
 
 def _distinct_texts(columns: dict[str, list]) -> list[str]:
     """
-    Sorted: neither the order of the rows nor the side of a pair changes the cache.
+    Return the distinct texts, sorted: neither the order of the rows nor the side of a pair changes the cache.
 
     Raises:
         InputError: a text is not a string; names its row, counted from 1.

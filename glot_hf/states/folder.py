@@ -36,7 +36,7 @@ def _is_cache(folder: Path) -> bool:
 
 
 def finished_shards(folder: Path, manifest: Manifest) -> int:
-    """How many of the manifest's shards are on the disk; nothing of them is read."""
+    """Count the manifest's shards that are on the disk; nothing of them is read."""
     return sum((folder / shard.file).is_file() for shard in manifest.shards)
 
 

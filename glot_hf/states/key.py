@@ -55,7 +55,7 @@ def make_key(
 
 
 def digest(key: dict[str, Any]) -> str:
-    """The key's SHA-256, in hexadecimal digits."""
+    """Return the key's SHA-256, in hexadecimal digits."""
     return hash_json(key)
 
 
@@ -72,7 +72,7 @@ def require_same_key(stored: dict[str, Any], wanted: dict[str, Any], where: str)
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """The first fields in which two keys differ, with both values, but for hashes; empty where they are the same."""
+    """Say in which fields two keys differ first, with both values, but for hashes; empty where they are the same."""
     names = [*wanted, *(name for name in stored if name not in wanted)]
     found = [
         name if name in _HASHES else f"{name} ({stored.get(name)!r}, not {wanted.get(name)!r})"
@@ -122,7 +122,7 @@ def hash_weights(model: torch.nn.Module) -> str:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """The plain tensors that a weight consists of, of a quantized layer several, and what is said beside them."""
+    """Return the plain tensors of a weight (several for a quantized layer), and what is said beside them."""
     if isinstance(value, tuple):
         for part in value:
             yield from _parts(part)

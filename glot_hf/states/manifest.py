@@ -103,7 +103,7 @@ class Manifest:
 
     @property
     def texts(self) -> list[list[int]]:
-        """For each shard its texts, as positions in the sorted texts."""
+        """The texts of each shard, as positions in the sorted texts."""
         order = sorted(range(len(self.lengths)), key=self.lengths.__getitem__, reverse=True)  # stable
         ends = list(accumulate(shard.num_texts for shard in self.shards))
         return [order[end - shard.num_texts : end] for shard, end in zip(self.shards, ends)]

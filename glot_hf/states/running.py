@@ -59,13 +59,13 @@ def run_over_texts(
 
 
 def token_shape(backbone: PreTrainedModel, layers: int | list[int]) -> tuple[int, ...]:
-    """The shape of the states of one token: `(d,)`, or `(n, d)` with n `layers`."""
+    """Return the shape of the states of one token: `(d,)`, or `(n, d)` with n `layers`."""
     size: Any = hidden_size_of(backbone.config)
     return (size,) if isinstance(layers, int) else (len(layers), size)
 
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int | None = None) -> list[int]:
-    """How many tokens each text has, cut as in [`run_over_texts`]."""
+    """Return the number of tokens of each text, cut as in [`run_over_texts`]."""
     chunks = (texts[start : start + 10_000] for start in range(0, len(texts), 10_000))  # memory for few at a time
     options = {"truncation": max_length is not None, "max_length": max_length}
     return [len(ids) for chunk in chunks for ids in tokenizer(chunk, **options)["input_ids"]]
@@ -74,7 +74,7 @@ def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_leng
 def compute_hidden_states(
     backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], **options
 ) -> list[Tensor]:
-    """The states of each text, in the order of the texts and in memory; `options` of [`run_over_texts`]."""
+    """Return the states of each text in memory, in the order of the texts; `options` of [`run_over_texts`]."""
     by_position = dict(run_over_texts(backbone, tokenizer, texts, **options))
     return [by_position[position] for position in range(len(texts))]
 

@@ -47,7 +47,7 @@ def open_shard(folder: Path, shard: Shard, manifest: Manifest) -> Tensor:
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a file says of itself that it is of a hidden-state cache, whichever."""
+    """Return whether a file says of itself that it belongs to a hidden-state cache."""
     try:
         with safe_open(path, "pt") as file:
             return _RECORD in (file.metadata() or {})

@@ -27,7 +27,7 @@ def require_extra(extra: str, *modules: str) -> None:
 
 @contextmanager
 def user_errors(*more: type[Exception]) -> Iterator[None]:
-    """What libraries raise for an argument of the user's (a missing backbone, a misfit head), as InputError."""
+    """Raise what libraries raise for an argument of the user (a missing backbone, a misfit head) as an InputError."""
     try:
         yield
     except InputError:

@@ -41,7 +41,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 
 def name_of_hardware(device: torch.device) -> str:
-    """Such as "NVIDIA H200" or "Intel(R) Xeon(R) Processor, 2 cores"."""
+    """Return a name such as "NVIDIA H200" or "Intel(R) Xeon(R) Processor, 2 cores"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{_cpu_model()}, {os.cpu_count()} cores"
 
 

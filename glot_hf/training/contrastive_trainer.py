@@ -48,7 +48,7 @@ class ContrastiveTrainer(HeadTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """The loss, and on request the vectors `(B, k, D)`."""
+        """Return the loss, and on request the vectors `(B, k, D)`."""
         vectors = self._vectors(model, inputs)
         loss = self.loss(vectors, inputs["text_ids"])
         return (loss, vectors) if return_outputs else loss
@@ -73,7 +73,7 @@ class ContrastiveTrainer(HeadTrainer):
         return loss, vectors.float(), inputs.get("labels", inputs["text_ids"])
 
     def _vectors(self, model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
-        """The vectors of a batch of groups, `(B, k, D)`, from one pass over their texts."""
+        """Return the vectors of a batch of groups, `(B, k, D)`, from one pass over their texts."""
         texts = {name: tensor for name, tensor in inputs.items() if name not in ("text_ids", "labels")}
         return model(**texts, return_dict=True).pooler_output.unflatten(0, inputs["text_ids"].shape)
 
@@ -89,7 +89,7 @@ def make_contrastive_trainer(
     train: GroupDataset | None = None,
     validation: GroupDataset | None = None,
 ) -> ContrastiveTrainer:
-    """A Trainer that says when a head dies. Anything of it can be changed as usual."""
+    """Return a Trainer that says when a head dies. Anything of it can be changed as usual."""
     return ContrastiveTrainer(
         model=model,
         args=arguments,

@@ -2,20 +2,21 @@
 """A backbone that trains together with its head: all of it, or LoRA adapters on its linear layers."""
 
 import copy
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
+from ..loading.saved_head import ADAPTER_CONFIG, BASE_FOLDER
+from ..model.backbone_glot import has_adapters
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pretrained_glot import GlotPreTrainedModel
-
-
-BASE_FOLDER = "base"  # of adapters, in their folder: the head's configuration, and weights that the adapters replace
-ADAPTER_CONFIG = "adapter_config.json"
-# Of the weights in a folder, and what else says of which kind they are.
-WEIGHTS = ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors", BASE_FOLDER)
+from ..system.errors import InputError, user_errors
 
 
 def lora_config(
@@ -46,10 +47,21 @@ def lora_config(
 
 
 def unfreeze_backbone(model: GlotPreTrainedModel) -> None:
-    """All of the backbone trains from now on, and is saved with the head."""
+    """Let all of the backbone train from now on, and be saved with the head."""
     model.base_model.backbone.requires_grad_(True)
     model.config.backbone_in_checkpoint = True
     model.train()
+
+
+def require_no_adapters(model: GlotPreTrainedModel) -> None:
+    """
+    Raises:
+        InputError: the backbone, which is to be trained, has adapters already.
+    """
+    if has_adapters(model.base_model.backbone):
+        raise InputError(
+            "the backbone has adapters already: merge them into it (peft's merge_and_unload) before it is trained"
+        )
 
 
 def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
@@ -61,3 +73,90 @@ def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
         GlotForSequenceClassification(copy.deepcopy(config)).save_pretrained(base)
     network.peft_config["default"].base_model_name_or_path = base
     config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
+
+
+def add_adapters(model: GlotForSequenceClassification, config: LoraConfig) -> PeftModel:
+    """
+    Return the model with LoRA adapters on its backbone, which train beside the head.
+
+    Args:
+        config (`LoraConfig`): see [`lora_config`].
+
+    Raises:
+        InputError: the backbone has no layer of a name in `target_modules`.
+    """
+    backbone = model.glot.backbone
+    named = config.target_modules if not isinstance(config.target_modules, str) else ()
+    for target in sorted(named):  # peft finds it enough that one of them is there
+        if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):
+            layers = (name for name, part in backbone.named_modules() if isinstance(part, (nn.Linear, Conv1D)))
+            linear = {name.rpartition(".")[2] for name in layers}
+            raise InputError(
+                f"--lora_target_modules: the backbone has no layer {target!r}: its linear layers are "
+                f"{', '.join(sorted(linear))}"
+            )
+    with user_errors():
+        return get_peft_model(model, config)
+
+
+def describe_training(head: int, trained: int, frozen: int) -> str:
+    """Say what trains, from the numbers of parameters: of the head, and of the backbone trained and frozen."""
+    if head + trained == 0:
+        return "trains no parameters: this pooling has none"
+    if trained == 0:
+        return f"trains {head:,} head parameters on {frozen:,} frozen backbone parameters ({head / frozen:.2%})"
+    if frozen == 0:
+        what = f"trains {head:,} head and {trained:,} backbone parameters"
+    else:
+        share = (head + trained) / frozen
+        what = f"trains {head:,} head and {trained:,} LoRA parameters on {frozen:,} frozen ones ({share:.2%})"
+    return f"{what}; no cache, as hidden states change in every step"
+
+
+def find_head_config(network: nn.Module, checkpoint: str) -> str:
+    """
+    Return the folder with the configuration of the head that a checkpoint is of.
+
+    Raises:
+        InputError: the checkpoint has LoRA adapters and the network has none, or others, or the other way round.
+    """
+    if not os.path.isfile(os.path.join(checkpoint, ADAPTER_CONFIG)):
+        if isinstance(network, PeftModel):
+            raise InputError(f"{checkpoint!r} is of a run without LoRA: resume without --lora_r, or start anew")
+        return checkpoint
+    if not isinstance(network, PeftModel):
+        raise InputError(f"{checkpoint!r} is of a run with LoRA: resume with the --lora_r it was trained with")
+    stored, wanted = LoraConfig.from_pretrained(checkpoint), network.peft_config["default"]
+    for name in ("r", "lora_alpha", "lora_dropout", "target_modules"):
+        if getattr(stored, name) != getattr(wanted, name):
+            raise InputError(
+                f"{checkpoint!r} is of adapters with another {name} ({getattr(stored, name)}, not "
+                f"{getattr(wanted, name)}): resume with the options it was trained with"
+            )
+    return os.path.join(checkpoint, BASE_FOLDER)
+
+
+def save_trained(network: nn.Module, folder: str, home: str, merge: bool = False) -> nn.Module:
+    """
+    Write the head; head and adapters; or, where the backbone was trained or adapters are merged, the whole model.
+
+    Args:
+        merge (`bool`): merge the adapters into the backbone.
+        home (`str`): the folder that the files will be moved to.
+
+    Returns:
+        What was written.
+    """
+    if merge:
+        network = network.merge_and_unload()
+        network.config.backbone_in_checkpoint = True
+    if not isinstance(network, PeftModel):
+        network.save_pretrained(folder)
+        return network
+    save_base(network, folder)
+    network.save_pretrained(folder)
+    base = network.peft_config["default"].base_model_name_or_path = os.path.abspath(os.path.join(home, BASE_FOLDER))
+    path = Path(folder, ADAPTER_CONFIG)
+    config = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    return network

@@ -14,18 +14,27 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
+from ..loading.saved_head import WEIGHTS
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.atomic_files import replacing_files
 from ..system.errors import InputError, user_errors
 from ..system.lock import locked
-from .finetuning import WEIGHTS
 from .publish import training_of
 from .record import COLUMNS, FILE_NAME, TrainingRecord
 from .trainer import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoint
 
 
-# What reports write beside a head. It holds texts of the user, and is never published.
-REPORT_FILES = ("report.json", "report.md", "confusion.png", "calibration.png", "predicted.png", "curve.png")
+# What lies beside a head and is never published: it holds texts or paths of the user.
+PRIVATE_FILES = (
+    "report.json",
+    "report.md",
+    "confusion.png",
+    "calibration.png",
+    "predicted.png",
+    "ranks.png",
+    "curve.png",
+    "run.yaml",
+)
 # Folders beside an earlier run's head, with its checkpoints, until there is a new head.
 _PREVIOUS = "previous_checkpoints"
 
@@ -158,7 +167,7 @@ def replaced_head(folder: str) -> Iterator[str]:
         InputError: it cannot be written; the old head stays.
     """
     try:
-        with replacing_files(Path(folder), stale=(*WEIGHTS, *REPORT_FILES)) as part:
+        with replacing_files(Path(folder), stale=(*WEIGHTS, *PRIVATE_FILES)) as part:
             yield str(part)
     except Exception as error:
         if not _is_of_the_disk(error):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
@@ -29,6 +30,7 @@ from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pooling_glot import GlotPooler
 from ..system.errors import InputError
+from .class_weights import sum_of_losses
 from .metrics import greater_is_better, metrics_for
 
 
@@ -89,6 +91,7 @@ def fit_linear_layer(
     rows: Sequence[dict[str, Any]] | Dataset,
     collator: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
     metric: str,
+    weights: Sequence[float] | None = None,
     batch_size: int = 64,
 ) -> LinearFit:
     """
@@ -101,6 +104,7 @@ def fit_linear_layer(
         collator: makes batches of them.
         metric (`str`): "loss", or one of [`~glot_hf.training.metrics.metrics_for`]; the penalty is the best by it in
             five-fold cross-validation on these rows.
+        weights (`list[float]`, *optional*): what a row of each class counts; default: the same.
         batch_size (`int`): rows that are pooled at once.
 
     Raises:
@@ -120,12 +124,15 @@ def fit_linear_layer(
             f"all rows to train on are of the class {model.config.id2label[int(labels[0])]!r}: give rows of others too"
         )
     estimator, penalty, parameter = _ESTIMATORS[problem_type]
+    if weights is not None:
+        counts = {label: weights[label] for label in np.unique(labels).tolist()}
+        estimator = clone(estimator).set_params(class_weight=counts)
     folds = _folds(labels, problem_type)
     candidates = PENALTIES[penalty] if folds else PENALTIES[penalty][:1]
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("fit", estimator)]),
         {parameter: candidates},
-        scoring=_scorer(model, metric),
+        scoring=_scorer(model, metric, weights),
         cv=folds or [(np.arange(len(labels)),) * 2],
     )
     # Thousands of small products, which threads that wait for each other slow down tenfold on a machine that is busy.
@@ -181,12 +188,16 @@ def _folds(labels: np.ndarray, problem_type: ProblemType) -> StratifiedKFold | K
     return kind(num_folds, shuffle=True, random_state=0) if num_folds > 1 else None
 
 
-def _scorer(model: GlotForSequenceClassification, metric: str) -> Callable[[Pipeline, Any, Any], float]:
+def _scorer(
+    model: GlotForSequenceClassification, metric: str, weights: Sequence[float] | None
+) -> Callable[[Pipeline, Any, Any], float]:
     compute_metrics = metrics_for(model.config.problem_type)
 
     def score(fitted: Pipeline, inputs: np.ndarray, labels: np.ndarray) -> float:
         weight, bias = _linear_layer(fitted, model.config.num_labels)
         logits = inputs @ weight.T + bias
+        if metric == "loss" and weights is not None:
+            return -sum_of_losses(torch.from_numpy(logits), torch.from_numpy(labels), weights).item() / len(labels)
         if metric == "loss":
             return -model.compute_loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         found = compute_metrics(EvalPrediction(logits, labels))

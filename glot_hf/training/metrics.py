@@ -87,7 +87,7 @@ def metrics_for(
 
 
 def metric_names(labels: Labels) -> list[str]:
-    """What [`metrics_for`] names, where labels and predictions vary."""
+    """Return the names of the metrics of [`metrics_for`], where labels and predictions vary."""
     answers = np.eye(2, len(labels.names) or 1)  # (2, num_labels): a label each, which is all that names need
     classes = answers if labels.problem_type == "multi_label_classification" else np.arange(len(answers))
     return list(metrics_for(labels.problem_type)(EvalPrediction(answers, classes)))
@@ -147,10 +147,14 @@ def embedding_metrics(prediction: EvalPrediction, sizes: tuple[int, ...] = ()) -
     metrics = {}
     for size, suffix in ((whole.shape[-1], ""), *((size, f"_{size}") for size in sizes)):
         vectors = whole[..., :size]
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-        cosines = (vectors[:, 0] * vectors[:, 1]).sum(axis=-1)
+        cosines = cosines_of_pairs(vectors)
         if labels.ndim > 1:
-            found = _retrieval(vectors, labels)
+            ranks = ranks_of_positives(vectors, labels)
+            found = {
+                "mrr": float((1 / ranks).mean()),
+                "recall_at_1": float((ranks <= 1).mean()),
+                "recall_at_10": float((ranks <= 10).mean()),
+            }
         elif _differ(cosines) and _differ(labels):
             found = _correlations(cosines, labels)
         else:
@@ -178,7 +182,22 @@ def _differ(values: np.ndarray) -> bool:
     return bool(np.ptp(values) > 1e-6 * np.abs(values).max())
 
 
-def _retrieval(vectors: np.ndarray, text_ids: np.ndarray) -> dict[str, float]:
+def cosines_of_pairs(vectors: np.ndarray) -> np.ndarray:
+    """Return the cosine of the first two vectors of each row, `(N,)`, of vectors `(N, k, D)`."""
+    vectors = _of_length_one(vectors[:, :2])
+    return (vectors[:, 0] * vectors[:, 1]).sum(axis=-1)
+
+
+def ranks_of_positives(vectors: np.ndarray, text_ids: np.ndarray) -> np.ndarray:
+    """
+    Return the rank of each query's positive among the positives and negatives of all rows, from 1, as
+    [`embedding_metrics`] counts it.
+
+    Args:
+        vectors (`np.ndarray` of shape `(N, k, D)`): of a query, its positive and its negatives.
+        text_ids (`np.ndarray` of shape `(N, k)`): the numbers of their texts.
+    """
+    vectors = _of_length_one(vectors)
     corpus_ids, places, columns = np.unique(text_ids[:, 1:].ravel(), return_index=True, return_inverse=True)
     corpus = vectors[:, 1:].reshape(-1, vectors.shape[-1])[places]  # (C, D)
     targets = columns.reshape(len(vectors), -1)[:, 0]  # (N,)
@@ -192,12 +211,11 @@ def _retrieval(vectors: np.ndarray, text_ids: np.ndarray) -> dict[str, float]:
         is_ahead = ~(cosines < target - _ROUNDING)  # so that a vector that is not finite ranks last
         is_ahead[is_known[queries[block]].nonzero()] = False
         ranks += [1 + np.count_nonzero(row) for row in is_ahead]
-    ranks = np.array(ranks)
-    return {
-        "mrr": float((1 / ranks).mean()),
-        "recall_at_1": float((ranks <= 1).mean()),
-        "recall_at_10": float((ranks <= 10).mean()),
-    }
+    return np.array(ranks)
+
+
+def _of_length_one(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _known_answers(query_ids: np.ndarray, targets: np.ndarray, corpus_ids: np.ndarray) -> tuple[csr_array, np.ndarray]:

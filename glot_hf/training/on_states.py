@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer, set_seed
 from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..states.running import HiddenStateCollator
+from .class_weights import weighted_loss
 from .linear_fit import LinearFit, fit_linear_layer, is_linear
 from .metrics import metrics_for
 from .trainer import GlotTrainingArguments
@@ -116,25 +117,34 @@ def trainer_on_states(
     rows: Rows,
     seed: int,
     evaluation_rows: Rows | None = None,
+    weights: Sequence[float] | None = None,
     **training_options,
 ) -> Trainer:
-    """Return the trainer of [`train_on_states`], which takes the same options, before it trains."""
+    """
+    Return the trainer of [`train_on_states`], which takes the same options, before it trains.
+
+    Args:
+        weights (`list[float]`, *optional*): what a row of each class counts in the loss; default: the same.
+    """
     if evaluation_rows is not None:
         training_options["eval_strategy"] = "epoch"
 
     def make_trainer(arguments: GlotTrainingArguments) -> Trainer:
-        return _make_trainer(backbone, head_options, arguments, rows, evaluation_rows)
+        return _make_trainer(backbone, head_options, arguments, rows, evaluation_rows, weights)
 
     return silent_trainer(make_trainer, seed, **training_options)
 
 
-def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str) -> tuple[Trainer, LinearFit]:
+def fit_on_states(
+    backbone: Any, head_options: dict[str, Any], rows: Rows, metric: str, weights: Sequence[float] | None = None
+) -> tuple[Trainer, LinearFit]:
     """
     Fit one linear head to convergence; see [`~glot_hf.training.linear_fit.fit_linear_layer`].
 
     Args:
         backbone, head_options, rows: the same as in [`train_on_states`].
         metric (`str`): the metric that the penalty is chosen by.
+        weights (`list[float]`, *optional*): what a row of each class counts; default: the same.
 
     Returns:
         `tuple[Trainer, LinearFit]`: the trainer, which holds the fitted `model`, and what was found.
@@ -144,7 +154,7 @@ def fit_on_states(backbone: Any, head_options: dict[str, Any], rows: Rows, metri
     """
     trainer = silent_trainer(lambda arguments: _make_trainer(backbone, head_options, arguments), seed=0)
     model: Any = trainer.model
-    return trainer, fit_linear_layer(model, rows, trainer.data_collator, metric)
+    return trainer, fit_linear_layer(model, rows, trainer.data_collator, metric, weights)
 
 
 def is_linear_on(backbone: Any, head_options: dict[str, Any]) -> bool:
@@ -158,6 +168,7 @@ def _make_trainer(
     arguments: GlotTrainingArguments,
     rows: Rows | None = None,
     evaluation_rows: Rows | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Trainer:
     model = GlotForSequenceClassification.from_backbone(backbone, **head_options)
     return Trainer(
@@ -167,6 +178,7 @@ def _make_trainer(
         eval_dataset=evaluation_rows,
         data_collator=HiddenStateCollator(),
         compute_metrics=metrics_for(model.config.problem_type),
+        compute_loss_func=None if weights is None else weighted_loss(weights),
     )
 
 

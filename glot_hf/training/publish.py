@@ -10,11 +10,11 @@ from typing import Any
 from huggingface_hub import CommitInfo
 from transformers import AutoTokenizer
 
+from ..loading.saved_head import saved_class
 from ..model.configuration_glot import GlotConfig
 from ..publishing.card import Training
 from ..system.errors import InputError
 from .record import FILE_NAME, TrainingRecord
-from .saved_head import saved_class
 
 
 # Options that take a path whatever it looks like, and never the name of a repository.
@@ -98,7 +98,7 @@ def _read_results(path: Path) -> dict[str, float]:
 
 
 def _data_of(command: list[str]) -> dict[str, str | None]:
-    """What a head was judged on, as a reader would call it; and a dataset of the Hub's that it was trained on too."""
+    """Return the name of what a head was judged on, and the Hub's dataset that it was trained on, if any."""
     train, validation = (_value_of(command, option) for option in ("train_file", "validation_file"))
     source = validation or train
     if source is None:
@@ -108,7 +108,7 @@ def _data_of(command: list[str]) -> dict[str, str | None]:
 
 
 def shareable_command(command: list[str], backbone: str | None) -> list[str]:
-    """A command line without the paths of this machine: their last part alone, and the backbone's published name."""
+    """Return a command line without paths of this machine, and with the backbone's published name."""
     shared, option = [], None
     for part in command:
         name, equals, value = part.partition("=")

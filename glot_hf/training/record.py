@@ -35,6 +35,7 @@ class TrainingRecord:
         task (`str`): as in `--task`; None for the user's own data.
         rows (`str`): [`~glot_hf.states.key.hash_json`] of the texts and labels that were trained on.
         recipe (`dict`): what the default recipe chose, a [`~glot_hf.tuning.plan.Plan`]; None where it chose nothing.
+        class_weight (`dict[str, float]`): what a training row of each class counted; None where all counted the same.
         hardware (`str`): accelerator, or CPU and its cores.
         versions (`dict[str, str]`): of the libraries that decide the result.
     """
@@ -49,6 +50,7 @@ class TrainingRecord:
     task: str | None = None
     rows: str | None = None
     recipe: dict[str, Any] | None = None
+    class_weight: dict[str, float] | None = None
     hardware: str | None = None
     versions: dict[str, str] = dataclasses.field(
         default_factory=lambda: {

@@ -4,7 +4,7 @@
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from peft import PeftModel
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedTokenizerBase, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
@@ -31,6 +31,7 @@ from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
 from ..states.running import HiddenStateCollator
 from ..system.errors import InputError
+from .class_weights import weighted_loss
 from .finetuning import save_base
 from .metrics import greater_is_better, metrics_for
 from .options import TrainingOptions
@@ -85,7 +86,7 @@ class ParameterCount(NamedTuple):
 
 
 def count_parameters(model: GlotPreTrainedModel) -> ParameterCount:
-    """How many of them are trained, and where."""
+    """Count the parameters of a model: how many are trained, and where."""
     backbone = model.base_model.backbone
     of_backbone = list(backbone.parameters()) if backbone is not None else []
     trained = sum(p.numel() for p in of_backbone if p.requires_grad)
@@ -135,7 +136,7 @@ def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
 
 
 class DeadHeadCallback(TrainerCallback):
-    """Says when a head gives every text of an evaluation the same answer: it has died, or has not begun to learn."""
+    """Warn when a head gives every text of an evaluation the same answer: it has died, or has not begun to learn."""
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         if metrics.get("eval_distinct_predictions") == 1:
@@ -278,6 +279,14 @@ class HeadTrainer(Trainer):
         pass  # a head is published when it is trained
 
 
+class QuietProgress(ProgressCallback):
+    """A progress bar that the losses of the steps, which are logged for the report's curve, do not interrupt."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs is None or "loss" not in logs:
+            super().on_log(args, state, control, logs=logs, **kwargs)
+
+
 class ClassifierTrainer(HeadTrainer):
     """Train a [`GlotForSequenceClassification`]."""
 
@@ -294,7 +303,7 @@ class ClassifierTrainer(HeadTrainer):
 
 
 class HeadCollator:
-    """Rows of tokens or of hidden states, whichever they are, to a batch."""
+    """Make a batch of rows of tokens or of rows of hidden states, whichever they are."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._of_tokens, self._of_states = PairCollator(tokenizer), HiddenStateCollator()
@@ -309,14 +318,15 @@ def make_trainer(
     arguments: TrainingArguments,
     train: Any = None,
     validation: Any = None,
+    weights: Sequence[float] | None = None,
 ) -> ClassifierTrainer:
     """
-    A Trainer that says when a head dies. Anything of it can be changed as usual; a class-weighted loss is its
-    `compute_loss_func`.
+    Return a Trainer that says when a head dies. Anything of it can be changed as usual.
 
     Args:
         train, validation (`Dataset` or `HiddenStateCache`, *optional*): as [`~glot_hf.data.examples.tokenize`] makes
             them, or hidden states.
+        weights (`list[float]`, *optional*): what a row of each class counts in the loss; default: the same.
     """
     return ClassifierTrainer(
         model=model,
@@ -326,12 +336,13 @@ def make_trainer(
         processing_class=tokenizer,
         data_collator=HeadCollator(tokenizer),
         compute_metrics=metrics_for(model.config.problem_type, model.config.decision_threshold),
+        compute_loss_func=None if weights is None else weighted_loss(weights),
         callbacks=[DeadHeadCallback()],
     )
 
 
 def last_evaluation(trainer: Trainer) -> dict[str, float]:
-    """The metrics of the model as it is now: those of the last epoch, unless that was not evaluated."""
+    """Return the metrics of the model as it is now: those of the last epoch, unless that was not evaluated."""
     last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
     if last is None or last["step"] != trainer.state.global_step or trainer.args.load_best_model_at_end:
         return trainer.evaluate()

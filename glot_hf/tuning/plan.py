@@ -7,7 +7,7 @@ What it finds is a [`Plan`]: options of the head and of its training, as a user 
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ def make_plan(
     threshold: float | Literal["auto"] | None = "auto",
     max_length: int | None = None,
     seed: int = 0,
+    weights: Sequence[float] | None = None,
 ) -> Plan:
     """
     Choose layer, head and length of training on rows that are held out from `examples`; say what is found.
@@ -69,6 +70,7 @@ def make_plan(
             None has none.
         max_length (`int`, *optional*): longer texts are cut at so many tokens.
         seed (`int`): draws the rows that are probed.
+        weights (`list[float]`, *optional*): what a training row of each class counts; default: the same.
     """
     is_pair = "text_pair" in examples.column_names
     if reason := too_little(examples, labels):
@@ -78,7 +80,7 @@ def make_plan(
     found: dict[str, Any] = {"metric": metric}
     if layers is None:
         layers, found["probe"] = find_layers(backbone, tokenizer, examples, labels, max_length, seed)
-    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold)
+    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold, weights)
     candidates = candidates_for(layers, len(examples), is_pair)
     choice = choose_head(judge, candidates, rows_of(layers), say=lambda line: print(f"recipe: {line}"))
     print(f"recipe: {describe_choice(choice)}")

@@ -73,6 +73,7 @@ class Judge:
         metric (`str`): what heads are compared by; one of [`~glot_hf.training.metrics.metrics_for`].
         threshold (`float`, *optional*): the decision threshold of two classes; "auto" chooses one for each head, None
             has none.
+        weights (`list[float]`, *optional*): what a training row of each class counts; default: the same.
 
     Attributes:
         metric (`str`): as given.
@@ -86,8 +87,9 @@ class Judge:
         config_options: dict[str, Any],
         metric: str,
         threshold: float | Literal["auto"] | None = "auto",
+        weights: Sequence[float] | None = None,
     ):
-        self._backbone, self._config_options = backbone, config_options
+        self._backbone, self._config_options, self._weights = backbone, config_options, weights
         self.metric, self._threshold = metric, threshold
         parts = [held_out.indices for _, held_out in held_out_parts(labels, few_rows=MANY_ROWS)]
         self._ends = np.cumsum([len(part) for part in parts])[:-1]
@@ -112,7 +114,7 @@ class Judge:
         if not candidate.training_options:
             answers = []
             for train, held_out in parts:
-                trainer, _ = fit_on_states(self._backbone, options, train, "loss")
+                trainer, _ = fit_on_states(self._backbone, options, train, "loss", self._weights)
                 answers.append(trainer.predict(held_out).predictions)
             logits = np.concatenate(answers)
         else:
@@ -120,7 +122,8 @@ class Judge:
             total = len(parts) * candidate.training_options["max_steps"]
             with logging.tqdm(total=total, desc=f"Trying the {candidate.name}", unit="step", leave=False) as bar:
                 for train, held_out in parts:
-                    trainer = trainer_on_states(self._backbone, options, train, 0, **candidate.training_options)
+                    training = candidate.training_options
+                    trainer = trainer_on_states(self._backbone, options, train, 0, weights=self._weights, **training)
                     looks = _Looks(trainer, held_out, self._score_of, bar.update, look if not curves else None)
                     trainer.add_callback(looks)
                     trainer.train()

@@ -2,7 +2,7 @@
 """`glot-hf tune` from end to end: every linear head, the search, the leaderboard, and the plan of the winner."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,13 +35,15 @@ def tune(
     trials: int | None = None,
     threshold: float | Literal["auto"] | None = "auto",
     max_length: int | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Plan:
     """
     Search layer, pooling, width, dropout and training on held-out training rows; write leaderboard.csv, a picture and
     the trials to a folder.
 
     Args:
-        examples, labels, rows_of, metric, threshold, max_length: the same as in [`~glot_hf.tuning.plan.make_plan`].
+        examples, labels, rows_of, metric, threshold, max_length, weights: the same as in
+            [`~glot_hf.tuning.plan.make_plan`].
         folder (`Path`): where they are written; a search that was stopped goes on there.
         minutes, trials (*optional*): how long heads are tried, or how many; one of them.
 
@@ -54,8 +56,10 @@ def tune(
     if reason := too_little(examples, labels):
         raise InputError(f"{reason}, so held-out rows say nothing about which head is better: use glot-hf train")
     started = time.monotonic()
-    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold)
-    search = Search(judge, folder, hash_json([examples[:], metric, str(threshold), max_length]))
+    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold, weights)
+    search = Search(
+        judge, folder, hash_json([examples[:], metric, str(threshold), max_length, *([weights] if weights else [])])
+    )
     linear = _linear_trials(judge, backbone, tokenizer, examples, max_length)
     left = None if minutes is None else max(0.0, minutes - (time.monotonic() - started) / 60)
     is_pair = "text_pair" in examples.column_names

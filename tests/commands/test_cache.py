@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glot_hf.commands.arguments import BackboneArguments
-from glot_hf.commands.backbone import load_backbone_and_tokenizer
 from glot_hf.commands.main import main
+from glot_hf.loading.backbone import load_backbone_and_tokenizer
 from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.states.cache import HiddenStateCache
 from glot_hf.training.trainer import HeadTrainer
@@ -137,7 +136,7 @@ class TestTheCommand:
         """Of several processes on a machine, each to its own accelerator."""
         mine = type("Process", (), {"device": torch.device("meta")})
         monkeypatch.setattr("glot_hf.system.processes.find_processes", lambda: mine)
-        model, _, _ = load_backbone_and_tokenizer(BackboneArguments(minilm_path), {})
+        model, _, _ = load_backbone_and_tokenizer(minilm_path, None, {})
         assert model.device == mine.device
 
     def test_info(self, build, files, capsys):

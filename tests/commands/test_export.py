@@ -10,11 +10,11 @@ import torch
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands.arguments import LabelledTextArguments
 from glot_hf.commands.export import compare_on_text, load_judge
-from glot_hf.commands.head import load_head
 from glot_hf.commands.main import main
 from glot_hf.export.check import text_batches
+from glot_hf.loading.head import load_head
+from glot_hf.options.arguments import LabelledTextArguments
 
 
 SMALL = {"gnn_hidden_size": 8, "readout_hidden_size": 8}

@@ -97,4 +97,4 @@ def test_help_imports_no_torch(name):
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 30  # 1 s on two idle cores
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert not imported & {"torch", "datasets", "sklearn"} and "glot_hf.commands.parser" in imported
+    assert not imported & {"torch", "datasets", "sklearn"} and "glot_hf.options.parser" in imported

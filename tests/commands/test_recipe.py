@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
-from glot_hf.commands import recipe
 from glot_hf.commands.main import main
+from glot_hf.runs import choice
 from glot_hf.system.lock import locked
 from glot_hf.tuning import plan as plans
 
@@ -40,9 +40,7 @@ def train(minilm_path):
 @pytest.fixture
 def few_steps(monkeypatch):
     """A recipe that trains for seconds and not for minutes."""
-    from glot_hf.tuning import recipe
-
-    monkeypatch.setattr(recipe, "_FEWEST_STEPS", 20)
+    monkeypatch.setattr("glot_hf.tuning.recipe._FEWEST_STEPS", 20)
 
 
 def config():
@@ -167,14 +165,14 @@ def test_a_threshold_that_is_typed_decides(films, train, few_steps, capsys):
 
 def test_an_interrupted_training_does_not_choose_again(films, train, few_steps, monkeypatch, capsys):
     def block_wins(*args, **kwargs):
-        choice = choose(*args, **kwargs)
-        return choice._replace(winner=choice.trials[1])
+        found = choose(*args, **kwargs)
+        return found._replace(winner=found.trials[1])
 
     choose = plans.choose_head
     monkeypatch.setattr(plans, "choose_head", block_wins)
     assert train("--save_steps", "10", "--save_strategy", "steps") == 0
     weights = load_file("head/model.safetensors")
-    monkeypatch.setattr(recipe, "make_plan", lambda *args, **kwargs: pytest.fail("it chooses again"))
+    monkeypatch.setattr(choice, "make_plan", lambda *args, **kwargs: pytest.fail("it chooses again"))
     checkpoint = sorted(Path("head").glob("checkpoint-*"))[0]
     assert train("--save_steps", "10", "--save_strategy", "steps", "--resume_from_checkpoint", str(checkpoint)) == 0
     again = load_file("head/model.safetensors")

@@ -73,3 +73,42 @@ def test_answers_as_a_table(films, minilm_path, capsys, error_line):
     Path("clash.csv").write_text("text,predicted\na film,x\n")
     options = ["--test_file", "clash.csv", "--text_column", "text", "--output_file", "answers.csv"]
     assert "has a column 'predicted'" in error_line(main(["predict", "head", *options]))
+
+
+def test_evaluate_writes_the_same_report(films, minilm_path, capsys):
+    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--validation_file", "films.csv"]
+    assert main(["train", *options, "--pooling", "mean", "--output_dir", "head"]) == 0
+    options = ["--validation_file", "films.csv", "--output_dir", "judged/here"]
+    assert main(["evaluate", "head", *options]) == 0
+    trained, judged = (json.loads(Path(name, "report.json").read_text()) for name in ("head", "judged/here"))
+    for name in ("main", "classes", "confusion", "rows"):
+        assert judged[name] == trained[name], name
+    assert [each["row"] for each in judged["mistakes"]] == [each["row"] for each in trained["mistakes"]]
+    assert Path("judged/here/confusion.png").is_file() and "report: judged/here/report.md" in capsys.readouterr().out
+
+
+def test_a_training_leaves_a_curve_and_its_options(films, minilm_path):
+    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--pooling", "adapool", "--max_steps", "60"]
+    assert main(["train", *options, "--output_dir", "head"]) == 0
+    curve = json.loads(Path("head/report.json").read_text())["curve"]
+    assert sum("loss" in each for each in curve) >= 20
+    assert main(["train", "--config", "head/run.yaml", "--output_dir", "again"]) == 0
+    assert Path("head/model.safetensors").read_bytes() == Path("again/model.safetensors").read_bytes()
+
+
+def test_rare_classes_count_where_they_are_weighted(films, minilm_path, capsys, error_line):
+    lines = Path("films.csv").read_text().splitlines()
+    rare = [line for line in lines[1:] if line.endswith("good")][:8]
+    Path("rare.csv").write_text("\n".join([lines[0], *(line for line in lines if line.endswith("bad")), *rare]) + "\n")
+    options = ["--backbone", minilm_path, "--train_file", "rare.csv", "--pooling", "mean", "--output_dir", "head"]
+    assert main(["train", *options, "--class_weight", "balanced"]) == 0
+    record = json.loads(Path("head/training_record.json").read_text())
+    assert record["class_weight"]["good"] > 1 > record["class_weight"]["bad"]
+    assert json.loads(Path("head/report.json").read_text())["main"]["name"] == "f1_macro"
+    capsys.readouterr()
+    assert "no class 'fine'" in error_line(main(["train", *options, "--class_weight", '{"fine": 2}', *_AGAIN]))
+    smooth = ["--class_weight", "balanced", "--label_smoothing_factor", "0.1", *_AGAIN]
+    assert "exclude each other" in error_line(main(["train", *options, *smooth]))
+
+
+_AGAIN = ["--overwrite_output_dir"]

@@ -11,7 +11,7 @@ from transformers import Trainer
 
 import glot_hf.experiments.panels
 from glot_hf.commands.main import main
-from glot_hf.commands.variants import parse_variants
+from glot_hf.runs.variants import parse_variants
 
 
 @pytest.fixture

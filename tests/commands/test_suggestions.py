@@ -1,6 +1,6 @@
 import pytest
 
-from glot_hf.commands.suggestions import suggest_option
+from glot_hf.options.suggestions import suggest_option
 
 
 OPTIONS = ["--lora_r", "--auto_find_batch_size", "--num_train_epochs", "--resume_from_checkpoint", "--run_name"]

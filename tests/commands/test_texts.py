@@ -2,9 +2,9 @@
 
 import pytest
 
-from glot_hf.commands.arguments import DataArguments, LabelledTextArguments
-from glot_hf.commands.texts import evaluation_examples, training_examples
 from glot_hf.data.labels import Labels
+from glot_hf.options.arguments import DataArguments, LabelledTextArguments
+from glot_hf.runs.texts import evaluation_examples, training_texts
 from glot_hf.system.errors import InputError
 from glot_hf.training.record import TrainingRecord
 
@@ -14,7 +14,7 @@ FLAGS = "text,toxic,insult,spam\na b,1,0,0\nc d,1,1,0\ne f,0,0,0\ng h,0,1,0\n"
 
 def examples(path, content, **options):
     path.write_text(content, encoding="utf-8")
-    return training_examples(DataArguments(train_file=str(path), **options), seed=0)
+    return training_texts(DataArguments(train_file=str(path), **options), seed=0)[:4]
 
 
 def test_a_column_for_each_class(tmp_path, capsys):

@@ -3,9 +3,9 @@
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from glot_hf.commands.arguments import TASK_NAMES
 from glot_hf.data import tasks
 from glot_hf.data.tasks import TASKS, find_task
+from glot_hf.options.arguments import TASK_NAMES
 from glot_hf.system.errors import InputError
 
 

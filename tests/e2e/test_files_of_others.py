@@ -8,8 +8,8 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands.adapter import base_of_adapter
 from glot_hf.commands.main import main
+from glot_hf.loading.adapter import base_of_adapter
 from glot_hf.sentence_transformer import to_sentence_transformer
 from glot_hf.system.errors import InputError
 from glot_hf.training.record import TrainingRecord

@@ -35,7 +35,7 @@ def embed(head, paths, output, **options):
     torch.set_num_threads(1)  # the same sums in the same order
     model, tokenizer = GlotModel.from_pretrained(head), AutoTokenizer.from_pretrained(head)
     options = {"rows_per_chunk": ROWS_PER_CHUNK, **options}
-    return EmbeddingJob(TextFiles(paths), Path(output), {"model": head}, **options).run(model, tokenizer)
+    return EmbeddingJob(TextFiles(paths), Path(output), lambda: (model, tokenizer), {"model": head}, **options).run()
 
 
 def start(*arguments):
@@ -89,7 +89,7 @@ def test_vectors_of_a_cosine_head_are_those_it_compares(head_path, files, tmp_pa
         f"{head_path}/../backbone", pair_mode="cosine", gnn_hidden_size=8, readout_hidden_size=8
     )
     tokenizer = AutoTokenizer.from_pretrained(head_path)
-    EmbeddingJob(TextFiles(files), tmp_path / "vectors.npy", {}, normalize=True).run(model, tokenizer)
+    EmbeddingJob(TextFiles(files), tmp_path / "vectors.npy", lambda: (model, tokenizer), {}, normalize=True).run()
     vectors, texts = np.load(tmp_path / "vectors.npy"), [row.text for row in TextFiles(files)][:6]
     first, second = (tokenizer(part, padding=True, return_tensors="pt") for part in (texts[:3], texts[3:]))
     inputs = {**first, "input_ids_b": second["input_ids"], "attention_mask_b": second["attention_mask"]}

@@ -18,12 +18,12 @@ from transformers import (
 )
 
 from glot_hf import GlotForSequenceClassification, GlotModel
-from glot_hf.commands.backbone import load_tokenizer
 from glot_hf.commands.main import main
 from glot_hf.data import HiddenStateCache
 from glot_hf.data.examples import PairCollator
 from glot_hf.export.check import text_batches
 from glot_hf.export.program import write_tokenizer
+from glot_hf.loading.backbone import load_tokenizer
 from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.model.encoding_glot import longest_text, pad_tokens
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
-from glot_hf.commands.adapter import load_adapter
+from glot_hf.loading.adapter import load_adapter
 from glot_hf.system.errors import InputError
 from glot_hf.training.finetuning import BASE_FOLDER, lora_config, save_base
 

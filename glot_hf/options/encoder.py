@@ -4,11 +4,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..system.errors import InputError, user_errors
+from ..system.errors import InputError
 from ..system.options import option
 from .arguments import BackboneArguments, parse_load_kwargs
-from .backbone import set_max_length
-from .head import load_head, new_head
 
 
 @dataclass
@@ -23,7 +21,7 @@ class EncoderArguments(BackboneArguments):
 
     model: str | None = option(None, "Folder or repository of a head, whose backbone comes with it.")
     pooling: Literal["mean", "max", "cls", "last", "weighted_mean"] | None = option(
-        None, "Of --backbone alone, without a head; default: mean."
+        None, "What pools the states of a --backbone without a head; default: mean."
     )
     backbone_load_kwargs: str | None = option(
         None, 'JSON for loading the backbone, such as \'{"dtype": "bfloat16"}\'.'
@@ -41,34 +39,14 @@ class EncoderArguments(BackboneArguments):
         if "trust_remote_code" in (parse_load_kwargs(self.backbone_load_kwargs) or {}):
             raise InputError("--backbone_load_kwargs gives no trust: use --trust_remote_code, each time")
 
-
-def load_encoder(arguments: EncoderArguments) -> tuple[Any, Any]:
-    """
-    A model with its backbone, on the accelerator if there is one, and the tokenizer, which cuts at the max_length.
-
-    Raises:
-        InputError: it cannot be loaded.
-    """
-    import torch
-    from safetensors import SafetensorError
-
-    from ..model.backbone_glot import device_of
-    from ..model.late_glot import NO_VECTORS
-    from ..model.modeling_glot import GlotModel
-
-    kwargs = parse_load_kwargs(arguments.backbone_load_kwargs) or {}
-    with user_errors(RuntimeError, SafetensorError):
-        if arguments.model is None:
-            model, tokenizer = new_head(GlotModel, arguments, kwargs, pooling=arguments.pooling or "mean")
-        else:
-            model, tokenizer = load_head(arguments.model, kwargs | arguments.trust)
-        backbone = model.base_model.backbone
-        if backbone is None:
-            raise InputError(f"the head in {arguments.model!r} names no backbone, so it cannot read text")
-        if model.config.compares_tokens:
-            raise InputError(NO_VECTORS)
-        if torch.accelerator.is_available() and device_of(backbone).type == "cpu":
-            model.to(torch.accelerator.current_accelerator())
-        if arguments.max_length is not None:
-            set_max_length(tokenizer, arguments.max_length, backbone)
-        return model, tokenizer
+    @property
+    def source(self) -> dict[str, Any]:
+        """The keywords of [`~glot_hf.loading.encoder.load_encoder`]."""
+        return {
+            "head": self.model,
+            "backbone": self.backbone,
+            "revision": self.backbone_revision,
+            "pooling": self.pooling or "mean",
+            "load_kwargs": (parse_load_kwargs(self.backbone_load_kwargs) or {}) | self.trust,
+            "max_length": self.max_length,
+        }

@@ -56,6 +56,9 @@ class CommandParser(HfArgumentParser):
         if self.examples:
             kwargs["epilog"] = "\n  ".join(["examples:", *self.examples])
         super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
+        if self._common:
+            group = self._group_of("config")
+            group.add_argument("--config", metavar="FILE", default=SUPPRESS, help="Read options from a YAML file too.")
 
     def _parse_dataclass_field(self, parser: ArgumentParser, field: dataclasses.Field) -> None:
         before = len(self._actions)

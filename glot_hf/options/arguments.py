@@ -6,16 +6,13 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ..model.options_glot import ALIASES, HeadOptions
 from ..states.tokens_per_batch import TOKENS_PER_BATCH
 from ..system.errors import InputError, require_distinct, require_positive
 from ..system.options import option
 
-
-if TYPE_CHECKING:
-    from ..training.contrastive import ContrastiveLoss
 
 # Not read from data.tasks, which needs the extra `train`: the options are there before that is asked for.
 TASK_NAMES = "cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli or imdb"
@@ -38,13 +35,32 @@ class TrustArguments:
 
     @property
     def trust(self) -> dict[str, bool]:
-        """For loading the backbone and the tokenizer, and nothing else; it is never recorded."""
+        """What the backbone and the tokenizer are loaded with, and nothing else; it is never recorded."""
         return {"trust_remote_code": True} if self.trust_remote_code else {}
 
 
 @dataclass
 class BackboneArguments(TrustArguments, BackboneName):
     """A backbone to load."""
+
+    def source(self, load_kwargs: dict[str, Any] | None = None) -> tuple[str, str | None, dict[str, Any]]:
+        """
+        Return its name, its revision, and the options that it is loaded with.
+
+        Raises:
+            InputError: there is no `--backbone`.
+        """
+        require_backbone(self)
+        return self.backbone, self.backbone_revision, (load_kwargs or {}) | self.trust
+
+
+def require_backbone(arguments: BackboneName) -> None:
+    """
+    Raises:
+        InputError: there is no `--backbone`.
+    """
+    if arguments.backbone is None:
+        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
 
 
 @dataclass
@@ -101,6 +117,11 @@ class RecipeArguments:
         "Probability of the second of two classes from which on it is the answer: auto chooses it on held-out rows "
         "with the default recipe; a number; none for the more probable class.",
     )
+    class_weight: str | None = option(
+        None,
+        "What a row of each class counts in training: balanced, so that every class counts the same, or JSON by the "
+        "names of classes, such as '{\"spam\": 5}'.",
+    )
 
     @property
     def fixed_threshold(self) -> float | Literal["auto"] | None:
@@ -129,7 +150,8 @@ class TuneArguments:
 
     minutes: float | None = option(None, "Try heads for so many minutes.")
     trials: int | None = option(None, "Try so many heads, beside the linear ones.")
-    threshold: str = option("auto", "As in glot-hf train.")
+    threshold: str = option("auto", "The same as in glot-hf train.")
+    class_weight: str | None = option(None, "The same as in glot-hf train.")
 
 
 @dataclass
@@ -147,10 +169,10 @@ class ContrastiveArguments:
     )
 
     @property
-    def loss(self) -> "ContrastiveLoss":
-        from ..training.contrastive import ContrastiveLoss
-
-        return ContrastiveLoss(self.temperature, self.similarity, tuple(self.matryoshka_sizes or ()))
+    def loss_options(self) -> dict[str, Any]:
+        """The keywords of [`~glot_hf.training.contrastive.ContrastiveLoss`]."""
+        sizes = tuple(self.matryoshka_sizes or ())
+        return {"temperature": self.temperature, "similarity": self.similarity, "matryoshka_sizes": sizes}
 
     def require_possible(self, head: dict[str, Any]) -> None:
         """
@@ -187,7 +209,7 @@ class CacheArguments:
         None, "Folder of all caches of hidden states; default: glot_hf/hidden_states in HF_HOME."
     )
     cache_dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
-        "auto", "Of the stored hidden states; auto: the backbone's own, which loses nothing."
+        "auto", "The dtype of the stored hidden states; auto: the backbone's own, which loses nothing."
     )
     tokens_per_batch: int = option(
         TOKENS_PER_BATCH, "Tokens, with padding, that the backbone is given at once to fill the cache."
@@ -329,7 +351,7 @@ LayerArguments.__doc__ = "Options of a head that decide what the hidden states a
 
 def head_options(arguments: Any) -> dict[str, Any]:
     """
-    `HeadArguments` as keywords of [`GlotConfig`].
+    Return `HeadArguments` as keywords of [`GlotConfig`].
 
     Raises:
         InputError: `--backbone_load_kwargs` is not JSON.
@@ -353,7 +375,7 @@ def given_head_options(arguments: Any, argv: list[str]) -> dict[str, Any]:
 
 
 def typed_options(argv: list[str]) -> set[str]:
-    """The names of the options in a command line; HfArgumentParser takes dashes for underscores."""
+    """Return the names of the options in a command line, in which HfArgumentParser takes dashes for underscores."""
     return {part.split("=")[0].removeprefix("--").replace("-", "_") for part in argv if part.startswith("--")}
 
 

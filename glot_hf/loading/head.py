@@ -1,10 +1,9 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The head that a command asks for: a saved one of any kind, or a new one on a backbone."""
+"""A saved head of any kind, or a new one on a backbone."""
 
 from typing import Any
 
 from ..system.errors import InputError
-from .arguments import BackboneArguments
 from .backbone import cut_at_longest, load_tokenizer
 
 
@@ -56,7 +55,7 @@ def _load_model(name: str, backbone_kwargs: dict[str, Any]) -> Any:
     from transformers import PreTrainedConfig
 
     from ..model.configuration_glot import GlotConfig
-    from ..training.saved_head import saved_class
+    from .saved_head import saved_class
 
     try:
         described = PreTrainedConfig.get_config_dict(name)[0]
@@ -75,11 +74,15 @@ def _load_model(name: str, backbone_kwargs: dict[str, Any]) -> Any:
 
 
 def new_head(
-    model_class: type, backbone: BackboneArguments, backbone_load_kwargs: dict[str, Any] | None = None, **options: Any
+    model_class: type, backbone: str, revision: str | None, load_kwargs: dict[str, Any], **options: Any
 ) -> tuple[Any, Any]:
     """
+    Make a head with random weights on a backbone.
+
     Args:
-        options: of [`GlotConfig`].
+        backbone (`str`): repository or folder.
+        load_kwargs (`dict`): options of its `from_pretrained`; `trust_remote_code` is for the tokenizer too.
+        options: options of [`GlotConfig`].
 
     Returns:
         The model with its backbone and the tokenizer, which cuts texts at what both can take.
@@ -87,8 +90,7 @@ def new_head(
     Raises:
         OSError, ValueError: the backbone cannot be loaded, or does not go with the options; see `from_backbone`.
     """
-    name, load_kwargs = backbone.backbone, {**(backbone_load_kwargs or {}), **backbone.trust}
-    model = model_class.from_backbone(name, backbone.backbone_revision, load_kwargs, **options)
-    tokenizer = load_tokenizer(name, model.config.backbone_revision, load_kwargs)
+    model = model_class.from_backbone(backbone, revision, load_kwargs, **options)
+    tokenizer = load_tokenizer(backbone, model.config.backbone_revision, load_kwargs)
     cut_at_longest(tokenizer, model.base_model.backbone)
     return model, tokenizer

@@ -1,28 +1,24 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""The backbone and the tokenizer that a command asks for."""
+"""A frozen backbone and its tokenizer."""
 
 import math
 import sys
 from typing import Any
 
 from ..system.errors import InputError, user_errors
-from .arguments import BackboneArguments
-
-
-def require_backbone(arguments: BackboneArguments) -> None:
-    """
-    Raises:
-        InputError: there is no `--backbone`.
-    """
-    if arguments.backbone is None:
-        raise InputError("--backbone is missing: name a repository or a folder, such as bert-base-uncased")
 
 
 def load_backbone_and_tokenizer(
-    arguments: BackboneArguments, load_kwargs: dict[str, Any]
+    name: str, revision: str | None, load_kwargs: dict[str, Any]
 ) -> tuple[Any, Any, str | None]:
     """
-    A frozen backbone, on this process's accelerator if there is one, its tokenizer, and the commit they are of.
+    Load a frozen backbone, on this process's accelerator if there is one, and its tokenizer.
+
+    Args:
+        load_kwargs (`dict`): options of its `from_pretrained`; `trust_remote_code` is for the tokenizer too.
+
+    Returns:
+        The backbone, the tokenizer, and the commit they are of.
 
     Raises:
         InputError: one of them cannot be loaded.
@@ -31,9 +27,7 @@ def load_backbone_and_tokenizer(
     from ..system.processes import find_processes
 
     with user_errors():
-        load_kwargs = {**load_kwargs, **arguments.trust}
-        name, gguf_file = arguments.backbone, load_kwargs.get("gguf_file")
-        revision = pin_revision(name, arguments.backbone_revision, gguf_file)
+        revision = pin_revision(name, revision, load_kwargs.get("gguf_file"))
         backbone = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
         if backbone.device.type == "cpu":
             backbone.to(find_processes().device)
@@ -41,7 +35,7 @@ def load_backbone_and_tokenizer(
 
 
 def load_tokenizer(name: str, revision: str | None, load_kwargs: dict[str, Any]) -> Any:
-    """The backbone's tokenizer. It is said what it pads with, where it has no padding token."""
+    """Load a tokenizer; where it has no padding token, say what it pads with."""
     from transformers import AutoTokenizer
 
     options = {key: load_kwargs[key] for key in ("gguf_file", "subfolder") if key in load_kwargs}

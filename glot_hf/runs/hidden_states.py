@@ -6,10 +6,10 @@ from typing import Any
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ..options.arguments import CacheArguments
 from ..states.builder import format_bytes
 from ..states.cache import HiddenStateCache, cache_splits
 from ..system.errors import user_errors
-from .arguments import CacheArguments
 
 
 def cached_rows(
@@ -20,7 +20,7 @@ def cached_rows(
     **options: Any,
 ) -> dict[str, HiddenStateCache]:
     """
-    The rows of each split, from one cache; shows a progress bar where the backbone has to run.
+    Return the rows of each split, from one cache; shows a progress bar where the backbone has to run.
 
     Args:
         options: of [`HiddenStateCache.build`].
@@ -33,7 +33,7 @@ def cached_rows(
 
 
 def describe(cache: HiddenStateCache) -> str:
-    """In one line: where it is, how many texts, how many bytes."""
+    """Describe a cache in one line: where it is, how many texts, how many bytes."""
     key, lengths = cache.manifest.key, cache.manifest.lengths
     full = sum(length >= key["max_length"] for length in lengths) if key["max_length"] else 0
     cut = f" ({full:,} fill max_length={key['max_length']}: what is longer is cut)" if full else ""

@@ -3,10 +3,10 @@
 
 from typing import Any
 
+from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
+from ..options.arguments import BackboneArguments, HeadArguments, given_head_options
+from ..options.parser import CommandParser
 from ..system.errors import InputError, require_distinct, user_errors
-from .arguments import BackboneArguments, HeadArguments, given_head_options
-from .backbone import load_backbone_and_tokenizer, set_max_length
-from .parser import CommandParser
 
 
 _GRAPH_OPTIONS = ("gnn_type", "num_gnn_layers", "gnn_hidden_size", "jumping_knowledge")
@@ -64,7 +64,7 @@ def load_backbone_of(
 
     Args:
         options (`dict`): of [`GlotConfig`], for all variants; `backbone_load_kwargs` is taken out.
-        max_length (`int`), is_default (`bool`): see [`~glot_hf.commands.backbone.set_max_length`].
+        max_length (`int`), is_default (`bool`): see [`~glot_hf.loading.backbone.set_max_length`].
 
     Raises:
         InputError: it cannot be loaded or take texts of `max_length`, or the options of a variant do not fit each
@@ -74,7 +74,7 @@ def load_backbone_of(
     from ..states.key import hash_backbone
 
     load_kwargs = options.pop("backbone_load_kwargs", None) or {}
-    model, tokenizer, revision = load_backbone_and_tokenizer(backbone, load_kwargs)
+    model, tokenizer, revision = load_backbone_and_tokenizer(*backbone.source(load_kwargs))
     with user_errors():
         content = hash_backbone(model, tokenizer)
         for own_options in variants.values():

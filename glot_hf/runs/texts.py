@@ -3,7 +3,7 @@
 
 import sys
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from datasets import Dataset
 
@@ -11,10 +11,10 @@ from ..data.columns import LABEL_NAMES, choose_columns, require_column
 from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
-from ..data.tasks import find_task
+from ..data.tasks import Task, find_task
+from ..options.arguments import DataArguments
 from ..system.errors import InputError, require_distinct, require_positive
 from ..training.record import COLUMNS, TrainingRecord
-from .arguments import DataArguments
 
 
 VALIDATION_SHARE = 0.1
@@ -22,19 +22,34 @@ _FEW_CLASSES = 20  # that a small file may have in earnest
 MAX_LENGTH = 128
 
 
-def max_length_of(data: DataArguments) -> int:
-    """Return how many tokens a text is cut at: as asked for, or as is usual for the task."""
-    if data.max_length is not None:
-        return data.max_length
-    return MAX_LENGTH if data.task is None else find_task(data.task).max_length
-
-
-def training_examples(
-    data: DataArguments, seed: int
-) -> tuple[Dataset, dict[str, Dataset], Labels, dict[str, str | list[str] | None]]:
+class TrainingTexts(NamedTuple):
     """
-    Return examples to train on; to validate with, by the prefix of the metrics ("eval", and others that a task reports
-    beside it); their labels; and the columns they came from. What is too little to learn or to judge by is said.
+    Labelled texts to train on and to judge by.
+
+    Args:
+        train (`Dataset`): examples to train on.
+        evaluations (`dict[str, Dataset]`): examples to validate with, by the prefix of the metrics: "eval", and others
+            that a task reports beside it.
+        labels ([`Labels`]): what the labels are.
+        columns (`dict`): the columns of a file that they came from, by `COLUMNS`.
+        task ([`Task`], *optional*): the task that they are of.
+        max_length (`int`): how many tokens a text is cut at: as asked for, or as is usual for the task.
+    """
+
+    train: Dataset
+    evaluations: dict[str, Dataset]
+    labels: Labels
+    columns: dict[str, str | list[str] | None]
+    task: Task | None
+    max_length: int
+
+
+def training_texts(data: DataArguments, seed: int) -> TrainingTexts:
+    """
+    Read the texts that are named. What is too little to learn or to judge by is said.
+
+    Args:
+        seed (`int`): decides which rows of a `--train_file` are held out.
 
     Raises:
         InputError: the options name no texts, or two sources; or these cannot be read as texts with labels.
@@ -49,7 +64,9 @@ def training_examples(
     else:
         train, evaluations, labels, columns = _training_file(data, seed)
     _warn_of_little(train, evaluations, labels)
-    return train, evaluations, labels, columns
+    usual = MAX_LENGTH if task is None else task.max_length
+    max_length = usual if data.max_length is None else data.max_length
+    return TrainingTexts(train, evaluations, labels, columns, task, max_length)
 
 
 def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> dict[str, Dataset]:
@@ -116,7 +133,7 @@ def _training_file(data: DataArguments, seed: int) -> tuple[Dataset, dict[str, D
 
 
 def positions_of_held_out(data: DataArguments, num_rows: int, seed: int) -> list[int] | None:
-    """Return where in `--train_file` the rows are that [`training_examples`] holds out; None where others judge."""
+    """Return where in `--train_file` the rows are that [`training_texts`] holds out; None where others judge."""
     if data.task is not None or data.validation_file is not None:
         return None
     positions = Dataset.from_dict({"position": range(num_rows)})  # is divided as the rows are

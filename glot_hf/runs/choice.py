@@ -11,13 +11,13 @@ from transformers.trainer_utils import SchedulerType
 
 from ..data.labels import Labels
 from ..model.modeling_glot import GlotForSequenceClassification
+from ..options.arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
 from ..system.errors import InputError, require_extra
+from ..training.checked_options import OF_STEPS
 from ..training.on_states import Rows
 from ..training.record import TrainingRecord
 from ..tuning.plan import Plan, make_plan, plan_layers
 from ..tuning.recipe import METRICS
-from .arguments import FinetuningArguments, RecipeArguments, TrainingCacheArguments, TuneArguments
-from .training_options import OF_STEPS
 
 
 # These say where the states come from, and leave the head to be chosen.
@@ -34,6 +34,7 @@ class Chosen(NamedTuple):
         threshold (`float`, *optional*): as in [`~glot_hf.tuning.plan.make_plan`].
         fits (`bool`): a head that is one linear layer is fitted to convergence.
         search ([`TuneArguments`], *optional*): of `glot-hf tune`, which searches longer.
+        class_weight (`str`, *optional*): see [`~glot_hf.training.class_weights.class_weights`].
     """
 
     head: bool
@@ -41,6 +42,7 @@ class Chosen(NamedTuple):
     threshold: float | Literal["auto"] | None
     fits: bool
     search: TuneArguments | None = None
+    class_weight: str | None = None
 
 
 def what_is_chosen(
@@ -84,13 +86,21 @@ def what_is_chosen(
     if recipe.recipe == "default" and not chooses:
         print(f"recipe: none, the head is trained as asked ({reason})")
     layers = is_auto or (chooses and "backbone_layers" not in typed)
-    return Chosen(chooses, layers, threshold, fits=recipe.recipe == "default")
+    return Chosen(chooses, layers, threshold, fits=recipe.recipe == "default", class_weight=recipe.class_weight)
 
 
-def metric_of(named: str | None, of_task: str | None, labels: Labels) -> str:
-    """Return the metric that heads are compared by: as it was named, the task's, or the usual one of such labels."""
+def metric_of(named: str | None, of_task: str | None, labels: Labels, is_weighted: bool = False) -> str:
+    """
+    Return the metric that heads are compared by: as it was named, the task's, or the usual one of such labels.
+
+    Args:
+        is_weighted (`bool`): classes have weights, as every class is to count: macro F1 is usual then, as accuracy
+            would favour the head that ignores rare classes.
+    """
     name = (named or of_task or "loss").removeprefix("eval_")
-    return METRICS[labels.problem_type] if name == "loss" else name
+    if name != "loss":
+        return name
+    return "f1_macro" if is_weighted else METRICS[labels.problem_type]
 
 
 def choose(
@@ -104,6 +114,7 @@ def choose(
     metric: str,
     max_length: int | None,
     arguments: Any,
+    weights: list[float] | None = None,
 ) -> Plan:
     """
     Choose what is to be chosen, on training rows alone.
@@ -113,6 +124,7 @@ def choose(
         states_of: returns the states of all splits at some layers; those of "train" are read.
         metric (`str`): see [`metric_of`].
         arguments ([`GlotTrainingArguments`]): of the training that follows.
+        weights (`list[float]`, *optional*): what a training row of each class counts; default: the same.
     """
     if not chosen.head:
         return plan_layers(backbone, tokenizer, examples, labels, max_length, arguments.seed)
@@ -132,6 +144,7 @@ def choose(
             chosen.search.trials,
             chosen.threshold,
             max_length,
+            weights,
         )
     return make_plan(
         backbone,
@@ -144,6 +157,7 @@ def choose(
         threshold=chosen.threshold,
         max_length=max_length,
         seed=arguments.seed,
+        weights=weights,
     )
 
 

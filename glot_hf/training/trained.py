@@ -14,12 +14,12 @@ from transformers.trainer_utils import PredictionOutput
 
 from ..data.examples import tokenize
 from ..data.labels import Labels
+from ..loading.head import load_head
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
 from ..system.errors import InputError, user_errors
-from ..training.record import TrainingRecord
-from ..training.trainer import GlotTrainingArguments, make_trainer
-from .head import load_head
+from .record import TrainingRecord
+from .trainer import GlotTrainingArguments, make_trainer
 
 
 @dataclass
@@ -30,12 +30,12 @@ class TrainedHead:
 
     @property
     def gives_vectors(self) -> bool:
-        """Whether it gives sentence vectors, and no answers."""
+        """Whether the head gives sentence vectors, and no answers."""
         return isinstance(self.model, GlotModel)
 
     @property
     def is_pair(self) -> bool:
-        """Whether it compares two texts."""
+        """Whether the head compares two texts."""
         return self.model.config.pair_mode is not None
 
     @property
@@ -57,7 +57,7 @@ class TrainedHead:
 
     @property
     def labels_in_files(self) -> Labels:
-        """The labels as data has them: of a head whose classes were never named, their numbers."""
+        """The labels as they stand in data: the numbers of the classes, where the head does not name them."""
         labels = self.labels
         if labels.names and labels.names == tuple(f"LABEL_{index}" for index in range(len(labels.names))):
             return Labels(labels.problem_type, tuple(map(str, range(len(labels.names)))))
@@ -65,7 +65,7 @@ class TrainedHead:
 
     @property
     def max_length(self) -> int | None:
-        """How many tokens a text is cut at: as in training, or what tokenizer and backbone take; None cuts none."""
+        """The number of tokens a text is cut at: the training's, or what tokenizer and backbone take."""
         longest = min(self.tokenizer.model_max_length, self.record.max_length or LARGE_INTEGER)
         return longest if longest < LARGE_INTEGER else None
 
@@ -137,7 +137,7 @@ def with_record(
 
 
 def evaluation_arguments(batch_size: int) -> GlotTrainingArguments:
-    """For a Trainer that evaluates, and writes nothing."""
+    """Return the arguments of a Trainer that evaluates, and writes nothing."""
     return GlotTrainingArguments(
         output_dir=tempfile.gettempdir(), per_device_eval_batch_size=batch_size, eval_strategy="no"
     )

@@ -1,10 +1,17 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Which kind of model a saved head is."""
+"""What the files of a saved head are called, and which kind of model they are."""
 
 from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..system.errors import InputError
+
+
+# Adapters have this folder beside them: the head's configuration, and weights that the adapters replace.
+BASE_FOLDER = "base"
+ADAPTER_CONFIG = "adapter_config.json"
+# The weights in a folder, and what else says of which kind they are.
+WEIGHTS = ("config.json", "model*.safetensors*", ADAPTER_CONFIG, "adapter_model.safetensors", BASE_FOLDER)
 
 
 def saved_class(config: GlotConfig, name: str) -> type[GlotPreTrainedModel]:

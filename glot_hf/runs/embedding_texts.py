@@ -4,22 +4,16 @@
 import sys
 from typing import Any
 
-from datasets import Dataset
-
-from ..data.columns import require_column
+from ..data.columns import choose_groups, require_column
 from ..data.examples import label_cells, texts_of
 from ..data.labels import Labels
 from ..data.tables import load_table
 from ..data.text_groups import TextGroups, read_groups
+from ..options.arguments import ContrastiveArguments, DataArguments
 from ..system.errors import InputError, require_positive
-from .arguments import ContrastiveArguments, DataArguments
 from .texts import VALIDATION_SHARE
 
 
-# As JSON lines of retrieval, sentence-transformers' data sets and GLUE call them.
-_QUERY_NAMES = ("query", "anchor", "sentence1", "sentence_a", "question", "text")
-_POSITIVE_NAMES = ("pos", "positive", "sentence2", "sentence_b", "answer", "text_pair")
-_NEGATIVE_NAMES = ("neg", "negative")
 _SCORE_NAMES = ("score", "similarity", "similarity_score")
 
 
@@ -63,7 +57,7 @@ def positive_groups(source: str, data: Any, options: ContrastiveArguments, max_r
     if max_rows is not None and max_rows < len(table):
         print(f"reads the first {max_rows:,} of {len(table):,} rows of {source}", file=sys.stderr)
         table = table.select(range(max_rows))
-    query, positive, negative = _choose_columns(table, data, options.negative_column)
+    query, positive, negative = choose_groups(table, data.text_column, data.text_pair_column, options.negative_column)
     if negative is None and options.num_negatives > 1:
         raise InputError(
             f"--num_negatives {options.num_negatives}, but no column of negatives is known: name it with "
@@ -90,35 +84,12 @@ def validation_groups(source: str, data: Any, options: ContrastiveArguments) -> 
     table = load_table(source, split="validation")
     require_column(table, data.label_column, "--label_column")
     score = data.label_column or next((name for name in _SCORE_NAMES if name in table.column_names), None)
-    query, positive, negative = _choose_columns(table, data, options.negative_column)
+    query, positive, negative = choose_groups(table, data.text_column, data.text_pair_column, options.negative_column)
     if score is None:
         return read_groups(table, query, positive, negative, options.num_negatives, source)
     if data.label_column is None:
         print(f"score column: {score!r} (guessed; --label_column names another)", file=sys.stderr)
     pairs = zip(texts_of(table, query, source), texts_of(table, positive, source))
     scores: Any = Labels("regression").encode(label_cells(table, score), source)
-    return TextGroups([list(pair) for pair in pairs], scores)
-
-
-def _choose_columns(table: Dataset, data: Any, negative: str | None) -> tuple[str, str, str | None]:
-    """Return the columns of the query, its positive and, where there is one, its hard negatives."""
-    query = _column(table, data.text_column, _QUERY_NAMES, "text")
-    positive = _column(table, data.text_pair_column, _POSITIVE_NAMES, "text_pair")
-    if query is None or positive is None:
-        flag = "text" if query is None else "text_pair"
-        raise InputError(
-            f"no column of pairs can be guessed: name it with --{flag}_column, the columns are {table.column_names}"
-        )
-    if query == positive:
-        raise InputError(f"the column {query!r} would be both texts of a pair: name the other with --text_pair_column")
-    return query, positive, _column(table, negative, _NEGATIVE_NAMES, "negative")
-
-
-def _column(table: Dataset, given: str | None, usual: tuple[str, ...], kind: str) -> str | None:
-    if given is not None:
-        require_column(table, given, f"--{kind}_column")
-        return given
-    guess = next((name for name in usual if name in table.column_names), None)
-    if guess is not None:
-        print(f"{kind} column: {guess!r} (guessed; --{kind}_column names another)", file=sys.stderr)
-    return guess
+    groups = [list(pair) for pair in pairs]
+    return TextGroups(groups, scores, rows=list(range(1, len(groups) + 1)))

@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers.utils import find_adapter_config_file
 
 from ..system.errors import InputError
-from .finetuning import BASE_FOLDER
+from .saved_head import BASE_FOLDER
 
 
 def base_of_adapter(name: str) -> str | None:
