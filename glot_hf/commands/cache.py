@@ -69,7 +69,7 @@ def build(argv: list[str], summary: str) -> None:
     max_length = set_max_length(tokenizer, texts.max_length, model, is_default=data.max_length is None)
     splits = {"train": texts.train, **texts.evaluations}
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
-    rows = cached_rows(model, tokenizer, splits, cache, **where)
+    rows = cached_rows(model, tokenizer, splits, cache, token_features=options["token_features"], **where)
     print(describe(rows["train"]))
 
 
@@ -90,10 +90,11 @@ def info(argv: list[str], summary: str) -> None:
             continue
         key = manifest.key
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))
+        layers = ", ".join([f"layers {key['layers']}", *key.get("token_features", ())])
         commit = f", commit {key['revision']}" if key["revision"] else ""
         print(
             f"  backbone  {key['backbone']}{commit}, run in {key['backbone_dtype']}\n"
-            f"  states    layers {key['layers']}, in {key['stored_dtype']}, texts cut at {key['max_length']} tokens\n"
+            f"  states    {layers}, in {key['stored_dtype']}, texts cut at {key['max_length']} tokens\n"
             f"  holds     {len(manifest.lengths):,} distinct texts, {manifest.num_tokens:,} tokens\n"
             f"  size      {format_bytes(size)}, {_progress(folder, manifest)}, begun {made}\n"
         )

@@ -71,13 +71,21 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
 
     from ..export.check import random_batches, text_batches
     from ..export.example import example
-    from ..export.program import FORMATS, export_program, quantize_int8, require_exportable_backbone, write_tokenizer
+    from ..export.program import (
+        FORMATS,
+        export_program,
+        quantize_int8,
+        require_exportable_backbone,
+        require_exportable_head,
+        write_tokenizer,
+    )
     from ..model.modeling_glot import GlotModel
     from ..publishing.upload import forget_paths
     from ..states.builder import format_bytes
 
     with user_errors(RuntimeError, SafetensorError):
         model, tokenizer = load_head(name, arguments.trust)
+    require_exportable_head(model)
     is_classifier = not isinstance(model, GlotModel)
     if not is_classifier and (data.validation_file or data.task):
         raise InputError(

@@ -68,9 +68,9 @@ def run(argv: list[str]) -> None:
     if not cache.cache:
         raise InputError("--no_cache keeps no hidden states to search on: leave it out")
     threshold = RecipeArguments(threshold=search.threshold).fixed_threshold
-    chosen = Chosen(
-        head=True, layers=True, threshold=threshold, fits=True, search=search, class_weight=search.class_weight
-    )
+    asked = {"threshold": threshold, "class_weight": search.class_weight}
+    chosen = Chosen(head=True, layers=True, fits=True, search=search, **asked)
+    head_options(HeadArguments(token_features=search.token_features))  # refuses what there is not
     options = head_options(HeadArguments())
     frozen = FinetuningArguments()
     objective = ClassificationObjective(data, options, chosen, frozen, cache, typed_options(argv))

@@ -114,6 +114,7 @@ class TaskPanel(ComparisonPanel):
             self.shared.tokenizer,
             self._examples,
             layers=self.shared.layers,
+            token_features=self.shared.token_features,
             max_length=min(self.task.max_length, self.shared.tokenizer.model_max_length),
             show_progress=True,
             **self.shared.cache_options,

@@ -55,6 +55,7 @@ class EmbeddingPanel(ComparisonPanel):
             self.shared.tokenizer,
             {"text": texts},
             layers=self.shared.layers,
+            token_features=self.shared.token_features,
             max_length=min(self.max_length, self.shared.tokenizer.model_max_length),
             show_progress=True,
             **self.shared.cache_options,

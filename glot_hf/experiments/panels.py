@@ -59,6 +59,11 @@ class Shared:
         """The layers of the backbone whose states are pooled."""
         return self.head_options.get("backbone_layers", -1)
 
+    @property
+    def token_features(self) -> list[str] | None:
+        """What stands behind the states of each token."""
+        return self.head_options.get("token_features")
+
 
 class Panel(ABC):
     """The rows that every pooling is trained and judged on, such as a task's, and what is kept of each training."""

@@ -139,6 +139,7 @@ class StressPanel(Panel):
                 tokenizer,
                 Dataset.from_dict({"text": texts, "labels": labels}),
                 layers=self.shared.layers,
+                token_features=self.shared.token_features,
                 max_length=max_length,
             )
             for texts, labels in self._texts

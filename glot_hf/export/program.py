@@ -28,6 +28,18 @@ Run = Callable[[dict[str, Tensor]], Tensor]
 _LARGEST_ONNX_FILE = 2**31 - 2**26  # what protobuf can hold, less the graph itself; beyond, weights lie beside it
 
 
+def require_exportable_head(model: GlotPreTrainedModel) -> None:
+    """
+    Raises:
+        InputError: it reads more than token states.
+    """
+    if features := model.config.token_features:
+        raise InputError(
+            f"this head reads token_features={features}, for which the whole language model runs, and which no "
+            "exported program computes: train a head without --token_features to export it"
+        )
+
+
 def require_exportable_backbone(model: GlotPreTrainedModel) -> None:
     """
     Raises:

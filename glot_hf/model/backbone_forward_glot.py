@@ -15,12 +15,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from .early_exit_glot import states_below_top
+from .language_model_glot import surprisal_of
 
 
 class BackboneStates(NamedTuple):
     """What a backbone returns for a batch."""
 
-    states: Tensor  # (B, L, d); (B, L, n, d) where n layers are read
+    states: Tensor  # (B, L, d); (B, L, n, d) where n layers are read; d is larger with token features
     hidden_states: tuple[Tensor, ...] | None  # each (B, L, d)
     attentions: tuple[Tensor, ...] | None  # each (B, heads, L, L)
 
@@ -36,6 +37,7 @@ def run_backbone(
     layers: int | list[int] = -1,
     output_hidden_states: bool | list[int] | None = False,
     output_attentions: bool | None = False,
+    token_features: list[str] | None = None,
 ) -> BackboneStates:
     """
     Return the token states of the `layers` of a backbone. A text's states are those that it has alone.
@@ -52,15 +54,19 @@ def run_backbone(
         output_hidden_states (`bool` or `list[int]`): return the states of all layers too, or those of some layers and
             None for the others.
         output_attentions (`bool`): return the attentions too.
+        token_features (`list[str]`, *optional*): what stands behind the states of each token, at each of n layers:
+            "surprisal" is four numbers, for states `(B, L, d + 4)`; see
+            [`~glot_hf.model.surprisal_glot.token_surprisal`].
 
     Raises:
-        ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
+        ValueError: the backbone does not have one of the `layers`, or does not return what is asked for; or there
+            are no `input_ids` to compute token features of.
     """
     given = {name: tensor for name, tensor in inputs.items() if tensor is not None}
     if "attention_mask" not in given:
-        return forward_backbone(backbone, given, layers, output_hidden_states, output_attentions)
+        return forward_backbone(backbone, given, layers, output_hidden_states, output_attentions, token_features)
     run = _run_without_padding if sees_padding(backbone) else _run_padded_on_the_right
-    return run(backbone, given, layers, output_hidden_states, output_attentions)
+    return run(backbone, given, layers, output_hidden_states, output_attentions, token_features)
 
 
 def sees_padding(backbone: PreTrainedModel) -> bool:
@@ -90,11 +96,12 @@ def _run_without_padding(
     layers: int | list[int],
     output_hidden_states: bool | list[int] | None,
     output_attentions: bool | None,
+    token_features: list[str] | None,
 ) -> BackboneStates:
     inputs = dict(inputs)
     mask = inputs.pop("attention_mask")
     if mask.all():
-        return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions)
+        return forward_backbone(backbone, inputs, layers, output_hidden_states, output_attentions, token_features)
     if output_attentions:
         raise ValueError(
             f"a {backbone.config.model_type!r} backbone, which sees padding, is run on texts of one length at a time: "
@@ -104,7 +111,7 @@ def _run_without_padding(
     hidden_states: Any = None
     for group in EqualLengths.groups(mask):
         rows = {name: group.take(tensor) for name, tensor in inputs.items()}
-        run = forward_backbone(backbone, rows, layers, output_hidden_states)
+        run = forward_backbone(backbone, rows, layers, output_hidden_states, token_features=token_features)
         states = group.put(run.states, states)
         if run.hidden_states is not None:
             others = hidden_states or [None] * len(run.hidden_states)
@@ -133,12 +140,13 @@ def forward_backbone(
     layers: int | list[int] = -1,
     output_hidden_states: bool | list[int] | None = False,
     output_attentions: bool | None = False,
+    token_features: list[str] | None = None,
 ) -> BackboneStates:
     """
     Call a backbone on inputs as they are, and return the token states of its `layers`: see [`run_backbone`].
 
     Raises:
-        ValueError: the backbone does not have one of the `layers`, or does not return what is asked for.
+        ValueError: see [`run_backbone`].
     """
     names = forward_parameters(backbone)
     flags: dict[str, Any] = {
@@ -156,7 +164,7 @@ def forward_backbone(
     def run(inputs: dict[str, Tensor]) -> _Outputs:
         return _Outputs(backbone(**(inputs | flags)), backbone.config.model_type)
 
-    if layers != -1 and not output_hidden_states and not output_attentions:
+    if layers != -1 and not output_hidden_states and not output_attentions and not token_features:
         several = [layers] if isinstance(layers, int) else layers
         calls = inputs | {name: value for name, value in flags.items() if name != "output_hidden_states"}
 
@@ -178,6 +186,10 @@ def forward_backbone(
                 f"{tuple(state.shape)} of {tuple(shape)} tokens: read another of `backbone_layers`, or choose another "
                 "backbone"
             )
+    if token_features:  # "surprisal", the only one there is
+        numbers = surprisal_of(backbone, read.last_hidden_state(), inputs).to(states.device, states.dtype)  # (B, L, 4)
+        numbers = numbers if isinstance(layers, int) else numbers[:, :, None].expand(-1, -1, states.shape[2], -1)
+        states = torch.cat([states, numbers], dim=-1)
     if isinstance(output_hidden_states, list):
         asked, count = set(output_hidden_states), len(hidden_states)
         hidden_states = tuple(

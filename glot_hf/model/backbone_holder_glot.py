@@ -22,6 +22,7 @@ from .backbone_glot import (
 )
 from .backbone_origin_glot import are_comparable, fingerprint, origin, origin_of, vocabulary_at, vocabulary_of
 from .configuration_glot import GlotConfig
+from .language_model_glot import require_language_model
 
 
 logger = logging.get_logger(__name__)
@@ -106,6 +107,8 @@ class BackboneHolder(_Model):
         self.base_model.backbone = None  # an earlier backbone must not move with the head
         self.to(device_of(backbone))
         self.base_model.backbone = backbone.requires_grad_(False).eval()
+        if self.config.token_features:
+            require_language_model(backbone)
         self._no_split_modules |= set(getattr(backbone, "_no_split_modules", None) or ())
         device_map = getattr(backbone, "hf_device_map", None) or {}
         if accelerators := {name: device for name, device in device_map.items() if device not in ("cpu", "disk")}:

@@ -18,7 +18,8 @@ from huggingface_hub.dataclasses import strict  # noqa: E402
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from .options_glot import ALIASES, HeadOptions, model_option  # noqa: E402
+from .language_model_glot import require_tied_decoder  # noqa: E402
+from .options_glot import ALIASES, HeadOptions, model_option, size_of_features  # noqa: E402
 
 
 logger = logging.get_logger(__name__)
@@ -66,7 +67,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     Configuration of a GLOT head (arXiv 2603.03389) on a frozen backbone. Options are validated when the configuration
     is made and whenever one is assigned; each field's `help` says what it does.
 
-    With `d = token_size` (`input_size`, times the number of layers where several are concatenated),
+    With `d = token_size` (`state_size`, times the number of layers where several are concatenated),
     `K = num_gnn_layers` and `H = gnn_hidden_size`, the sentence vector has `hidden_size = projection_size or D`, where
     for each readout `D = d + K * H` for `jumping_knowledge="cat"`, `H` for the other kinds and for `block="residual"`,
     `d` without graph layers (`K = 0`) and for the other poolings, but `num_latents * d` for multi_query and GLOT's own
@@ -173,11 +174,16 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         return self.pair_mode in ("late", "late_mean")
 
     @property
-    def token_size(self) -> int | Any:  # Any: whoever reads a width has checked that `input_size` is known
+    def state_size(self) -> int | Any:  # Any: whoever reads a width has checked that `input_size` is known
+        """Width of the states of a token at one layer as the head is given them, or None without an `input_size`."""
+        return None if self.input_size is None else self.input_size + size_of_features(self.token_features)
+
+    @property
+    def token_size(self) -> int | Any:
         """Width d of a token as the pooling reads it, or None while `input_size` is not known."""
         if self.input_size is None or self.layer_mix != "concat" or not isinstance(self.backbone_layers, list):
-            return self.input_size
-        return len(self.backbone_layers) * self.input_size
+            return self.state_size
+        return len(self.backbone_layers) * self.state_size
 
     @property
     def token_embedding_size(self) -> int | Any:
@@ -266,6 +272,11 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
                 f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
                 f"{count}, or -{count + 1} to -1 from the end"
             )
+
+    def validate_token_features(self):
+        """Refuse a backbone that cannot say how probable a token is."""
+        if self.token_features and self.backbone_config is not None:
+            require_tied_decoder(self.backbone_config)
 
     def validate_block(self):
         """Part of `@strict`-powered validation."""

@@ -137,7 +137,7 @@ class GlotModel(GlotPreTrainedModel):
             input_ids (`Tensor` of shape `(B, L)`, int), or inputs_embeds `(B, L, d)`, or hidden_states: exactly one.
             attention_mask (`Tensor` of shape `(B, L)`): nonzero where a token is valid; left or right padding.
             hidden_states (`Tensor` of shape `(B, L, d)`, or `(B, L, n, d)` with n `backbone_layers`): the backbone's
-                states, computed earlier; the backbone is not run.
+                states, computed earlier, with the numbers of `token_features` behind them; the backbone is not run.
             token_type_ids, position_ids (`Tensor` of shape `(B, L)`, int): the backbone's. With `position_ids`,
                 padding is left where it is.
             adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
@@ -179,6 +179,7 @@ class GlotModel(GlotPreTrainedModel):
                 self.config.backbone_layers,
                 output_hidden_states=output_hidden_states,
                 output_attentions=output_attentions,
+                token_features=self.config.token_features,
             )
         device = next((parameter.device for parameter in self.head.parameters()), run.states.device)
         pooled = self.head(run.states.to(device, self.dtype), attention_mask, return_details=True, adjacency=adjacency)

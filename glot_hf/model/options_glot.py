@@ -16,6 +16,7 @@ ALIASES = {"tau": "similarity_threshold"}  # other names of options
 RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfolder", "variant")
 
 READOUTS = ("attention", "mean", "max")
+TOKEN_FEATURES = {"surprisal": 4}  # how many numbers a token each is
 
 
 def _positive(value: int | None) -> None:
@@ -51,6 +52,20 @@ def _readouts(value: str | list[str]) -> None:
         raise ValueError(f"is of {list(READOUTS)}, one or a list of several, got {unknown[0]!r}")
     if len(set(kinds)) != len(kinds):
         raise ValueError(f"names a readout twice: {value}")
+
+
+def _token_features(value: list[str] | None) -> None:
+    if value is None:
+        return
+    if unknown := [feature for feature in value if feature not in TOKEN_FEATURES]:
+        raise ValueError(f"is a list of {list(TOKEN_FEATURES)}, got {unknown[0]!r}")
+    if not value or len(set(value)) != len(value):
+        raise ValueError(f"names each feature once, or is None without any, got {value}")
+
+
+def size_of_features(token_features: list[str] | None) -> int:
+    """Return how many numbers stand behind the states of each token."""
+    return sum(TOKEN_FEATURES[feature] for feature in token_features or ())
 
 
 def _layers(value: int | list[int]) -> None:
@@ -112,6 +127,12 @@ class HeadOptions:
     layer_mix: Literal["learned", "concat"] = model_option(
         "learned",
         "How a list of backbone_layers becomes one state a token: a mix by learned weights, or all side by side.",
+    )
+    token_features: list[str] | None = model_option(
+        None,
+        "Numbers beside the states of each token: surprisal = how probable a decoder with tied embeddings found it, "
+        "for which the whole backbone runs.",
+        _token_features,
     )
     input_norm: Literal["none", "layer", "standard"] = model_option(
         "none",

@@ -183,7 +183,7 @@ class GlotPooler(nn.Module):
             )
         layers = (len(config.backbone_layers),) if isinstance(config.backbone_layers, list) else ()
         self.num_layers_mixed = layers[0] if layers and config.layer_mix == "learned" else 0
-        self.token_shape = (*layers, config.input_size)  # the shape of one token's states: (d,), or (n, d)
+        self.token_shape = (*layers, config.state_size)  # the shape of one token's states: (d,), or (n, d)
         self.input_norm = INPUT_NORMS[config.input_norm](self.token_shape) if config.input_norm != "none" else None
         if self.num_layers_mixed:
             self.layer_scores = nn.Parameter(torch.zeros(self.num_layers_mixed))
@@ -219,7 +219,7 @@ class GlotPooler(nn.Module):
             raise ValueError(
                 f"hidden_states of shape {tuple(hidden_states.shape)} do not fit this head, which takes "
                 f"(B, L, {', '.join(map(str, self.token_shape))}): use the backbone that the head was made for, or "
-                "make a head with this input_size"
+                "make a head with this input_size, to which token_features add theirs"
             )
         if attention_mask is None:
             attention_mask = hidden_states.new_ones(hidden_states.shape[:2])

@@ -59,7 +59,7 @@ class GlotPooling(Module):
         options: options of [`GlotConfig`], in place of `config`.
 
     Raises:
-        StrictDataclassError, TypeError, ValueError: an option is not valid.
+        StrictDataclassError, TypeError, ValueError: an option is not valid, or is `token_features`.
 
     Example:
 
@@ -82,6 +82,11 @@ class GlotPooling(Module):
     ):
         super().__init__()
         config = GlotConfig(**options) if config is None else config
+        if config.token_features:
+            raise ValueError(
+                f"token_features={config.token_features} are computed by GlotModel, and a Transformer of "
+                "sentence-transformers gives states alone: use GlotModel.encode, or a head without them"
+            )
         if truncate_dim is not None and not 1 <= truncate_dim <= config.hidden_size:
             raise ValueError(f"truncate_dim {truncate_dim} is not between 1 and {config.hidden_size}, the width")
         self.config = GlotConfig(**{name: getattr(config, name) for name in _OPTIONS})

@@ -152,6 +152,9 @@ class TuneArguments:
     trials: int | None = option(None, "Try so many heads, beside the linear ones.")
     threshold: str = option("auto", "The same as in glot-hf train.")
     class_weight: str | None = option(None, "The same as in glot-hf train.")
+    token_features: list[str] | None = option(
+        None, "Also try heads that read these, such as surprisal; the time to compute them counts."
+    )
 
 
 @dataclass
@@ -318,6 +321,7 @@ _FLAG_TYPES = {
     "dropout": float,
     "backbone_layers": list[LayerName],
     "readout": list[str],
+    "token_features": list[str],
     "backbone_load_kwargs": str,
 }
 _ONE_OR_SEVERAL = ("backbone_layers", "readout")  # a list of one is that one
@@ -344,7 +348,8 @@ SharedHeadArguments = dataclasses.make_dataclass(
 )
 SharedHeadArguments.__doc__ = "Options of all heads of a comparison."
 LayerArguments = dataclasses.make_dataclass(
-    "LayerArguments", [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs")]
+    "LayerArguments",
+    [flag for flag in _head_flags() if flag[0] in ("backbone_layers", "backbone_load_kwargs", "token_features")],
 )
 LayerArguments.__doc__ = "Options of a head that decide what the hidden states are."
 

@@ -280,7 +280,7 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
             f"{config.similarity_threshold:g}, jumping knowledge `{config.jumping_knowledge}`"
         )
     default = GlotConfig()
-    for option in ("graph_type", "dropout", "readout", "input_norm", "backbone_layers", "layer_mix"):
+    for option in ("graph_type", "dropout", "readout", "input_norm", "token_features", "backbone_layers", "layer_mix"):
         if (value := getattr(config, option)) != getattr(default, option):
             head += f", {option} `{value}`"
     if config.pair_mode:

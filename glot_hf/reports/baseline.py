@@ -15,7 +15,14 @@ MOST_ROWS = 5_000
 
 
 def linear_baseline(
-    backbone: Any, train: Rows, validation: Rows, layers: int | list[int], labels: Labels, metric: str, is_pair: bool
+    backbone: Any,
+    train: Rows,
+    validation: Rows,
+    layers: int | list[int],
+    labels: Labels,
+    metric: str,
+    is_pair: bool,
+    token_features: list[str] | None = None,
 ) -> dict[str, Any]:
     """
     Fit a linear layer to mean vectors and judge it on the validation rows.
@@ -26,10 +33,12 @@ def linear_baseline(
         labels ([`Labels`]): what the labels are.
         metric (`str`): the main metric of the report.
         is_pair (`bool`): a row has two texts, which are compared as [a; b; |a - b|; a * b].
+        token_features (`list[str]`, *optional*): what the states have behind them; see [`GlotConfig`].
     """
     count = min(len(train), MOST_ROWS)
     rows = Subset(train, np.sort(np.random.default_rng(0).permutation(len(train))[:count]).tolist())
     options = linear_candidate(layers, is_pair).head_options | labels.config_options
+    options["token_features"] = token_features
     trainer, fit = fit_on_states(backbone, options, rows, "loss")
     metrics = trainer.predict(validation).metrics or {}
     kind = "ridge regression" if labels.problem_type == "regression" else "logistic regression"

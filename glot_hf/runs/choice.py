@@ -21,7 +21,7 @@ from ..tuning.recipe import METRICS
 
 
 # These say where the states come from, and leave the head to be chosen.
-_OF_THE_STATES = {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size"}
+_OF_THE_STATES = {"backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size", "token_features"}
 
 
 class Chosen(NamedTuple):
@@ -110,7 +110,7 @@ def choose(
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
-    states_of: Callable[[int | list[int]], dict[str, Rows]],
+    states_of: Callable[..., dict[str, Rows]],
     metric: str,
     max_length: int | None,
     arguments: Any,
@@ -121,7 +121,8 @@ def choose(
 
     Args:
         options (`dict`): the options of [`GlotConfig`] as they were typed.
-        states_of: returns the states of all splits at some layers; those of "train" are read.
+        states_of: returns the states of all splits at some layers, with the token features of `options` or with
+            others that it is given; those of "train" are read.
         metric (`str`): see [`metric_of`].
         arguments ([`GlotTrainingArguments`]): of the training that follows.
         weights (`list[float]`, *optional*): what a training row of each class counts; default: the same.
@@ -137,7 +138,7 @@ def choose(
             tokenizer,
             examples,
             labels,
-            lambda layers: states_of(layers)["train"],
+            lambda layers, token_features: states_of(layers, token_features)["train"],
             metric,
             Path(arguments.output_dir, "tuning"),
             chosen.search.minutes,
@@ -145,6 +146,7 @@ def choose(
             chosen.threshold,
             max_length,
             weights,
+            chosen.search.token_features,
         )
     return make_plan(
         backbone,
@@ -158,6 +160,7 @@ def choose(
         max_length=max_length,
         seed=arguments.seed,
         weights=weights,
+        token_features=options["token_features"],
     )
 
 

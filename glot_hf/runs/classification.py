@@ -95,7 +95,7 @@ class ClassificationObjective(Objective):
         checkpoint: str | None,
         arguments: Any,
     ) -> GlotForSequenceClassification:
-        backbone, self.plan = model.glot.backbone, None
+        backbone, asked, self.plan = model.glot.backbone, model.config.token_features, None
         self.tokenizer, self.cut, self.revision = tokenizer, max_length, model.config.backbone_revision
         if checkpoint is not None:
             self.plan = recorded_plan(checkpoint)
@@ -108,7 +108,7 @@ class ClassificationObjective(Objective):
                     tokenizer,
                     self.texts.train,
                     self.texts.labels,
-                    lambda layers: self._states(backbone, layers),
+                    lambda layers, features=None: self._states(backbone, layers, features or asked),
                     self.metric,
                     max_length,
                     arguments,
@@ -122,10 +122,12 @@ class ClassificationObjective(Objective):
             model.config.decision_threshold = self.chosen.threshold
         return model
 
-    def _states(self, backbone: nn.Module, layers: int | list[int]) -> dict[str, HiddenStateCache]:
-        """Return the hidden states of all splits at some layers."""
+    def _states(
+        self, backbone: nn.Module, layers: int | list[int], token_features: list[str] | None
+    ) -> dict[str, HiddenStateCache]:
+        """Return the hidden states of all splits at some layers, with token features behind them."""
         splits = {"train": self.texts.train, **self.texts.evaluations}
-        where = {"revision": self.revision, "layers": layers, "max_length": self.cut}
+        where = {"revision": self.revision, "layers": layers, "max_length": self.cut, "token_features": token_features}
         return cached_rows(backbone, self.tokenizer, splits, self.cache, **where)
 
     @property
@@ -146,7 +148,9 @@ class ClassificationObjective(Objective):
             prefix: tokenize(each, tokenizer, max_length) for prefix, each in self.texts.evaluations.items()
         }
         if self.cache.cache:
-            self.rows = self._states(network.glot.backbone, network.config.backbone_layers)
+            self.rows = self._states(
+                network.glot.backbone, network.config.backbone_layers, network.config.token_features
+            )
             print(f"{describe(self.rows['train'])} (--no_cache goes without)")
         else:
             self.rows = {"train": tokenize(self.texts.train, tokenizer, max_length), **self.tokens}
@@ -199,8 +203,9 @@ class ClassificationObjective(Objective):
         if self.cache.cache and not is_linear(config):
             layers, train, judged = config.backbone_layers, self.rows["train"], self.rows["eval"]
             backbone = trainer.model.glot.backbone
+            labels, features = self.texts.labels, config.token_features
             report["baseline"] = linear_baseline(
-                backbone, train, judged, layers, self.texts.labels, self.metric, self.is_pair
+                backbone, train, judged, layers, labels, self.metric, self.is_pair, features
             )
         return report
 

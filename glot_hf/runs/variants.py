@@ -23,7 +23,7 @@ _READ_BY = {
     "num_attention_heads": ("glot", *_ATTENTION),
     "num_latents": ("multi_query", "latent_attention"),
 }
-_OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size")
+_OF_ALL = ("backbone_layers", "backbone_load_kwargs", "backbone_in_checkpoint", "input_size", "token_features")
 
 
 def parse_variants(texts: list[str]) -> dict[str, dict[str, Any]]:

@@ -79,6 +79,7 @@ class VectorObjective(Objective):
         if self.cache.cache:
             texts, config = distinct_texts([self.train, self.validation]), network.config
             where = {"revision": config.backbone_revision, "layers": config.backbone_layers, "max_length": max_length}
+            where["token_features"] = config.token_features
             splits = {"all": {"text": texts}}
             states = cached_rows(network.backbone, tokenizer, splits, self.cache, **where)["all"]
             train, validation = (GroupDataset(groups, texts, states) for groups in (self.train, self.validation))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..system.atomic_files import discard_leftovers
@@ -19,7 +19,7 @@ from .shard import write_shard
 
 
 def fill_cache(
-    backbone: torch.nn.Module,
+    backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     manifest: Manifest,
@@ -47,7 +47,8 @@ def fill_cache(
     missing = [(shard, positions) for shard, positions in mine if not (folder / shard.file).exists()]
     if missing:
         layers, max_length = manifest.key["layers"], manifest.key["max_length"]
-        width = token_shape(backbone, layers)
+        features = manifest.key.get("token_features")
+        width = token_shape(backbone, layers, features)
         tokens = sum(shard.num_tokens for shard, _ in missing)
         _require_room(folder, tokens * torch.Size(width).numel() * dtype.itemsize)
         hidden = not (show_progress and processes.is_main_process)
@@ -61,7 +62,7 @@ def fill_cache(
                 states = torch.empty(shard.num_tokens, *width, dtype=dtype)  # (T, d) or (T, n, d)
                 places = states.split([manifest.lengths[position] for position in positions])
                 of_shard = [texts[position] for position in positions]
-                run = run_over_texts(backbone, tokenizer, of_shard, layers, max_length, tokens_per_batch)
+                run = run_over_texts(backbone, tokenizer, of_shard, layers, max_length, tokens_per_batch, features)
                 for index, state in run:
                     places[index].copy_(state)
                     if not places[index].isfinite().all():

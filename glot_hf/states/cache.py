@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..model.encoding_glot import longest_text
+from ..model.language_model_glot import require_language_model
 from ..system.errors import InputError
 from .builder import fill_cache
 from .key import digest, hash_texts, make_key, require_same_key
@@ -80,6 +81,7 @@ class HiddenStateCache(Dataset):
         dtype: str | torch.dtype | None = None,
         tokens_per_batch: int = TOKENS_PER_BATCH,
         tokens_per_shard: int = TOKENS_PER_SHARD,
+        token_features: list[str] | None = None,
         show_progress: bool = False,
     ) -> "HiddenStateCache":
         """
@@ -99,12 +101,14 @@ class HiddenStateCache(Dataset):
             dtype (`str` or `torch.dtype`, *optional*): float32, float16 or bfloat16; default the backbone's own.
             tokens_per_batch (`int`): padded tokens that the backbone is given at once.
             tokens_per_shard (`int`): of one file; an interruption loses at most so many.
+            token_features (`list[str]`, *optional*): as in [`GlotConfig`]; their numbers stand behind the states.
             show_progress (`bool`): show a progress bar.
 
         Raises:
             InputError: the folder holds other states (names what differs), cannot be written or has a damaged file,
                 or a state is not finite.
-            ValueError: the backbone is not in eval mode, or not all of its weights are in memory.
+            ValueError: the backbone is not in eval mode, not all of its weights are in memory, or it does not have
+                the `token_features`.
         """
         if backbone.training:
             raise ValueError("the backbone is in training mode, where dropout changes its states: call its eval()")
@@ -118,7 +122,11 @@ class HiddenStateCache(Dataset):
         if max_length is not None and max_length < shortest:  # tokenizers do not cut there, and do not say so
             raise InputError(f"max_length {max_length} has no room for a text: give {shortest} or more")
         texts = _distinct_texts(_columns(examples))
-        key = make_key(backbone, tokenizer, texts, revision, layers, max_length, dtype, tokens_per_shard)
+        if token_features:
+            require_language_model(backbone)
+        key = make_key(
+            backbone, tokenizer, texts, revision, layers, max_length, dtype, tokens_per_shard, token_features
+        )
         folder = Path(root or DEFAULT_ROOT, digest(key)[:16]) if folder is None else Path(folder)
         if (folder / FILE_NAME).exists():
             manifest = Manifest.read(folder)

@@ -29,14 +29,17 @@ def make_key(
     max_length: int | None,
     dtype: torch.dtype,
     tokens_per_shard: int,
+    token_features: list[str] | None = None,
 ) -> dict[str, Any]:
     """
     The key of the states of `texts`, which are distinct and sorted. Reads every weight of the backbone.
 
+    `token_features` is a part of it where there are any: without, the key is the one of caches before it existed.
+
     Raises:
         ValueError: some of the weights are not in memory.
     """
-    return {
+    key = {
         "format_version": FORMAT_VERSION,
         "backbone": backbone.name_or_path,
         "revision": revision,
@@ -52,6 +55,7 @@ def make_key(
         "texts": hash_texts(texts),
         "tokens_per_shard": tokens_per_shard,
     }
+    return key | ({"token_features": token_features} if token_features else {})
 
 
 def digest(key: dict[str, Any]) -> str:

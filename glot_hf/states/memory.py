@@ -24,6 +24,7 @@ class StatesInMemory:
         layers (`list[int]`): the layers that are kept, such as all of them.
         max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
         most_bytes (`int`): those that were not asked for the longest are let go where there would be more.
+        token_features (`list[str]`, *optional*): numbers behind the states of each token; see [`GlotConfig`].
     """
 
     def __init__(
@@ -33,8 +34,11 @@ class StatesInMemory:
         layers: list[int],
         max_length: int | None = None,
         most_bytes: int = MOST_BYTES,
+        token_features: list[str] | None = None,
     ):
-        self._run = lambda texts: run_over_texts(backbone, tokenizer, texts, layers, max_length)
+        self._run = lambda texts: run_over_texts(
+            backbone, tokenizer, texts, layers, max_length, token_features=token_features
+        )
         self._places = {layer: place for place, layer in enumerate(layers)}
         self._most_bytes, self._num_bytes = most_bytes, 0
         self._states: OrderedDict[str, Tensor] = OrderedDict()  # text -> (L, n, d)

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..model.backbone_forward_glot import run_backbone
 from ..model.configuration_glot import hidden_size_of
 from ..model.encoding_glot import batches_by_length, longest_text, pad_tokens
+from ..model.options_glot import size_of_features
 from .tokens_per_batch import TOKENS_PER_BATCH
 
 
@@ -26,6 +27,7 @@ def run_over_texts(
     layers: int | list[int] = -1,
     max_length: int | None = None,
     tokens_per_batch: int = TOKENS_PER_BATCH,
+    token_features: list[str] | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """
     Run a backbone over texts, the longest first, so that memory that does not suffice shows at once.
@@ -33,6 +35,7 @@ def run_over_texts(
     Args:
         max_length (`int`, *optional*): longer texts are cut; default: what tokenizer and backbone both take.
         tokens_per_batch (`int`): of texts and padding together; a longer text makes a batch of its own.
+        token_features (`list[str]`, *optional*): numbers behind the states of each token, which are then wider.
 
     Yields:
         `tuple[int, Tensor]`: the position of a text, and the states of its tokens: `(L, d)`, on the CPU and in the
@@ -46,21 +49,23 @@ def run_over_texts(
     for indices in batches_by_length(lengths, tokens_per_batch):
         if lengths[indices[0]] == 0:
             # Empty texts and a tokenizer without special tokens: no token to run the backbone on.
-            shape = token_shape(backbone, layers)
+            shape = token_shape(backbone, layers, token_features)
             yield from ((index, torch.empty(0, *shape, dtype=backbone.dtype)) for index in indices)
             continue
         rows = [{name: column[index] for name, column in encoded.items()} for index in indices]
         batch = pad_tokens(tokenizer, rows)
         with torch.no_grad():
             inputs = {name: tensor.to(backbone.device) for name, tensor in batch.items()}
-            states = run_backbone(backbone, inputs, layers).states.cpu()  # (B, L, d)
+            states = run_backbone(backbone, inputs, layers, token_features=token_features).states.cpu()  # (B, L, d)
         for index, state, valid in zip(indices, states, batch["attention_mask"].bool()):
             yield index, state[valid]
 
 
-def token_shape(backbone: PreTrainedModel, layers: int | list[int]) -> tuple[int, ...]:
-    """Return the shape of the states of one token: `(d,)`, or `(n, d)` with n `layers`."""
-    size: Any = hidden_size_of(backbone.config)
+def token_shape(
+    backbone: PreTrainedModel, layers: int | list[int], token_features: list[str] | None = None
+) -> tuple[int, ...]:
+    """Return the shape of a token's states, with features behind them: `(d,)`, or `(n, d)` with n `layers`."""
+    size: Any = hidden_size_of(backbone.config) + size_of_features(token_features)
     return (size,) if isinstance(layers, int) else (len(layers), size)
 
 

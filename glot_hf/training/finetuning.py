@@ -85,8 +85,8 @@ def add_adapters(model: GlotForSequenceClassification, config: LoraConfig) -> Pe
     Raises:
         InputError: the backbone has no layer of a name in `target_modules`.
     """
-    backbone = model.glot.backbone
-    named = config.target_modules if not isinstance(config.target_modules, str) else ()
+    backbone: Any = model.glot.backbone
+    named = config.target_modules if isinstance(config.target_modules, (list, set)) else ()
     for target in sorted(named):  # peft finds it enough that one of them is there
         if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):
             layers = (name for name, part in backbone.named_modules() if isinstance(part, (nn.Linear, Conv1D)))
@@ -136,7 +136,7 @@ def find_head_config(network: nn.Module, checkpoint: str) -> str:
     return os.path.join(checkpoint, BASE_FOLDER)
 
 
-def save_trained(network: nn.Module, folder: str, home: str, merge: bool = False) -> nn.Module:
+def save_trained(network: Any, folder: str, home: str, merge: bool = False) -> nn.Module:
     """
     Write the head; head and adapters; or, where the backbone was trained or adapters are merged, the whole model.
 

@@ -126,7 +126,8 @@ def fit_linear_layer(
     estimator, penalty, parameter = _ESTIMATORS[problem_type]
     if weights is not None:
         counts = {label: weights[label] for label in np.unique(labels).tolist()}
-        estimator = clone(estimator).set_params(class_weight=counts)
+        weighted: Any = clone(estimator)
+        estimator = weighted.set_params(class_weight=counts)
     folds = _folds(labels, problem_type)
     candidates = PENALTIES[penalty] if folds else PENALTIES[penalty][:1]
     search = GridSearchCV(

@@ -56,6 +56,7 @@ def make_plan(
     max_length: int | None = None,
     seed: int = 0,
     weights: Sequence[float] | None = None,
+    token_features: list[str] | None = None,
 ) -> Plan:
     """
     Choose layer, head and length of training on rows that are held out from `examples`; say what is found.
@@ -71,6 +72,8 @@ def make_plan(
         max_length (`int`, *optional*): longer texts are cut at so many tokens.
         seed (`int`): draws the rows that are probed.
         weights (`list[float]`, *optional*): what a training row of each class counts; default: the same.
+        token_features (`list[str]`, *optional*): numbers that the states of `rows_of` have behind them, which every
+            head reads; see [`GlotConfig`]. Layers are probed without them.
     """
     is_pair = "text_pair" in examples.column_names
     if reason := too_little(examples, labels):
@@ -80,7 +83,8 @@ def make_plan(
     found: dict[str, Any] = {"metric": metric}
     if layers is None:
         layers, found["probe"] = find_layers(backbone, tokenizer, examples, labels, max_length, seed)
-    judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold, weights)
+    config_options = labels.config_options | {"token_features": token_features}
+    judge = Judge(backbone, examples["labels"][:], config_options, metric, threshold, weights)
     candidates = candidates_for(layers, len(examples), is_pair)
     choice = choose_head(judge, candidates, rows_of(layers), say=lambda line: print(f"recipe: {line}"))
     print(f"recipe: {describe_choice(choice)}")

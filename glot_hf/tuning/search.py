@@ -37,11 +37,13 @@ class Space:
         layers (`dict[str, int | list[int]]`): layers to read, by how they are called.
         num_rows (`int`): rows to train on.
         is_pair (`bool`): a row has two texts.
+        token_features (`list[str]`, *optional*): heads are tried with and without them.
     """
 
     layers: dict[str, int | list[int]]
     num_rows: int
     is_pair: bool
+    token_features: list[str] | None = None
 
     def propose(self, trial: optuna.Trial) -> Candidate:
         """Return the head that Optuna proposes."""
@@ -59,13 +61,22 @@ class Space:
             "learning_rate": trial.suggest_float("learning_rate", 2e-4, 5e-3, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
         }
-        return Candidate(pooling, options, training)
+        if not self.token_features or not trial.suggest_categorical("token_features", [False, True]):
+            return Candidate(pooling, options, training)
+        options["token_features"] = self.token_features
+        return Candidate(f"{pooling} with {', '.join(self.token_features)}", options, training)
 
     def fixed(self) -> list[dict[str, Any]]:
-        """Return what every search begins with: each pooling on the best layer, with the options of the recipe."""
+        """
+        Return what every search begins with: each pooling on the best layer, with the options of the recipe; then the
+        first of them with token features.
+        """
         first = {"layers": next(iter(self.layers)), "width": 128, "dropout": 0.3, "length": 1.0}
         first |= {"learning_rate": 1e-3, "weight_decay": 0.05}
-        return [{"pooling": pooling} | first for pooling in self._poolings]
+        if not self.token_features:
+            return [{"pooling": pooling} | first for pooling in self._poolings]
+        without = [{"pooling": pooling, "token_features": False} | first for pooling in self._poolings]
+        return [*without, without[0] | {"token_features": True}]
 
     @property
     def _poolings(self) -> list[str]:
@@ -111,13 +122,13 @@ class Search:
             )
         self._study.set_user_attr("rows", rows_key)
 
-    def run(self, space: Space, rows_of: Callable[[int | list[int]], Rows], minutes: float | None, trials: int | None):
+    def run(self, space: Space, rows_of: Callable[..., Rows], minutes: float | None, trials: int | None):
         """
         Try heads until the time is over, or so many were tried; a search that goes on counts those of before.
 
         Args:
             space ([`Space`]): what may be tried.
-            rows_of: returns the states of all rows at some layers.
+            rows_of: returns the states of all rows at some layers, with some token features.
             minutes, trials (*optional*): whichever is reached first.
         """
         if not self._study.trials:
@@ -150,15 +161,18 @@ class Search:
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
         return [trial for trial in self._study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
 
-    def _objective(self, trial: optuna.Trial, space: Space, rows_of: Callable[[int | list[int]], Rows]) -> float:
-        candidate = space.propose(trial)
+    def _objective(self, trial: optuna.Trial, space: Space, rows_of: Callable[..., Rows]) -> float:
+        candidate, started = space.propose(trial), time.monotonic()
+        options = candidate.head_options
 
         def look(number: int, score: float) -> None:
             trial.report(score, number)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        found = self._judge.try_candidate(candidate, rows_of(candidate.head_options["backbone_layers"]), look)
+        rows = rows_of(options["backbone_layers"], options.get("token_features"))
+        found = self._judge.try_candidate(candidate, rows, look)
+        found = found._replace(seconds=time.monotonic() - started)  # with those of states that were not there yet
         for name, value in _to_json(found).items():
             trial.set_user_attr(name, value)
         save_file({"logits": found.logits}, self._logits_of(trial.number))

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..data.labels import Labels
+from ..model.language_model_glot import require_language_model
 from ..states.key import hash_json
 from ..system.errors import InputError
 from ..training.on_states import Rows
@@ -28,7 +29,7 @@ def tune(
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     labels: Labels,
-    rows_of: Callable[[int | list[int]], Rows],
+    rows_of: Callable[[int | list[int], list[str] | None], Rows],
     metric: str,
     folder: Path,
     minutes: float | None = None,
@@ -36,34 +37,38 @@ def tune(
     threshold: float | Literal["auto"] | None = "auto",
     max_length: int | None = None,
     weights: Sequence[float] | None = None,
+    token_features: list[str] | None = None,
 ) -> Plan:
     """
     Search layer, pooling, width, dropout and training on held-out training rows; write leaderboard.csv, a picture and
     the trials to a folder.
 
     Args:
-        examples, labels, rows_of, metric, threshold, max_length, weights: the same as in
-            [`~glot_hf.tuning.plan.make_plan`].
+        examples, labels, metric, threshold, max_length, weights: the same as in [`~glot_hf.tuning.plan.make_plan`].
+        rows_of: returns the states of the examples at some layers and with some token features, in their order.
         folder (`Path`): where they are written; a search that was stopped goes on there.
         minutes, trials (*optional*): how long heads are tried, or how many; one of them.
+        token_features (`list[str]`, *optional*): heads are tried with and without them.
 
     Returns:
         [`~glot_hf.tuning.plan.Plan`]: the best head, but the best linear one where that is within one standard error.
 
     Raises:
         InputError: there are too few rows, or the folder holds trials on other rows.
+        ValueError: the backbone does not have the `token_features`.
     """
     if reason := too_little(examples, labels):
         raise InputError(f"{reason}, so held-out rows say nothing about which head is better: use glot-hf train")
+    if token_features:
+        require_language_model(backbone)
     started = time.monotonic()
     judge = Judge(backbone, examples["labels"][:], labels.config_options, metric, threshold, weights)
-    search = Search(
-        judge, folder, hash_json([examples[:], metric, str(threshold), max_length, *([weights] if weights else [])])
-    )
+    search = Search(judge, folder, hash_json([examples[:], metric, str(threshold), max_length, weights]))
     linear = _linear_trials(judge, backbone, tokenizer, examples, max_length)
     left = None if minutes is None else max(0.0, minutes - (time.monotonic() - started) / 60)
     is_pair = "text_pair" in examples.column_names
-    search.run(Space(_layers_of(linear, judge), len(examples), is_pair), rows_of, left, trials)
+    space = Space(_layers_of(linear, judge), len(examples), is_pair, token_features)
+    search.run(space, rows_of, left, trials)
     best_linear = min(linear, key=lambda trial: judge.loss(trial.logits))
     everything = sorted([*linear, *search.trials()], key=lambda trial: -trial.score)
     best, (margin, error) = everything[0], judge.margin(everything[0], best_linear)

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from huggingface_hub import HfApi
+from small_decoders import make_decoder
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel, __version__
@@ -100,6 +101,23 @@ def test_pair_heads_bring_their_pipeline(hub, tmp_path, minilm_path):
             scores = models[mode](**first, **second).logits[0]
         expected = scores.item() if mode == "cosine" else scores.softmax(-1).max().item()
         assert float(score) == pytest.approx(expected, abs=1e-5)
+
+
+def test_token_features_without_glot_hf(hub, tmp_path):
+    make_decoder("gpt2").save_pretrained(tmp_path / "backbone")
+    options = {"token_features": ["surprisal"], "gnn_hidden_size": 8, "backbone_layers": 1}
+    model = GlotForSequenceClassification.from_backbone(tmp_path / "backbone", **options)
+    model.save_pretrained(tmp_path / "head")
+    code = f"""
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        model = AutoModelForSequenceClassification.from_pretrained("{tmp_path}/head", trust_remote_code=True)
+        print(model(torch.tensor([[3, 4, 5]])).logits.tolist()[0])
+    """
+    output = hub.run_python(code, without_glot_hf=True, HF_HUB_OFFLINE="1")
+    found = torch.tensor(json.loads(output.splitlines()[-1]))
+    torch.testing.assert_close(found, model(torch.tensor([[3, 4, 5]])).logits[0], rtol=1e-5, atol=1e-6)
 
 
 def test_where_it_is_imported_no_trust_is_needed(head, tmp_path):

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, BertConfig, OPTConfig, PreTrainedConfig, T5Config
+from transformers import AutoConfig, BertConfig, GPT2Config, OPTConfig, PreTrainedConfig, T5Config
 
 from glot_hf import GlotConfig, GlotPooler
 from glot_hf.model.layers_glot import GNN_LAYERS
@@ -41,6 +41,12 @@ REFUSED = {
         ([], "empty list"),
         ([1, 2, 1], r"twice: \[1, 2, 1\]"),
         (None, "None"),
+    ],
+    "token_features": [
+        ("surprisal", "expected a list, got str"),
+        (["entropy"], "'surprisal'.*'entropy'"),
+        ([], "None without any"),
+        (["surprisal", "surprisal"], "once"),
     ],
     "input_norm": [("batch", "'none', 'layer', 'standard'.*batch"), (None, "None"), (True, "True")],
     "graph_type": [("knn", "'similarity', 'self'.*knn"), (None, "None")],
@@ -91,13 +97,14 @@ def bert_config(**options):
 def full_config():
     """A configuration in which no option has its default."""
     return GlotConfig(
-        backbone_name_or_path="someone/bert",
+        backbone_name_or_path="someone/gpt2",
         backbone_revision="0123abc",
-        backbone_config=bert_config(),
+        backbone_config=GPT2Config(hidden_size=32, num_attention_heads=4, vocab_size=99),
         backbone_load_kwargs={"dtype": "bfloat16", "variant": "fp16"},
         backbone_in_checkpoint=True,
         input_size=32,
         backbone_layers=[0, -1],
+        token_features=["surprisal"],
         input_norm="layer",
         pooling="adapool",
         graph_type="self",

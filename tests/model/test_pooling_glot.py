@@ -32,6 +32,7 @@ HEADS = {
     "without-edges": {"graph_type": "self"},
     "residual": {"block": "residual", "dropout": 0.5},
     "residual-without-edges": {"block": "residual", "graph_type": "self", "readout": ["mean", "max", "attention"]},
+    "token-features": {"token_features": ["surprisal"], "input_size": SIZE - 4},
     "joined-readouts": {"readout": ["max", "mean"]},
     **{f"{norm}-norm": {"input_norm": norm} for norm in ("layer", "standard")},
     **{pooling: {"pooling": pooling} for pooling in BASELINES},

@@ -32,7 +32,7 @@ def small_and_quiet(monkeypatch):
 @pytest.fixture
 def search(minilm_backbone, minilm_tokenizer, tmp_path):
     def run(examples, labels=CLASSES, metric="accuracy", **options):
-        def rows_of(layers):
+        def rows_of(layers, token_features):
             return state_rows(minilm_backbone, minilm_tokenizer, examples, layers=layers)
 
         folder = tmp_path / "tuning"
