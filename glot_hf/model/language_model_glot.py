@@ -32,7 +32,7 @@ def surprisal_of(backbone: PreTrainedModel, last_hidden_state: Tensor, inputs: d
             "token_features=['surprisal'] says how probable each token is, and inputs_embeds do not say which token "
             "that is: pass input_ids, or hidden_states with these numbers"
         )
-    embeddings = backbone.get_input_embeddings()
+    embeddings: Any = backbone.get_input_embeddings()
     if hasattr(embeddings, "base_layer") or embeddings.weight.is_meta:
         raise ValueError(
             "token_features=['surprisal'] multiplies states by the embeddings, which are not in memory or have "
@@ -92,7 +92,8 @@ def require_language_model(backbone: PreTrainedModel) -> None:
     with torch.device("meta"):  # the rest of it is the backbone
         model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(backbone.config)]
         model = model_class(copy.deepcopy(backbone.config)).eval()
-    embeddings, layer = backbone.get_input_embeddings(), model.get_output_embeddings()
+    embeddings: Any = backbone.get_input_embeddings()
+    layer = model.get_output_embeddings()
     is_sound = type(model.base_model) is type(backbone) and layer is not None and getattr(layer, "bias", None) is None
     if is_sound and layer is not None:
         setattr(model, model.base_model_prefix, backbone)
