@@ -76,7 +76,7 @@ class _GlotEstimator(BaseEstimator):
         verbose: bool = False,
     ):
         self.backbone = backbone
-        self.layers = layers
+        self.layers: Any = layers
         self.head = head
         self.max_length = max_length
         self.random_state = random_state
@@ -128,9 +128,7 @@ class _GlotEstimator(BaseEstimator):
             return [row | {"labels": label} for row, label in zip(rows, targets)]
 
         with _quiet(not self.verbose):
-            layers: Any = self.layers
-            if layers == "auto":
-                layers = self._layers(states, columns, targets, labels)
+            layers = self._layers(states, columns, targets, labels) if self.layers == "auto" else self.layers
             if self.head == "linear":
                 self.plan_ = Plan("linear head", linear_candidate(layers, is_pair).head_options, {})
             else:
@@ -184,8 +182,7 @@ class _GlotEstimator(BaseEstimator):
 
     def _backbone(self) -> tuple[Any, PreTrainedTokenizerBase, StatesInMemory]:
         kwargs = tuple(sorted((self.backbone_kwargs or {}).items()))
-        layers: Any = self.layers
-        layers = None if layers == "auto" else _as_tuple(layers)
+        layers = None if self.layers == "auto" else _as_tuple(self.layers)
         where = (str(self.backbone), self.backbone_revision, kwargs, self.trust_remote_code)
         return _shared(*where, self.max_length, layers)
 
@@ -315,7 +312,7 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         self.backbone = backbone
         self.head = head
         self.layers = layers
-        self.pooling = pooling
+        self.pooling: Any = pooling
         self.max_length = max_length
         self.backbone_revision = backbone_revision
         self.backbone_kwargs = backbone_kwargs
@@ -360,8 +357,7 @@ class GlotVectorizer(TransformerMixin, BaseEstimator):
         where = (name, revision, tuple(sorted((kwargs or {}).items())), self.trust_remote_code)
         backbone, _, states = _shared(*where, self.max_length, _as_tuple(layers))
         if model is None:
-            pooling: Any = self.pooling
-            config = GlotConfig(backbone_config=backbone.config, pooling=pooling, backbone_layers=layers)
+            config = GlotConfig(backbone_config=backbone.config, pooling=self.pooling, backbone_layers=layers)
             model = GlotModel(config).eval()
         return model, states, _from_zero(layers, backbone)
 

@@ -124,7 +124,7 @@ def choose_groups(
     query, positive, negative = chosen
     if query == positive:
         raise InputError(f"the column {query!r} would be both texts of a pair: name the other with --text_pair_column")
-    return query, positive, negative
+    return str(query), str(positive), negative
 
 
 def require_column(table: Dataset, name: str | None, flag: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Rows of several texts: a query, its positive and its hard negatives; or a pair and its score."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ class GroupDataset(Dataset):
             [`~glot_hf.data.HiddenStateCache`].
     """
 
-    def __init__(self, groups: TextGroups, texts: list[str], encoded: Sequence | Dataset):
+    def __init__(self, groups: TextGroups, texts: list[str], encoded: Any):
         numbers = {text: number for number, text in enumerate(texts)}
         self.encoded, self.scores = encoded, groups.scores
         self.text_ids = torch.tensor([[numbers[text] for text in group] for group in groups.groups])  # (N, k)

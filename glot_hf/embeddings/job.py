@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -274,7 +273,7 @@ class EmbeddingJob:
     def _size(self, chunk: int, count: int) -> int:
         return min(self._chunk_size, count - chunk * self._chunk_size)
 
-    def _progress(self, **options) -> tqdm:
+    def _progress(self, **options) -> Any:
         hidden = not (self.show_progress and self.processes.is_main_process)
         return logging.tqdm(unit=" texts", unit_scale=True, disable=hidden, **options)
 

@@ -28,7 +28,7 @@ def load_backbone_and_tokenizer(
 
     with user_errors():
         revision = pin_revision(name, revision, load_kwargs.get("gguf_file"))
-        backbone = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
+        backbone: Any = load_backbone(name, revision, **load_kwargs).requires_grad_(False)
         if backbone.device.type == "cpu":
             backbone.to(find_processes().device)
         return backbone, load_tokenizer(name, revision, load_kwargs), revision
@@ -70,7 +70,7 @@ def set_max_length(tokenizer: Any, max_length: int, backbone: Any, is_default: b
     """
     from ..model.encoding_glot import longest_text
 
-    longest = longest_text(tokenizer, backbone) or math.inf
+    longest: Any = longest_text(tokenizer, backbone) or math.inf
     shortest = tokenizer.num_special_tokens_to_add() + 1
     if is_default and longest < max_length:
         print(f"texts are cut at {longest} tokens, which is what the backbone can take", file=sys.stderr)

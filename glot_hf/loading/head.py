@@ -74,7 +74,7 @@ def _load_model(name: str, backbone_kwargs: dict[str, Any]) -> Any:
 
 
 def new_head(
-    model_class: type, backbone: str, revision: str | None, load_kwargs: dict[str, Any], **options: Any
+    model_class: type, backbone: Any, revision: str | None, load_kwargs: dict[str, Any], **options: Any
 ) -> tuple[Any, Any]:
     """
     Make a head with random weights on a backbone.

@@ -275,7 +275,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def validate_token_features(self):
         """Refuse a backbone that cannot say how probable a token is."""
-        if self.token_features and self.backbone_config is not None:
+        if self.token_features and isinstance(self.backbone_config, PreTrainedConfig):
             require_tied_decoder(self.backbone_config)
 
     def validate_block(self):

@@ -6,20 +6,21 @@ that makes token states knows how probable each token was (`token_features=["sur
 
 import copy
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import Tensor, nn
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig
+from torch import Tensor
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from .surprisal_glot import token_surprisal
 
 
 _HINT = "choose a decoder with tied embeddings, such as gpt2 or Gemma, as the backbone, or leave token_features out"
-_CHECKED: WeakSet[nn.Module] = WeakSet()  # backbones that `require_language_model` has tried
+_CHECKED: WeakSet[PreTrainedModel] = WeakSet()  # backbones that `require_language_model` has tried
 
 
-def surprisal_of(backbone: nn.Module, last_hidden_state: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+def surprisal_of(backbone: PreTrainedModel, last_hidden_state: Tensor, inputs: dict[str, Tensor]) -> Tensor:
     """
     Return [`token_surprisal`] of what a backbone was called with and its last hidden state, `(B, L, 4)`.
 
@@ -31,7 +32,7 @@ def surprisal_of(backbone: nn.Module, last_hidden_state: Tensor, inputs: dict[st
             "token_features=['surprisal'] says how probable each token is, and inputs_embeds do not say which token "
             "that is: pass input_ids, or hidden_states with these numbers"
         )
-    embeddings = backbone.get_input_embeddings()
+    embeddings: Any = backbone.get_input_embeddings()
     if hasattr(embeddings, "base_layer") or embeddings.weight.is_meta:
         raise ValueError(
             "token_features=['surprisal'] multiplies states by the embeddings, which are not in memory or have "
@@ -77,7 +78,7 @@ def require_tied_decoder(config: PreTrainedConfig) -> None:
 
 
 @torch.no_grad()
-def require_language_model(backbone: nn.Module) -> None:
+def require_language_model(backbone: PreTrainedModel) -> None:
     """
     Refuse a backbone whose embeddings do not give the logits of its own language model, which is tried on a few
     tokens, once for each backbone.
@@ -89,10 +90,12 @@ def require_language_model(backbone: nn.Module) -> None:
         return
     require_tied_decoder(backbone.config)
     with torch.device("meta"):  # the rest of it is the backbone
-        model = MODEL_FOR_CAUSAL_LM_MAPPING[type(backbone.config)](copy.deepcopy(backbone.config)).eval()
-    embeddings, layer = backbone.get_input_embeddings(), model.get_output_embeddings()
+        model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(backbone.config)]
+        model = model_class(copy.deepcopy(backbone.config)).eval()
+    embeddings: Any = backbone.get_input_embeddings()
+    layer = model.get_output_embeddings()
     is_sound = type(model.base_model) is type(backbone) and layer is not None and getattr(layer, "bias", None) is None
-    if is_sound:
+    if is_sound and layer is not None:
         setattr(model, model.base_model_prefix, backbone)
         layer.weight = embeddings.weight
         tokens = torch.tensor([[5, 6, 7], [5, 6, 8]], device=embeddings.weight.device)

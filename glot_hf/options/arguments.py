@@ -43,7 +43,7 @@ class TrustArguments:
 class BackboneArguments(TrustArguments, BackboneName):
     """A backbone to load."""
 
-    def source(self, load_kwargs: dict[str, Any] | None = None) -> tuple[str, str | None, dict[str, Any]]:
+    def source(self, load_kwargs: dict[str, Any] | None = None) -> tuple[Any, str | None, dict[str, Any]]:
         """
         Return its name, its revision, and the options that it is loaded with.
 

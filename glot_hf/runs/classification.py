@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from ..data.examples import tokenize
@@ -95,7 +94,8 @@ class ClassificationObjective(Objective):
         checkpoint: str | None,
         arguments: Any,
     ) -> GlotForSequenceClassification:
-        backbone, asked, self.plan = model.glot.backbone, model.config.token_features, None
+        backbone: Any = model.glot.backbone
+        asked, self.plan = model.config.token_features, None
         self.tokenizer, self.cut, self.revision = tokenizer, max_length, model.config.backbone_revision
         if checkpoint is not None:
             self.plan = recorded_plan(checkpoint)
@@ -123,7 +123,7 @@ class ClassificationObjective(Objective):
         return model
 
     def _states(
-        self, backbone: nn.Module, layers: int | list[int], token_features: list[str] | None
+        self, backbone: Any, layers: int | list[int], token_features: list[str] | None
     ) -> dict[str, HiddenStateCache]:
         """Return the hidden states of all splits at some layers, with token features behind them."""
         splits = {"train": self.texts.train, **self.texts.evaluations}
@@ -142,7 +142,7 @@ class ClassificationObjective(Objective):
         return f"{len(self.texts.train):,} training texts, {judged:,} for validation"
 
     def make_trainer(
-        self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
+        self, network: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
     ) -> HeadTrainer:
         self.tokens = {
             prefix: tokenize(each, tokenizer, max_length) for prefix, each in self.texts.evaluations.items()
@@ -168,10 +168,11 @@ class ClassificationObjective(Objective):
     def judge(self, trainer: HeadTrainer) -> dict[str, Any]:
         config = trainer.model.config
         # A head is judged by what it will answer to texts, which a cache that rounds would change.
-        is_rounded = self.cache.cache and self.rows["eval"].dtype != trainer.model.glot.backbone.dtype
+        judged: Any = self.rows["eval"]
+        is_rounded = self.cache.cache and judged.dtype != trainer.model.glot.backbone.dtype
         rows = self.tokens if is_rounded else self.rows
         answers = trainer.predict(rows["eval"], metric_key_prefix="eval") if is_rounded else None
-        results = last_evaluation(trainer) if answers is None else dict(answers.metrics)
+        results: dict[str, Any] = last_evaluation(trainer) if answers is None else dict(answers.metrics)
         if not math.isfinite(results["eval_loss"]):
             raise diverged(f"the loss is {results['eval_loss']}", trainer)
         if answers is None:
@@ -234,7 +235,8 @@ def _fit(trainer: HeadTrainer, metric: str, weights: list[float] | None) -> dict
         weights (`list[float]`, *optional*): what a row of each class counts; default: the same.
     """
     trainer.remove_callback(DeadHeadCallback)  # which advises to train longer
-    found = fit_linear_layer(trainer.model, trainer.train_dataset, trainer.data_collator, metric, weights)
+    rows: Any = trainer.train_dataset
+    found = fit_linear_layer(trainer.model, rows, trainer.data_collator, metric, weights)
     chosen = (
         f"chosen by {metric} in {found.num_folds}-fold cross-validation"
         if found.num_folds

@@ -1,9 +1,9 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The cache of hidden states that a command asks for."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..options.arguments import CacheArguments
@@ -15,7 +15,7 @@ from ..system.errors import user_errors
 def cached_rows(
     backbone: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    splits: dict[str, Dataset],
+    splits: Mapping[str, Any],
     arguments: CacheArguments,
     **options: Any,
 ) -> dict[str, HiddenStateCache]:

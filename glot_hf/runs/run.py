@@ -91,7 +91,7 @@ class Objective(ABC):
 
     @abstractmethod
     def make_trainer(
-        self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
+        self, network: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
     ) -> HeadTrainer:
         """Return what trains the network on the rows, as tokens or as cached hidden states."""
 
@@ -138,7 +138,7 @@ def run_training(
         InputError: the folder is in use, the texts cannot be read, an option does not fit, or the training diverged.
     """
     is_whole = objective.options["backbone_in_checkpoint"] or finetuning.full_finetuning or finetuning.lora_merge
-    checkpoint = open_folder(arguments, backbone.backbone, is_whole)
+    checkpoint = open_folder(arguments, backbone.backbone or "", is_whole)
     options = objective.read(arguments)
     source = backbone.source(options.pop("backbone_load_kwargs"))
     with user_errors():

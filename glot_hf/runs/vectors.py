@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ..data.examples import tokenize
@@ -72,7 +71,7 @@ class VectorObjective(Objective):
         return f"{len(self.train):,} training pairs, {len(self.validation):,} for validation"
 
     def make_trainer(
-        self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
+        self, network: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
     ) -> ContrastiveTrainer:
         self.live = _tokenized(self.validation, tokenizer, max_length)
         self.cached = None

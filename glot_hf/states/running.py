@@ -2,7 +2,7 @@
 """Hidden states instead of text: a frozen backbone is run once, and heads are trained on what it said."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ def token_shape(
     backbone: PreTrainedModel, layers: int | list[int], token_features: list[str] | None = None
 ) -> tuple[int, ...]:
     """Return the shape of a token's states, with features behind them: `(d,)`, or `(n, d)` with n `layers`."""
-    size: Any = hidden_size_of(backbone.config) + size_of_features(token_features)
+    size = cast(int, hidden_size_of(backbone.config)) + size_of_features(token_features)
     return (size,) if isinstance(layers, int) else (len(layers), size)
 
 

@@ -10,7 +10,6 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import TrainOutput
 
 from ..data.text_groups import GroupCollator, GroupDataset
-from ..model.modeling_glot import GlotModel
 from .contrastive import ContrastiveLoss
 from .metrics import embedding_metrics
 from .trainer import DeadHeadCallback, HeadCollator, HeadTrainer
@@ -82,7 +81,7 @@ class ContrastiveTrainer(HeadTrainer):
 
 
 def make_contrastive_trainer(
-    model: GlotModel,
+    model: Any,  # a GlotModel, or a PeftModel around one
     tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
     loss: ContrastiveLoss,

@@ -75,7 +75,7 @@ def save_base(network: PeftModel, folder: str | os.PathLike) -> None:
     config.name_or_path = config.backbone_name_or_path  # the base model of peft's model card
 
 
-def add_adapters(model: GlotForSequenceClassification, config: LoraConfig) -> PeftModel:
+def add_adapters(model: GlotPreTrainedModel, config: LoraConfig) -> PeftModel:
     """
     Return the model with LoRA adapters on its backbone, which train beside the head.
 
@@ -85,7 +85,7 @@ def add_adapters(model: GlotForSequenceClassification, config: LoraConfig) -> Pe
     Raises:
         InputError: the backbone has no layer of a name in `target_modules`.
     """
-    backbone: Any = model.glot.backbone
+    backbone: Any = model.base_model.backbone
     named = config.target_modules if isinstance(config.target_modules, (list, set)) else ()
     for target in sorted(named):  # peft finds it enough that one of them is there
         if not any(f".{name}".endswith(f".{target}") for name, _ in backbone.named_modules()):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from ..data.examples import PairCollator
 from ..data.labels import ProblemType
 from ..data.text_groups import GroupDataset
 from ..model.decision_glot import at_threshold
-from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
 from ..states.running import HiddenStateCollator
@@ -175,6 +174,10 @@ class HeadTrainer(Trainer):
     processing_class: Any  # the tokenizer
     record: TrainingRecord | None = None
 
+    if TYPE_CHECKING:  # rows of any kind; labels and predictions are an array each
+
+        def predict(self, test_dataset: Any, *args: Any, **kwargs: Any) -> Any: ...
+
     def create_accelerator_and_postprocess(self) -> None:
         if self.args.ddp_find_unused_parameters is None:  # a step uses all of a head, but not of every backbone
             self.args.ddp_find_unused_parameters = any(
@@ -313,7 +316,7 @@ class HeadCollator:
 
 
 def make_trainer(
-    model: GlotForSequenceClassification,
+    model: Any,  # a GlotForSequenceClassification, or a PeftModel around one
     tokenizer: PreTrainedTokenizerBase,
     arguments: TrainingArguments,
     train: Any = None,

@@ -83,17 +83,11 @@ def test_int8_of_a_head_that_does_not_say_its_problem_type(head, files, capsys):
     assert "takes single_label_classification" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pairs(head):
     head(pooling="mean", pair_mode="cosine")
     assert main(["export", "head", "--to", "onnx", "--with_backbone", "--output_dir", "served"]) == 0
     assert "an awful film, and far too long -> [" in run_example("served")
-
-
-def test_labels_without_names(files):
-    classes = {"num_labels": 3, "problem_type": "single_label_classification"}
-    GlotForSequenceClassification(GlotConfig(input_size=16, pooling="mean", **classes)).save_pretrained("head")
-    assert main(["export", "head", "--to", "onnx"]) == 0
-    assert run_example("head_onnx").count("-> [") == 2
 
 
 def test_texts_are_cut_where_the_tokenizer_cuts_them(head, files):

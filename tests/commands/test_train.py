@@ -23,11 +23,6 @@ def predictions(capsys, *options):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
-def test_what_opens_the_hub_is_not_in_the_folder(files, train):
-    assert train(*FILMS, "--hub_token", "hf_SECRET") == 0
-    assert not any(b"hf_SECRET" in path.read_bytes() for path in (files / "head").iterdir() if path.is_file())
-
-
 def test_interrupted_it_says_how_it_goes_on_and_then_from_where(files, train, monkeypatch, capsys):
     step = HeadTrainer.training_step
 
@@ -52,24 +47,14 @@ def test_interrupted_it_says_how_it_goes_on_and_then_from_where(files, train, mo
     assert "goes on from head/checkpoint-1\n" in capsys.readouterr().out
 
 
-def test_the_command_that_it_shows_is_quoted(files, train, capsys):
-    assert train(*FILMS, "--output_dir", "my head") == 0
-    assert "glot-hf predict 'my head' --text" in capsys.readouterr().out
-
-
-def test_starting_anew_leaves_no_old_checkpoint(files, train):
-    assert train(*FILMS, "--max_steps", "4", "--save_strategy", "steps", "--save_steps", "4") == 0
-    assert train(*FILMS, "--overwrite_output_dir", "--save_strategy", "no") == 0
-    assert not list((files / "head").glob("checkpoint-*"))
-
-
-def test_a_mistake_deletes_nothing_of_an_earlier_run(files, train):
-    assert train(*FILMS, "--save_strategy", "steps", "--save_steps", "2") == 0
-    before = sorted((files / "head").rglob("*"))
+def test_a_mistake_deletes_nothing_and_starting_anew_all_of_an_earlier_run(trained_head, train):
+    before = sorted(trained_head.rglob("*"))
     assert any("checkpoint-2" in path.name for path in before)
     assert train("--train_file", "missing.csv", "--overwrite_output_dir") == 2
     assert train(*FILMS, "--overwrite_output_dir", "--max_length", "5000") == 2
-    assert sorted((files / "head").rglob("*")) == before
+    assert sorted(trained_head.rglob("*")) == before
+    assert train(*FILMS, "--overwrite_output_dir", "--save_strategy", "no") == 0
+    assert not list(trained_head.glob("checkpoint-*"))
 
 
 def heads_and_checkpoints(folder):
@@ -92,8 +77,7 @@ def fail_to_save(monkeypatch, when):
     monkeypatch.setattr(GlotForSequenceClassification, "save_pretrained", write)
 
 
-def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(files, train, monkeypatch, error_line):
-    assert train(*FILMS, "--save_strategy", "steps", "--save_steps", "2") == 0
+def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(trained_head, files, train, monkeypatch, error_line):
     before = heads_and_checkpoints(files / "head")
     anew = (*FILMS, "--overwrite_output_dir", "--learning_rate", "1e-2", "--disable_tqdm", "true", *STEPS)
     with monkeypatch.context() as patch:
@@ -117,22 +101,23 @@ def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(files, train, monke
     assert heads_and_checkpoints(files / "head")["model.safetensors"] != before["model.safetensors"]
 
 
-def test_it_says_what_it_does(files, train, capsys):
-    assert train(*FILMS) == 0
+def test_it_says_what_it_does_and_keeps_what_opens_the_hub_out_of_the_folder(files, train, capsys):
+    assert train(*FILMS, "--output_dir", "my head", "--hub_token", "hf_SECRET") == 0
     captured = capsys.readouterr()
     output = captured.out
     assert "text column: 'review' (guessed" in captured.err
     assert "2 classes, bad, good" in output
     assert "frozen backbone parameters" in output
-    assert "AutoModelForSequenceClassification.from_pretrained('head')" in output
+    assert "AutoModelForSequenceClassification.from_pretrained('my head')" in output
+    assert "glot-hf predict 'my head' --text" in output
+    assert not any(b"hf_SECRET" in path.read_bytes() for path in (files / "my head").iterdir() if path.is_file())
 
 
-def test_the_folder_holds_a_head_and_no_backbone_and_no_pickle(files, train):
-    assert train(*FILMS) == 0
+def test_the_folder_holds_a_head_and_no_backbone_and_no_pickle(trained_head):
     names = {name for name in os.listdir("head") if not name.startswith("checkpoint-")}
     assert {"model.safetensors", "config.json", "tokenizer.json", "all_results.json", "training_record.json"} <= names
-    assert all(name.endswith((".json", ".safetensors", ".txt", "_glot.py", ".md", ".png")) for name in names)
-    results = json.loads((files / "head" / "all_results.json").read_text())
+    assert all(name.endswith((".json", ".safetensors", ".txt", ".yaml", "_glot.py", ".md", ".png")) for name in names)
+    results = json.loads((trained_head / "all_results.json").read_text())
     with safe_open("head/model.safetensors", "pt") as file:
         parameters = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
         assert not any("backbone" in name for name in file.keys())  # noqa: SIM118

@@ -51,7 +51,7 @@ def load(folder):
     return AutoModelForSequenceClassification.from_pretrained(folder)
 
 
-def test_an_adapters_folder(tune, capsys):
+def test_an_adapters_folder_comes_back_by_every_way(tune, capsys):
     assert tune("--lora_r", "4") == 0
     output = capsys.readouterr().out
     results = read("head/all_results.json")
@@ -70,9 +70,6 @@ def test_an_adapters_folder(tune, capsys):
     assert {"base", "tokenizer.json", "training_record.json"} <= names
     assert not {"config.json", "model.safetensors", "training_args.bin"} & names
 
-
-def test_it_comes_back_by_every_way(tune, capsys):
-    assert tune("--lora_r", "4") == 0
     expected = logits(AutoPeftModelForSequenceClassification.from_pretrained("head"))
     torch.testing.assert_close(logits(load("head")), expected)
     torch.testing.assert_close(logits(PeftModel.from_pretrained(load("head/base"), "head")), expected)

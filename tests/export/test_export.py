@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.export.check import TOLERANCE, largest_difference
+from glot_hf.export.example import example
 from glot_hf.export.program import (
     FORMATS,
     export_inputs,
@@ -172,6 +173,15 @@ def test_the_model_is_as_it_was(tiny_bert):
     export_program(model, export_inputs(model, batch, with_backbone=False))
     assert model.backbone is tiny_bert and model.head.pooling.block_size == 2
     assert torch.equal(model(**batch).pooler_output, expected.pooler_output)
+
+
+def test_the_example_of_labels_without_names_shows_logits():
+    for options in ({}, {"pair_mode": "concat"}):
+        config = GlotConfig(input_size=SIZE, problem_type="single_label_classification", **options)
+        source = example(config, with_backbone=True, is_classifier=True)
+        compile(source, "example.py", "exec")
+        assert "id2label" not in source and 'print(text, "->", logits)' in source
+        assert ('"_b")' in source) == bool(options)
 
 
 class TestTheCheck:

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from huggingface_hub.errors import StrictDataclassError
+from heads import LEFT, RIGHT, SIZE, TAU, head, relative_error
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -18,7 +18,6 @@ from glot_hf.model.pooling_glot import POOLINGS
 
 properties = settings(max_examples=10, deadline=None)  # of each of forty heads
 
-SIZE, TAU = 6, 0.3
 JUMPING_KNOWLEDGE = ["cat", "max", "mean", "last"]
 BASELINES = sorted(set(POOLINGS) - {"glot"})
 ATTENTION = ["cross_attention", "latent_attention", "multi_query"]
@@ -45,31 +44,12 @@ WITH_READOUT = [
     for name, options in HEADS.items()
     if options.get("pooling", "glot") in ("glot", "adapool") and "readout" not in options
 ]
-RIGHT = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
-LEFT = RIGHT.flip(1)
 PADDING = {"right": RIGHT, "left": LEFT}
 
 
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-def head(**options):
-    """A pooler whose weights are all away from their initial zeros, in eval mode."""
-    torch.manual_seed(0)
-    pooler = GlotPooler(GlotConfig(**{"input_size": SIZE, "gnn_hidden_size": 4, "tau": TAU, **options}))
-    for name, tensor in [*pooler.named_parameters(), *pooler.named_buffers()]:
-        if name.endswith(("bias", "mean", "layer_scores")):
-            torch.nn.init.normal_(tensor, std=0.3)
-        elif name.endswith("deviation"):
-            torch.nn.init.uniform_(tensor, 0.5, 2)
-    return pooler.eval()
-
-
-def relative_error(actual, expected):
-    """The largest over the sentences of a batch."""
-    return ((actual - expected).norm(dim=-1) / expected.norm(dim=-1).clamp(min=1e-3)).max().item()
 
 
 def pad(sentences, paddings, garbage=0.0):
@@ -310,47 +290,6 @@ class TestArguments:
             GlotPooler(GlotConfig())
 
 
-class TestSeveralLayers:
-    @pytest.mark.parametrize("pooling", POOLINGS)
-    def test_are_mixed_by_the_softmax_of_learned_scores(self, pooling):
-        pooler = head(pooling=pooling, backbone_layers=[0, 1, -1])
-        single = head(pooling=pooling)
-        weights = {name: tensor for name, tensor in pooler.state_dict().items() if name != "layer_scores"}
-        single.load_state_dict(weights)
-        hidden = torch.randn(3, 5, 3, SIZE)
-        mixed = sum(
-            weight * hidden[:, :, n]
-            for n, weight in enumerate(pooler.layer_scores.exp() / pooler.layer_scores.exp().sum())
-        )
-        torch.testing.assert_close(pooler(hidden, LEFT), single(mixed, LEFT))
-
-    def test_start_as_their_mean(self):
-        pooler = GlotPooler(GlotConfig(input_size=SIZE, backbone_layers=[1, 2], pooling="mean"))
-        hidden = torch.randn(3, 5, 2, SIZE)
-        torch.testing.assert_close(pooler(hidden), hidden.mean(dim=(1, 2)))
-
-    def test_are_learned(self):
-        pooler = head(backbone_layers=[0, 1])
-        hidden = torch.randn(3, 5, 2, SIZE)
-        hidden[LEFT == 0] = torch.nan
-        pooler(hidden, LEFT).square().sum().backward()
-        assert pooler.layer_scores.grad.isfinite().all() and pooler.layer_scores.grad.any()
-
-    @pytest.mark.parametrize("pooling", POOLINGS)
-    def test_padding_does_not_matter(self, pooling):
-        pooler, hidden = head(pooling=pooling, backbone_layers=[0, 1]), torch.randn(1, 4, 2, SIZE)
-        padded = F.pad(hidden, (0, 0, 0, 0, 2, 1), value=torch.nan)
-        mask = F.pad(torch.ones(1, 4), (2, 1))
-        assert relative_error(pooler(padded, mask), pooler(hidden)) < 1e-5
-
-    @pytest.mark.parametrize("shape", [(2, 4, 1, SIZE), (2, 4, 2, SIZE), (2, 4, 4, SIZE), (2, 4, SIZE), (2, 4, 3, 7)])
-    def test_wrong_shapes(self, shape):
-        """One layer, too: it would be spread over all three without a word."""
-        message = rf"hidden_states of shape \({', '.join(map(str, shape))}\).*\(B, L, 3, 6\)"
-        with pytest.raises(ValueError, match=message):
-            head(backbone_layers=[0, 1, -1])(torch.randn(shape), torch.ones(2, 4))
-
-
 def test_projection():
     """A linear layer on the pooled vector, also on that of a sentence without tokens."""
     for pooling in POOLINGS:
@@ -409,67 +348,6 @@ def test_autocast(name):
     assert relative_error(actual.float(), expected) < 0.1
     actual.float().square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in pooler.parameters())
-
-
-class TestReadouts:
-    """`readout=`: attention, mean, max, or several side by side."""
-
-    def test_mean_and_max_are_those_of_the_token_embeddings(self):
-        pooler = head(readout=["max", "mean"])
-        details = pooler(torch.randn(3, 5, SIZE), LEFT, return_details=True)
-        for vector, tokens, mask in zip(details.vector, details.token_embeddings, LEFT.bool()):
-            tokens = tokens[mask]
-            torch.testing.assert_close(vector, torch.cat([tokens.amax(0), tokens.mean(0)]))
-
-    def test_attention_beside_others_is_the_paper(self):
-        joined, alone = head(readout=["mean", "attention"]), head()
-        joined.load_state_dict(alone.state_dict())
-        hidden = torch.randn(3, 5, SIZE)
-        torch.testing.assert_close(joined(hidden, LEFT)[:, SIZE + 8 :], alone(hidden, LEFT))
-
-
-class TestResidualBlock:
-    """`block="residual"`: against the formula, written with one sentence and no packing."""
-
-    @pytest.mark.parametrize("graph_type", ["similarity", "self"])
-    def test_formula(self, graph_type):
-        pooler = head(block="residual", graph_type=graph_type, readout="mean", tau=-1.0)
-        hidden, block = torch.randn(1, 5, SIZE), pooler.pooling.block
-        found = pooler(hidden, torch.ones(1, 5), return_details=True)
-        states = block.lin(hidden[0])  # (5, H)
-        for layer in block.layers:
-            normed = F.layer_norm(states, states.shape[-1:], layer.norm.weight, layer.norm.bias)
-            if graph_type == "similarity":
-                edges = found.adjacency[0].float()  # (5, 5)
-                normed = normed + edges / edges.sum(1, keepdim=True) @ layer.lin_graph(normed)
-            states = states + layer.lin_out(F.gelu(layer.lin_in(normed)))
-        expected = F.layer_norm(states, states.shape[-1:], block.norm.weight, block.norm.bias)
-        torch.testing.assert_close(found.token_embeddings[0], expected)
-        torch.testing.assert_close(found.vector[0], expected.mean(0))
-
-    def test_dropout_is_for_training_alone(self):
-        pooler, hidden = head(block="residual", dropout=0.5), torch.randn(3, 5, SIZE)
-        assert torch.equal(pooler(hidden, LEFT), pooler(hidden, LEFT))
-        pooler.train()
-        assert not torch.equal(pooler(hidden, LEFT), pooler(hidden, LEFT))
-
-    @pytest.mark.parametrize("option", [{"gnn_type": "gin"}, {"jumping_knowledge": "max"}, {"num_attention_heads": 2}])
-    def test_options_of_graph_layers_are_refused(self, option):
-        with pytest.raises(StrictDataclassError, match="no effect"):
-            GlotConfig(block="residual", **option)
-
-    def test_graph_layers_have_no_dropout(self):
-        with pytest.raises(StrictDataclassError, match="residual"):
-            GlotConfig(dropout=0.5)
-
-
-def test_layers_side_by_side():
-    """`layer_mix="concat"` is a head on tokens that are as wide as the layers together."""
-    hidden = torch.randn(3, 5, 2, SIZE)
-    several = head(backbone_layers=[0, 1], layer_mix="concat")
-    one = head(input_size=2 * SIZE)
-    one.load_state_dict(several.state_dict())
-    torch.testing.assert_close(several(hidden, LEFT), one(hidden.flatten(2), LEFT))
 
 
 class TestGivenGraph:
