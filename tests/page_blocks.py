@@ -45,9 +45,10 @@ def run_page(page: str, folder: Path, tools: Path) -> dict:
     """
     Run the blocks of a page in `folder`, which is the working directory, and return the variables of its Python.
 
-    A `python` block with a title is written to the file of that name, for a later block to run. Blocks in `bash` are run
-    by bash, and keep their variables. `glot-hf` is called in this process, which has imported everything already. `pip
-    install` checks that what it names is installed in the version that it asks for; `make` checks that the target exists.
+    A `python` block with a title is written to the file of that name, for a later block to run. Blocks in `bash` are
+    run by bash, and keep their variables. `glot-hf` is called in this process, which has imported everything already.
+    `pip install` checks that what it names is installed in the version that it asks for; `make` checks that the target
+    exists.
 
     Raises:
         AssertionError: a shell block ended with another exit code than 0.

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
@@ -68,7 +67,9 @@ def test_its_links_lead_somewhere(name):
             assert linked.exists(), target
             if heading:
                 titles = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), flags=re.MULTILINE)
-                assert heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
+                assert heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, (
+                    target
+                )
 
 
 @pytest.mark.parametrize("name", PAGES)
