@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow coverage check format
+.PHONY: demo test test-slow coverage check format docs
 
 demo: $(VENV)/.installed-demo
 	HF_HUB_OFFLINE=1 $(BIN)/glot-hf demo
@@ -27,6 +27,9 @@ check: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -d site
 
 # An extra of setup.cfg, at the versions of constraints.txt. Torch goes first: others would bring a newer one.
 $(VENV)/.installed-%: setup.cfg setup.py constraints.txt
