@@ -85,8 +85,8 @@ def run(argv: list[str]) -> None:
         contrastive.require_possible(options)
         if is_auto or typed & {"recipe", "threshold", "class_weight"}:
             raise InputError(
-                "--recipe, --threshold, --class_weight and --backbone_layers auto need labels, which --task embedding "
-                "has not"
+                "--recipe, --threshold, --class_weight and --backbone_layers auto need labels: --task embedding has "
+                "none"
             )
         from ..runs.vectors import VectorObjective
 
