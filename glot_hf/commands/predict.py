@@ -1,6 +1,10 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""`glot-hf predict MODEL`: a head's answers, one JSON object a line."""
+"""
+`glot-hf predict MODEL`: a head's answers, one JSON object a line, or as a file of any size. The same command goes on
+with what was interrupted.
+"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +56,6 @@ def run(argv: list[str]) -> None:
     if arguments.top_k is not None:
         require_positive(arguments.top_k, "--top_k")
     require_writable(arguments.output_file, "--output_file")
-    import torch
-
-    from ..system.processes import find_processes
     from ..training.trained import load_trained
 
     head = load_trained(rest.model, arguments.trust)
@@ -63,30 +64,55 @@ def run(argv: list[str]) -> None:
             f"{rest.model!r} gives sentence vectors and no answers: glot-hf embed --model writes them, and in Python "
             f"AutoModel.from_pretrained({rest.model!r}) has encode(texts, tokenizer)"
         )
-    from ..data.answer_files import TABLES, require_free_columns, to_json, write_answers
+    if head.labels.problem_type == "regression" and arguments.top_k is not None:
+        raise InputError("--top_k is about classes, and this head gives a score: leave it out")
+    from ..embeddings.answer_job import AnswerJob
 
-    table, examples = _examples(arguments, head)
+    texts = _texts(arguments, head)
+    model: Any = head.model
+    job = AnswerJob(
+        texts,
+        model,
+        head.tokenizer,
+        head.max_length,
+        arguments.batch_size,
+        show_progress=arguments.test_file is not None,
+    )
     if arguments.output_file is not None:
-        require_free_columns(Path(arguments.output_file), table.column_names, head.labels.names)
-    prediction = head.predict(examples, arguments.batch_size)
-    threshold = head.model.config.decision_threshold
-    answers = [
-        _answer(logits, head.labels, threshold, arguments.top_k) for logits in torch.from_numpy(prediction.predictions)
-    ]
-    if arguments.output_file is None:
-        print(*(to_json(example | answer) for example, answer in zip(examples, answers)), sep="\n")
-    elif find_processes().is_main_process:
-        path = Path(arguments.output_file)
-        write_answers(path, list(table if path.suffix in TABLES else examples), answers)
+        _write(job, Path(arguments.output_file), head, arguments.top_k)
+    elif job.processes.is_main_process:
+        from ..data.answer_files import to_json
+
+        answer = _answerer(head, arguments.top_k)
+        for rows in job.answers():
+            print(*(to_json(texts | answer(logits)) for _, texts, logits in rows), sep="\n")
 
 
-def _examples(arguments: PredictionArguments, head: Any) -> tuple[Any, Any]:
-    """Return the rows as they were given, and their texts as the columns `text` and, for pairs, `text_pair`."""
-    from datasets import Dataset
+def _write(job: Any, path: Path, head: Any, top_k: int | None) -> None:
+    from ..data.answer_files import TABLES, require_free_columns, write_answers
 
+    labels, answer = head.labels, _answerer(head, top_k)
+    is_table, schema = path.suffix.lower() in TABLES, None
+    if is_table:
+        require_free_columns(path, job.texts.rows.columns, labels)
+        schema = job.texts.rows.schema
+
+    def write(part: Path, answered: Any) -> None:
+        pieces = (
+            [(cells if is_table else texts, answer(logits)) for cells, texts, logits in rows] for rows in answered
+        )
+        write_answers(part, pieces, schema, labels)
+
+    count = job.run(path, write)
+    if job.processes.is_main_process:
+        print(f"{count:,} answers: {path}")
+
+
+def _texts(arguments: PredictionArguments, head: Any) -> Any:
+    """Return the rows with their texts, as [`TextRows`]."""
     from ..data.columns import choose_texts
-    from ..data.examples import texts_of
-    from ..data.tables import load_table
+    from ..data.table_rows import TableRows
+    from ..data.text_rows import TextRows
 
     if (arguments.text is None) == (arguments.test_file is None):
         raise InputError("name the texts: either --text or --test_file")
@@ -94,41 +120,45 @@ def _examples(arguments: PredictionArguments, head: Any) -> tuple[Any, Any]:
     if has_pairs or arguments.text is not None:
         head.require_pairs(has_pairs)
     if arguments.text is not None:
-        columns, table = {"text": arguments.text, "text_pair": arguments.text_pair}, None
         num_pairs = len(arguments.text_pair or ())
         if has_pairs and num_pairs != len(arguments.text):
             raise InputError(
                 f"there are {len(arguments.text)} --text for {num_pairs} --text_pair: give as many of each"
             )
-    else:
-        table = load_table(arguments.test_file or "", split="test")
-        # The columns of the training, where the file has them; else they are guessed, which is said.
-        known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
-        known = {name: column if column in table.column_names else None for name, column in known.items()}
-        text = arguments.text_column or known["text_column"]
-        text_pair = arguments.text_pair_column or known["text_pair_column"]
-        text, text_pair = choose_texts(table, text, text_pair if head.is_pair else None, head.is_pair)
-        columns = {"text": text, "text_pair": text_pair}
-        columns = {kind: name and texts_of(table, name, arguments.test_file or "") for kind, name in columns.items()}
-    examples = Dataset.from_dict({kind: texts for kind, texts in columns.items() if texts is not None})
-    return (examples if table is None else table), examples
+        columns = {"text": arguments.text} | ({"text_pair": arguments.text_pair or []} if has_pairs else {})
+        return TextRows(TableRows.of_texts(columns, "--text"), *columns)
+    rows = TableRows(arguments.test_file or "")
+    # The columns of the training, where the file has them; else they are guessed, which is said.
+    known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
+    known = {name: column if column in rows.columns else None for name, column in known.items()}
+    text = arguments.text_column or known["text_column"]
+    text_pair = arguments.text_pair_column or known["text_pair_column"]
+    return TextRows(rows, *choose_texts(rows.sample(), text, text_pair if head.is_pair else None, head.is_pair))
 
 
-def _answer(logits: Any, labels: Any, threshold: float | None, top_k: int | None) -> dict[str, Any]:
-    match labels.problem_type:
-        case "regression":
-            return {"score": logits.item()}
-        case "multi_label_classification":
-            scores = dict(zip(labels.names, logits.sigmoid().tolist()))
-            return {"labels": [name for name, score in scores.items() if score > 0.5], "scores": scores}
-        case _:  # "single_label_classification"
-            from ..model.decision_glot import at_threshold
+def _answerer(head: Any, top_k: int | None) -> Callable[[Any], dict[str, Any]]:
+    """Return a function that says in words what the logits `(num_labels,)` of a row mean."""
+    import torch
 
-            index = at_threshold(logits, threshold).argmax()
-            scores = dict(zip(labels.names, logits.softmax(dim=-1).tolist()))
+    from ..model.decision_glot import at_threshold
+
+    labels, threshold = head.labels, head.model.config.decision_threshold
+
+    def answer(logits: Any) -> dict[str, Any]:
+        logits = torch.from_numpy(logits)
+        match labels.problem_type:
+            case "regression":
+                return {"score": logits.item()}
+            case "multi_label_classification":
+                scores = dict(zip(labels.names, logits.sigmoid().tolist()))
+                found = {"labels": [name for name, score in scores.items() if score > 0.5]}
+            case _:
+                scores = dict(zip(labels.names, logits.softmax(dim=-1).tolist()))
+                name = labels.names[at_threshold(logits, threshold).argmax()]
+                found = {"label": name, "score": scores[name]}
+        if top_k is not None:
             best = sorted(scores, key=lambda name: scores[name], reverse=True)[:top_k]
-            return {
-                "label": labels.names[index],
-                "score": scores[labels.names[index]],
-                "scores": scores if top_k is None else {name: scores[name] for name in best},
-            }
+            scores = {name: scores[name] for name in best}
+        return found | {"scores": scores}
+
+    return answer

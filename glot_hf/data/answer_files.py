@@ -1,59 +1,91 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""A head's answers as a file, whose suffix says the kind: JSON lines, CSV or Parquet."""
+"""A head's answers as a file, whose suffix says the kind: JSON lines, CSV or Parquet; written piece by piece."""
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas
+import pyarrow
+from pyarrow.parquet import ParquetWriter
 
-from ..system.atomic_files import write_atomically
 from ..system.errors import InputError
+from .labels import Labels
 
 
 TABLES = (".csv", ".parquet")  # other files hold JSON lines
+# Rows of the input and their answers: `label` and `score`, `labels` or `score`, and `scores` of classes.
+Pieces = Iterable[list[tuple[dict[str, Any], dict[str, Any]]]]
 
 
-def write_answers(path: Path, examples: Sequence[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
+def write_answers(path: Path, pieces: Pieces, schema: pyarrow.Schema | None, labels: Labels) -> None:
     """
-    Write a row for each text; a file that is there is replaced when all of them are written.
+    Write a row for each text.
 
     Args:
-        path (`Path`): .csv and .parquet files hold the columns of `examples`, then `predicted`, its `probability`, and
-            `p_CLASS` for each class; other files JSON lines.
-        examples (`list[dict]`): the texts, and for tables whatever else their file has.
-        answers (`list[dict]`): `label` and `score`, `labels` or `score`, and `scores` of classes.
-
+        path (`Path`): .csv and .parquet files hold the columns of the input, then `predicted`, its
+            `probability`, and `p_CLASS` for each class; others JSON lines of the input's row and the answer.
+        schema (`pyarrow.Schema`): of the input's columns, for tables.
     """
-    if path.suffix not in TABLES:
-        lines = "".join(to_json(example | answer) + "\n" for example, answer in zip(examples, answers))
-        write_atomically(path, lambda part: part.write_text(lines, encoding="utf-8"))
+    kind = path.suffix.lower()
+    if kind not in TABLES:
+        with path.open("w", encoding="utf-8") as file:
+            for piece in pieces:
+                file.writelines(to_json(row | answer) + "\n" for row, answer in piece)
         return
-    table = pandas.DataFrame([example | _columns_of(answer) for example, answer in zip(examples, answers)])
-    if path.suffix == ".csv":
-        write_atomically(path, lambda part: table.to_csv(part, index=False))
-    else:
-        write_atomically(path, lambda part: table.to_parquet(part, index=False))
+    tables = ([row | _columns_of(answer) for row, answer in piece] for piece in pieces)
+    _TABLE_WRITERS[kind](path, tables, pyarrow.schema([*(schema or ()), *_fields(labels)]))
 
 
-def require_free_columns(path: Path, columns: Sequence[str], classes: Sequence[str]) -> None:
+def require_free_columns(path: Path, columns: Sequence[str], labels: Labels) -> None:
     """
     Ask before the work whether a file can have the columns of its input beside those of the answers.
 
     Raises:
         InputError: the input has a column of the same name.
     """
-    added = {"predicted", "probability", *(f"p_{name}" for name in classes)}
-    if path.suffix in TABLES and (clash := sorted(added & set(columns))):
+    added = {field.name for field in _fields(labels)} | {"probability"}
+    if path.suffix.lower() in TABLES and (clash := sorted(added & set(columns))):
         raise InputError(
             f"the texts' file has a column {clash[0]!r}, as the answers do: rename it, or write JSON lines"
         )
 
 
 def to_json(row: dict[str, Any]) -> str:
-    """Return a row as one line."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+    """Return a row as one line; dates and times, which JSON has not, as text."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _write_csv(path: Path, tables: Iterable[list[dict[str, Any]]], schema: pyarrow.Schema) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, schema.names, lineterminator="\n")
+        writer.writeheader()
+        for rows in tables:
+            writer.writerows({name: _to_cell(cell) for name, cell in row.items()} for row in rows)
+
+
+def _write_parquet(path: Path, tables: Iterable[list[dict[str, Any]]], schema: pyarrow.Schema) -> None:
+    with ParquetWriter(path, schema) as writer:
+        for rows in tables:
+            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+
+
+_TABLE_WRITERS: dict[str, Callable] = {".csv": _write_csv, ".parquet": _write_parquet}
+
+
+def _to_cell(cell: Any) -> Any:
+    return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, (list, dict)) else cell
+
+
+def _fields(labels: Labels) -> list[pyarrow.Field]:
+    scores = [pyarrow.field(f"p_{name}", pyarrow.float64()) for name in labels.names]
+    match labels.problem_type:
+        case "regression":
+            return [pyarrow.field("predicted", pyarrow.float64())]
+        case "multi_label_classification":
+            return [pyarrow.field("predicted", pyarrow.string()), *scores]
+    return [pyarrow.field("predicted", pyarrow.string()), pyarrow.field("probability", pyarrow.float64()), *scores]
 
 
 def _columns_of(answer: dict[str, Any]) -> dict[str, Any]:

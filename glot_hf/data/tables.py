@@ -35,21 +35,15 @@ def load_table(
     Raises:
         InputError: the file is missing, empty, of another kind or cannot be parsed, or the name cannot be loaded.
     """
-    path = Path(source)
-    if not path.is_file():
-        if path.suffix.lower() in _SUFFIXES or path.exists():
-            raise InputError(f"there is no file {source!r}: check the path")
+    if not require_table_file(source):
         try:
             return load_dataset(source, split=split)
         except Exception as error:  # of many kinds: no network, no such name, no such split
             raise InputError(
-                f"{source!r} is neither a file nor a dataset that can be loaded ({_first_line(error)}): give a "
+                f"{source!r} is neither a file nor a dataset that can be loaded ({first_line(error)}): give a "
                 f"{', '.join(_SUFFIXES)} file, or a dataset's name on a machine with a network"
             ) from error
-    require_known_kind(source, _SUFFIXES)
-    if path.stat().st_size == 0:
-        raise InputError(f"{source!r} is empty: it must hold at least a header and a row")
-    match path.suffix.lower():
+    match Path(source).suffix.lower():
         case ".csv" | ".tsv":
             table = _read_csv(source, columns, fill_short_rows)
         case ".json" | ".jsonl":
@@ -59,6 +53,24 @@ def load_table(
     if len(table) == 0:
         raise InputError(f"{source!r} is empty: it has no row below its header")
     return Dataset(table)
+
+
+def require_table_file(source: str) -> bool:
+    """
+    Return whether a source is a file, and not the name of a dataset.
+
+    Raises:
+        InputError: the file is missing, empty or of another kind.
+    """
+    path = Path(source)
+    if not path.is_file():
+        if path.suffix.lower() in _SUFFIXES or path.exists():
+            raise InputError(f"there is no file {source!r}: check the path")
+        return False
+    require_known_kind(source, _SUFFIXES)
+    if path.stat().st_size == 0:
+        raise InputError(f"{source!r} is empty: it must hold at least a header and a row")
+    return True
 
 
 def _read_csv(source: str, header: tuple[str, ...] | None, fill_short_rows: bool) -> pyarrow.Table:
@@ -71,16 +83,22 @@ def _read_csv(source: str, header: tuple[str, ...] | None, fill_short_rows: bool
 def _read_json(source: str) -> pyarrow.Table:
     rows = [cells for _, cells in json_rows(source)]
     names = dict.fromkeys(name for cells in rows for name in cells)  # some rows may lack what others have
-    return pyarrow.table({name: _column(source, name, [cells.get(name) for cells in rows]) for name in names})
+    return pyarrow.table({name: arrow_column(source, name, [cells.get(name) for cells in rows]) for name in names})
 
 
-def _column(source: str, name: str, cells: list[Any]) -> pyarrow.Array:
+def arrow_column(source: str, name: str, cells: list[Any]) -> pyarrow.Array:
+    """
+    Return the cells of a column of JSON as an array.
+
+    Raises:
+        InputError: they are of several kinds.
+    """
     try:
         return pyarrow.array(cells)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
         kinds = sorted({type(cell).__name__ for cell in cells if cell is not None})
         raise InputError(
-            f"{source!r}: the column {name!r} cannot be read ({_first_line(error)}); it holds {', '.join(kinds)}: "
+            f"{source!r}: the column {name!r} cannot be read ({first_line(error)}); it holds {', '.join(kinds)}: "
             "give it values of one kind in all rows"
         ) from error
 
@@ -91,10 +109,10 @@ def _read_parquet(source: str) -> pyarrow.Table:
         with pyarrow.parquet.ParquetFile(source) as file:
             return file.read()
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{source!r} cannot be read as Parquet: {_first_line(error)}") from error
+        raise InputError(f"{source!r} cannot be read as Parquet: {first_line(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return the innermost cause: datasets wraps what went wrong in errors of its own."""
     while error.__cause__ is not None:
         error = error.__cause__

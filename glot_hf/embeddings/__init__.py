@@ -1,2 +1,2 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Files of text -> files of sentence vectors, and the search in them."""
+"""Files of text of any size -> files of sentence vectors or answers, and the search in vectors."""
