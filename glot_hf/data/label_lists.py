@@ -80,7 +80,7 @@ def _literal(text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     # NumPy writes lists without commas, which Python would join to one text.
     joins = re.search(r"""['"]\s+['"]""", text)

@@ -3,7 +3,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,11 @@ def csv_rows(
         yield "its header", list(header)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, **tabs)
+            ends = _LineEnds(file)
+            reader = csv.reader(ends, strict=True, **tabs)
             for cells in reader:
                 place, line = f"line {line}", reader.line_num + 1  # where it begins: a cell may have lines of its own
+                ends.require_one_kind(path, place)
                 if not cells and names is not None and len(names) == 1:
                     cells = [""]
                 if not cells:
@@ -82,6 +84,31 @@ def csv_rows(
         raise
 
 
+class _LineEnds:
+    """The lines of a file, of which the last one read is remembered: where a row ends, csv does not say how."""
+
+    def __init__(self, lines: Iterable[str]):
+        self._lines, self._line, self._is_mac = lines, "", None
+
+    def __iter__(self) -> Iterator[str]:
+        for self._line in self._lines:
+            yield self._line
+
+    def require_one_kind(self, path: str, place: str) -> None:
+        """
+        Raises:
+            InputError: a row ends with a lone carriage return, and others do not: it is part of a text.
+        """
+        if not self._line.endswith(("\r", "\n")):
+            return  # the last row
+        is_mac, self._is_mac = self._is_mac, self._line.endswith("\r")
+        if is_mac is not None and is_mac != self._is_mac:
+            raise InputError(
+                f"{path}, {place}: some rows end with a lone carriage return, and others with a line feed: put a text "
+                "that holds a carriage return in quotes"
+            )
+
+
 def json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     Yield the place and the cells of each row, such as `("line 2", {"text": "a"})`. A file that is one array of
@@ -102,7 +129,7 @@ def json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 is_first = False
                 try:
                     cells = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:  # the latter where it is nested a thousand deep
                     raise InputError(
                         f"{path}, line {number}: is not JSON ({error}): give one object a line"
                     ) from error
@@ -116,7 +143,7 @@ def _array_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     text = Path(path).read_text(encoding="utf-8-sig")
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path!r} begins like an array, but is not JSON ({error}): give one object a line"
         ) from error

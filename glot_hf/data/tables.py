@@ -52,7 +52,12 @@ def load_table(
             table = _read_parquet(source)
     if len(table) == 0:
         raise InputError(f"{source!r} is empty: it has no row below its header")
-    return Dataset(table)
+    if len(set(table.column_names)) != table.num_columns:
+        raise InputError(f"{source!r} names a column twice: {table.column_names}")
+    try:
+        return Dataset(table)
+    except pyarrow.ArrowException as error:  # a cell is nested too deep
+        raise InputError(f"{source!r} cannot be read as a table: {first_line(error)}") from error
 
 
 def require_table_file(source: str) -> bool:

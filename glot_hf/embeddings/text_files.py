@@ -133,6 +133,8 @@ def _read_parquet(path: str, columns: list[str]) -> Rows:
 
 
 def _require_columns(where: str, columns: list[str], names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise InputError(f"{where} names a column twice: {names}")
     for column, flag in zip(columns, ("--text_column", "--id_column")):
         if column not in names:
             raise InputError(f"{where}: there is no column {column!r}: {flag} names one of {names}")

@@ -18,6 +18,7 @@ from huggingface_hub.dataclasses import strict  # noqa: E402
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
+from .keys_glot import require_valid  # noqa: E402
 from .language_model_glot import require_tied_decoder  # noqa: E402
 from .options_glot import ALIASES, HeadOptions, model_option, size_of_features  # noqa: E402
 
@@ -129,7 +130,9 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
 
     def __setattr__(self, name, value):
         # `@strict` looks validators up by field name, which an alias would slip past.
-        super().__setattr__(self.attribute_map.get(name, name), value)
+        name = self.attribute_map.get(name, name)
+        require_valid(name, value)
+        super().__setattr__(name, value)
 
     @classmethod
     def _unknown_keys(cls, keys) -> set[str]:
@@ -159,9 +162,30 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
         result = super().from_dict(config_dict, **kwargs)
         config = result[0] if isinstance(result, tuple) else result
         for key, value in newer.items():
-            setattr(config, key, value)
+            if key.startswith("__") or hasattr(cls, key) or hasattr(config, key):
+                # It would take the place of a method, or of a number that follows from the options.
+                raise ValueError(
+                    f"{key!r} is a name that GlotConfig itself uses, and no option of a head: leave it out"
+                )
+            if not key.startswith("_"):  # else a private note of another version of transformers
+                setattr(config, key, value)
         config.validate()  # the options given here were assigned one by one
         return result
+
+    @classmethod
+    def _dict_from_json_file(cls, json_file):
+        described = super()._dict_from_json_file(json_file)
+        if not isinstance(described, dict):
+            raise ValueError(f"{json_file}: a head's configuration is a mapping, got {described!r:.60}")
+        return described
+
+    def dict_dtype_to_str(self, d: dict[str, Any]) -> None:
+        """Name the dtypes in a dict, in place. What a file has besides dtypes under `dtype` stays as it is."""
+        for key, value in d.items():
+            if type(value).__name__ == "dtype":
+                d[key] = str(value).removeprefix("torch.")
+            elif isinstance(value, dict):
+                self.dict_dtype_to_str(value)
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """Save the configuration with glot_hf's version, beside that of transformers."""
@@ -272,6 +296,8 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
                 f"backbone_layers={self.backbone_layers}: the backbone has hidden states 0 (its embeddings) to "
                 f"{count}, or -{count + 1} to -1 from the end"
             )
+        if len({layer % (count + 1) for layer in layers}) < len(layers):
+            raise ValueError(f"backbone_layers={layers} names a layer twice: -1 is {count}, the backbone's last")
 
     def validate_token_features(self):
         """Refuse a backbone that cannot say how probable a token is."""

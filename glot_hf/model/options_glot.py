@@ -18,15 +18,22 @@ RECORDED_BACKBONE_KWARGS = ("dtype", "gguf_file", "quantization_config", "subfol
 READOUTS = ("attention", "mean", "max")
 TOKEN_FEATURES = {"surprisal": 4}  # how many numbers a token each is
 
-
-def _positive(value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"must be a positive integer, got {value}")
+WIDEST = 65_536  # the largest width, and number of latents or classes
+_DEEPEST = 1_000  # the highest index of a backbone's layer
 
 
-def _not_negative(value: int) -> None:
-    if value < 0:
-        raise ValueError(f"must be 0 or a positive integer, got {value}")
+def _at_most(highest: int, lowest: int = 1) -> Callable[[int | None], None]:
+    """Return a check of a size, whose upper bound is far above what is of use: a file may hold any number."""
+    kind = "a positive integer" if lowest else "0 or a positive integer"
+
+    def check(value: int | None) -> None:
+        if value is not None and not lowest <= value <= highest:
+            raise ValueError(f"must be {kind}, at most {highest:,}, got {value}")
+
+    return check
+
+
+_size = _at_most(WIDEST)
 
 
 def _probability(value: float | None) -> None:
@@ -69,10 +76,23 @@ def size_of_features(token_features: list[str] | None) -> int:
 
 
 def _layers(value: int | list[int]) -> None:
-    if isinstance(value, list) and len(set(value)) != len(value):
-        raise ValueError(f"names a layer twice: {value}")
-    if isinstance(value, list) and not value:
+    layers = value if isinstance(value, list) else [value]
+    if not layers:
         raise ValueError("is an empty list: give a layer index such as -1, or a list of indices to mix")
+    if len(set(layers)) != len(layers):
+        raise ValueError(f"names a layer twice: {value}")
+    if beyond := [layer for layer in layers if abs(layer) > _DEEPEST]:
+        raise ValueError(f"has layers from -{_DEEPEST:,} to {_DEEPEST:,}, got {beyond[0]}")
+
+
+def is_dtype(value: Any) -> bool:
+    """Return whether this is a floating-point dtype of torch, or the name of one; also None, which chooses none."""
+    if value is None:
+        return True
+    import torch
+
+    value = getattr(torch, value, None) if isinstance(value, str) else value
+    return isinstance(value, torch.dtype) and value.is_floating_point
 
 
 def require_recordable(value: dict[str, Any] | None) -> None:
@@ -90,13 +110,12 @@ def require_recordable(value: dict[str, Any] | None) -> None:
             "--trust_remote_code"
         )
     for name in ("gguf_file", "subfolder", "variant"):
-        path = PureWindowsPath(str(value.get(name) or ""))  # it knows both separators, and drives
+        if not isinstance(value.get(name, ""), str | None):
+            raise ValueError(f"{name} {value[name]!r} is not a text: name what is inside the backbone's folder")
+        path = PureWindowsPath(value.get(name) or "")  # it knows both separators, and drives
         if path.anchor or ".." in path.parts:
-            raise ValueError(f"{name} {str(value[name])!r} leaves the backbone's folder: name what is inside it")
-    import torch
-
-    dtype = value.get("dtype", "auto")
-    if dtype != "auto" and not isinstance(getattr(torch, str(dtype), None), torch.dtype):
+            raise ValueError(f"{name} {value[name]!r} leaves the backbone's folder: name what is inside it")
+    if (dtype := value.get("dtype", "auto")) != "auto" and (dtype is None or not is_dtype(dtype)):
         raise ValueError(f"dtype {dtype!r} is not a torch dtype: valid are float32, bfloat16, float16 and the like")
 
 
@@ -119,7 +138,7 @@ class HeadOptions:
     )
     backbone_in_checkpoint: bool = model_option(False, "Save the backbone's weights in the head's own checkpoint.")
     input_size: int | None = model_option(
-        None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _positive
+        None, "Width d of the hidden states; taken from the backbone's configuration when there is one.", _size
     )
     backbone_layers: int | list[int] = model_option(
         -1, "Hidden layer to read (0 is the embeddings, -1 the last), or a list, joined as layer_mix says.", _layers
@@ -160,7 +179,7 @@ class HeadOptions:
     graph_block_size: int | None = model_option(
         None,
         "Rows of the graph in memory at a time, for long texts; by default all, and blocks where all would be many.",
-        _positive,
+        _at_most(2**31 - 1),
     )
     block: Literal["gnn", "residual"] = model_option(
         "gnn",
@@ -172,19 +191,17 @@ class HeadOptions:
         "gat", "Graph layer. The paper uses gat and ablates gcn and gin; sage is its formula."
     )
     num_gnn_layers: int = model_option(
-        2, "Number K of graph layers; 0 leaves attention-scored pooling.", _not_negative
+        2, "Number K of graph layers; 0 leaves attention-scored pooling.", _at_most(100, lowest=0)
     )
-    gnn_hidden_size: int = model_option(
-        128, "Total width H of a graph layer, attention heads concatenated.", _positive
-    )
+    gnn_hidden_size: int = model_option(128, "Total width H of a graph layer, attention heads concatenated.", _size)
     num_attention_heads: int = model_option(
         1,
         "Attention heads of gat, where it must divide gnn_hidden_size, and of cross_attention, latent_attention and "
         "multi_query, where it must divide input_size.",
-        _positive,
+        _size,
     )
     num_latents: int | None = model_option(
-        None, "Learned vectors: queries of multi_query (default 4), latents of latent_attention (512).", _positive
+        None, "Learned vectors: queries of multi_query (default 4), latents of latent_attention (512).", _size
     )
     similarity_threshold: float | int = model_option(
         0.6, "Tokens are joined where their cosine exceeds this (tau in the paper).", _below_one
@@ -202,9 +219,9 @@ class HeadOptions:
         None,
         "Width of the attention readout's tanh layer; default max(128, D // 2), as released, and gnn_hidden_size for "
         "block=residual.",
-        _positive,
+        _size,
     )
-    projection_size: int | None = model_option(None, "Project the sentence vector linearly to this width.", _positive)
+    projection_size: int | None = model_option(None, "Project the sentence vector linearly to this width.", _size)
     pair_mode: Literal["concat", "interaction", "cosine", "late", "late_mean"] | None = model_option(
         None,
         "Sentence pairs, each sentence encoded alone: [a; b], [a; b; |a-b|; a*b], or cosine(P a, P b); late compares "

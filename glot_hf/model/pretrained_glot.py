@@ -24,7 +24,7 @@ from .late_glot import NO_VECTORS
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
 from .version_glot import __version__
-from .weights_glot import require_all_adapter_weights, require_all_weights
+from .weights_glot import require_all_adapter_weights, require_all_weights, require_sound_files
 
 
 logger = logging.get_logger(__name__)
@@ -167,8 +167,9 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
         Raises:
             OSError: head or backbone cannot be found.
-            ValueError: the head does not fit the backbone, or weights of the head are not in its file, or others are
-                (with `output_loading_info=True` they are in the information instead).
+            ValueError: the head does not fit the backbone, or its file holds weights that are integers or not finite,
+                or weights of the head are not in its file, or others are (with `output_loading_info=True` they are in
+                the information instead).
         """
         kwargs, backbone_kwargs = _with_one_dtype(kwargs), _with_one_dtype(backbone_kwargs or {})
         recorded: Any = kwargs.get("config")
@@ -214,6 +215,12 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         if adapter is not None:
             model.load_adapter(adapter, adapter_kwargs=adapter_kwargs)
         return (model, information) if wants_information else model
+
+    @staticmethod
+    def _load_pretrained_model(model, state_dict, checkpoint_files, *args, **kwargs):
+        # The one place that knows which files were found, and comes before their weights are cast.
+        require_sound_files(model, [file for file in checkpoint_files or () if file.endswith(".safetensors")])
+        return PreTrainedModel._load_pretrained_model(model, state_dict, checkpoint_files, *args, **kwargs)
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs):
         """

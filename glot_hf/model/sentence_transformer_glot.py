@@ -24,6 +24,7 @@ from .backbone_glot import has_optional_pooler, is_trainable, text_encoder, with
 from .configuration_glot import GlotConfig
 from .pooling_glot import GlotPooler
 from .version_glot import __version__
+from .weights_glot import require_sound
 
 
 # Options that a pooling does not have: those of the backbone, which is the Transformer, and of a classifier.
@@ -216,8 +217,12 @@ class GlotPooling(Module):
         saved = cls.load_config(model_name_or_path, **where)
         own = {name: saved.pop(name) for name in _OWN_OPTIONS if name in saved}
         module = cls(GlotConfig.from_dict(saved), **own)
-        loaded: Any = cls.load_torch_weights(model_name_or_path, model=module, **where)
-        return loaded
+        weights: Any = cls.load_torch_weights(model_name_or_path, **where)
+        expected = module.state_dict()
+        for name in weights.keys() & expected.keys():
+            require_sound(name, weights[name], expected[name])
+        module.load_state_dict(weights)
+        return module
 
     def __reduce__(self) -> tuple:
         # Processes of a pool unpickle the module: pickle would look for its class where `__module__` says.

@@ -1,10 +1,12 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
-"""Refuse a head's file that lacks weights: transformers would fill them in at random, and go on."""
+"""Refuse a head's file that lacks weights, which transformers would fill in at random, or holds such as are none."""
 
 import os
 from collections.abc import Iterable
 from typing import Any
 
+from safetensors import safe_open
+from torch import Tensor
 from transformers import PreTrainedModel
 
 
@@ -52,6 +54,45 @@ def require_all_weights(
             + ": its answers would be random; get the whole file again, and load it with the options that it was "
             "saved with and a glot_hf that is not older"
         )
+
+
+def require_sound(name: str, weight: Tensor, expected: Tensor) -> None:
+    """
+    Refuse a weight that would be cast in silence, or that no answer can come from.
+
+    Args:
+        expected (`Tensor`): what the model has under this name, for its dtype.
+
+    Raises:
+        ValueError: the weight is an integer or bool where the model has a floating-point number, or the other way
+            round, or it holds NaN or infinity.
+    """
+    if weight.is_floating_point() != expected.is_floating_point():
+        raise ValueError(
+            f"{name} is {weight.dtype} in the head's file, where a head has {expected.dtype}: get the whole file again"
+        )
+    if weight.is_floating_point() and not weight.float().isfinite().all():
+        raise ValueError(
+            f"{name} holds NaN or infinity: the head's own weights are not finite; train it again with a smaller "
+            "learning_rate, or get the whole file again"
+        )
+
+
+def require_sound_files(model: PreTrainedModel, files: Iterable[str]) -> None:
+    """
+    Check the head's weights in safetensors files, see [`require_sound`]; not those of a backbone beside them.
+
+    Raises:
+        ValueError: names a weight.
+    """
+    prefix = f"{model.base_model_prefix}."  # a `GlotModel` may be loaded from a classifier, and the other way round
+    expected = {name.removeprefix(prefix): value for name, value in model.state_dict().items()}
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            for name in sorted(opened.keys()):
+                own = name.removeprefix(prefix)
+                if own in expected and not own.startswith("backbone."):
+                    require_sound(name, opened.get_tensor(name), expected[own])
 
 
 def require_all_adapter_weights(missing: Iterable[str]) -> None:

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from glot_hf.data.tables import load_table
@@ -23,6 +25,8 @@ READERS = [
         ("a.tsv", "text\r\n\r\na\r\n", ["", "a"]),
         ("a.csv", "\ntext,n\na,1\n\n,2\n\n", ["a", ""]),  # with more columns, an empty line has no cells
         ("a.csv", 'text,n\n"two\nlines, ""quoted""",1\nNA,2\n', ['two\nlines, "quoted"', "NA"]),
+        ("a.csv", "text,n\ra,1\rb,2\r", ["a", "b"]),
+        ("a.csv", 'text\n"a\rb"\nc', ["a\rb", "c"]),
         ("reviews[1].csv", "text,n\na,1\n", ["a"]),
         (
             "*?.jsonl",
@@ -54,6 +58,13 @@ def test_every_row_stays_what_it_is(tmp_path, read, name, content, texts):
         ("a.jsonl", '{"text": "a"}\n["b"]\n', "a.jsonl, line 2: holds list"),
         ("a.json", '[{"text": "a"}, "b"]\n', "a.json, row 2: holds str"),
         ("a.json", '[{"text": "a"}\n', "begins like an array, but is not JSON"),
+        ("a.csv", "text\na\rb\nc\n", "a.csv, line 2: some rows end with a lone carriage return"),
+        (
+            "a.jsonl",
+            '{"text": "a", "n": ' + "[" * 3000 + "]" * 3000 + "}\n",
+            "a.jsonl, line 1: is not JSON (maximum rec",
+        ),
+        ("a.json", '[{"n": ' + "[" * 3000 + "]" * 3000 + "}]\n", "is not JSON (maximum recursion"),
         ("a.xlsx", "x", ".parquet (save the sheet as CSV, in UTF-8)"),
         ("a.doc", "x", "is of an unknown kind: valid are "),
     ],
@@ -86,3 +97,12 @@ def test_a_column_may_begin_late(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"query": "last", "neg": ["n"]}]))
     table = load_table(str(path))
     assert len(table) == 1_201 and table["neg"][0] is None and table[1_200] == {"query": "last", "neg": ["n"]}
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("names", [["text", "text"], ["text", "n", "n"]])
+def test_a_parquet_file_that_names_a_column_twice(tmp_path, read, names):
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays([pyarrow.array(["a"])] * len(names), names), path)
+    with pytest.raises(InputError, match="names a column twice"):
+        read(str(path))

@@ -47,6 +47,40 @@ def test_a_file_that_is_not_whole_is_refused(change, message, tmp_path):
             AutoModel.from_pretrained(tmp_path)
 
 
+UNSOUND = {  # what a file has in place of a weight, and what the message says
+    "int64": (lambda weight: weight.long(), "torch.int64 in the head's file, where a head has torch.float32"),
+    "uint8": (lambda weight: weight.byte(), "torch.uint8"),
+    "bool": (lambda weight: weight > 0, "torch.bool"),
+    "nan": (lambda weight: weight * torch.nan, "holds NaN or infinity"),
+    "inf in float16": (lambda weight: weight.half().fill_(torch.inf), "holds NaN or infinity"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), UNSOUND.values(), ids=UNSOUND)
+@pytest.mark.parametrize("name", ["classifier.weight", "glot.head.pooling.layers.0.bias", "glot.head.input_norm.mean"])
+def test_weights_that_are_none_are_refused(name, change, message, tmp_path):
+    model = GlotForSequenceClassification(GlotConfig(input_norm="standard", **SMALL))
+    model.save_pretrained(tmp_path)
+    rewrite(tmp_path / "model.safetensors", lambda weights: weights.update({name: change(weights[name])}))
+    for loader in (GlotForSequenceClassification, AutoModelForSequenceClassification):
+        with pytest.raises(ValueError, match=f"^{name} (is )?{message}"):
+            loader.from_pretrained(tmp_path)
+    if name != "classifier.weight":
+        with pytest.raises(ValueError, match=f"^{name} (is )?{message}"):
+            AutoModel.from_pretrained(tmp_path)
+
+
+def test_an_integer_stays_one(tmp_path):
+    """It counts the tokens that the statistics are of."""
+    GlotModel(GlotConfig(input_norm="standard", **SMALL)).save_pretrained(tmp_path)
+    name = "head.input_norm.num_tokens"
+    rewrite(tmp_path / "model.safetensors", lambda weights: weights.update({name: torch.tensor(7)}))
+    assert GlotModel.from_pretrained(tmp_path).state_dict()[name] == 7
+    rewrite(tmp_path / "model.safetensors", lambda weights: weights.update({name: torch.tensor(7.5)}))
+    with pytest.raises(ValueError, match=f"^{name} is torch.float32"):
+        GlotModel.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("options", [{"pooling": "mean"}, {"pooling": "mean", "pair_mode": "cosine"}])
 def test_a_pooling_without_parameters(options, tmp_path):
     """Its task's layer is all that there is to miss."""
