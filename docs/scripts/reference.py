@@ -77,7 +77,8 @@ def _entry(name: str, thing: object) -> list[str]:
 
 
 def _docstring(thing: object) -> str:
-    return f"```text\n{textwrap.dedent(inspect.getdoc(thing) or '').strip()}\n```"
+    text = textwrap.dedent(inspect.getdoc(thing) or "").strip().replace("```", "~~~")  # it stands in a block itself
+    return f"```text\n{text}\n```"
 
 
 def write() -> None:

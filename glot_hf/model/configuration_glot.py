@@ -131,7 +131,7 @@ class GlotConfig(HeadOptions, PreTrainedConfig):
     def __setattr__(self, name, value):
         # `@strict` looks validators up by field name, which an alias would slip past.
         name = self.attribute_map.get(name, name)
-        require_valid(name, value)
+        require_valid(str(name), value)
         super().__setattr__(name, value)
 
     @classmethod
