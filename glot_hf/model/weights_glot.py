@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_utils import safe_open
 
 
 _TASK_PARTS = ("classifier.", "similarity_projection.", "late.")  # what a classifier has beside its `GlotModel`
