@@ -81,9 +81,9 @@ def test_pairs_and_numbers():
 def test_a_grid_search_runs_the_backbone_once_over_each_text(monkeypatch):
     ran = []
 
-    def counted(backbone, tokenizer, texts, *args):
+    def counted(backbone, tokenizer, texts, *args, **options):
         ran.extend(texts)
-        return run_over_texts(backbone, tokenizer, texts, *args)
+        return run_over_texts(backbone, tokenizer, texts, *args, **options)
 
     monkeypatch.setattr("glot_hf.states.memory.run_over_texts", counted)
     glot_hf.sklearn._shared.cache_clear()

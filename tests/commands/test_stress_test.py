@@ -57,7 +57,7 @@ def test_options_of_the_head_reach_it(stress_test, tmp_path, capsys):
         (("--backbone", "nowhere"), "'nowhere' cannot be loaded"),
         (("--num_train_epochs", "3"), "there is no option '--num_train_epochs'"),
         (("--pooling", "mean"), "there is no option '--pooling': did you mean --poolings?"),
-        (("--gnn_hidden_size", "0"), "must be a positive integer, got 0"),
+        (("--gnn_hidden_size", "0"), "must be a positive integer, at most 65,536, got 0"),
         (("--ratio", "0.5"), "there is no option '--ratio': did you mean --ratios?"),
     ],
 )
