@@ -10,14 +10,14 @@ from glot_hf import GlotConfig, GlotPooler
 from glot_hf.model.pooling_glot import POOLINGS
 
 
-PAGE = (Path(__file__).parents[2] / "docs/concepts/options.md").read_text(encoding="utf-8")
+CONCEPTS = Path(__file__).parents[2] / "docs/concepts"
+PAGE = (CONCEPTS / "options.md").read_text(encoding="utf-8")
 OWN_OPTIONS = {field.name for field in dataclasses.fields(GlotConfig)} - {
     field.name for field in dataclasses.fields(PreTrainedConfig)
 }
 
 
 def test_every_option_is_in_the_table():
-    table = PAGE.split("## Options of a head")[1].split("\n## ")[0]
     said_elsewhere = {
         "backbone_name_or_path",
         "backbone_revision",
@@ -25,7 +25,7 @@ def test_every_option_is_in_the_table():
     }  # `--backbone` and what it brings
     rows = {
         name
-        for row in re.findall(r"^\| (`.*?`) \|", table, flags=re.MULTILINE)
+        for row in re.findall(r"^\| (`.*?`) \|", PAGE, flags=re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
     assert rows == (OWN_OPTIONS - said_elsewhere) | {"tau"}
@@ -40,7 +40,7 @@ def test_defaults_in_the_table_are_the_defaults():
 
 
 def test_every_pooling_is_in_the_table_with_its_parameters():
-    table = PAGE.split("## Poolings")[1].split("\n## ")[0]
+    table = (CONCEPTS / "poolings.md").read_text(encoding="utf-8").split("## The poolings")[1]
     rows = re.findall(r"^\| (`\w.*?`) \| ([\d,]+) \| ([\d,]+) \|", table, flags=re.MULTILINE)
     listed = {name: counts for names, *counts in rows for name in re.findall(r"`(\w+)`", names)}
     assert set(listed) == set(POOLINGS)
