@@ -81,8 +81,10 @@ def run(argv: list[str]) -> None:
 
 
 def _queries(texts: list[str], path: str | None) -> list[str]:
+    from ..data.utf8 import require_typed_text
     from ..embeddings.text_files import TextFiles
 
+    require_typed_text("the query", texts)
     if bool(texts) == (path is not None):
         raise InputError("name what to search for: either texts, or a file of them by --queries")
     if path is not None:
