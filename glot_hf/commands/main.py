@@ -25,6 +25,7 @@ COMMANDS = {
     "probe": "which layer of a backbone to read for your own labels",
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
+    "report": "what train or evaluate found, as one HTML page",
     "predict": "classify texts with a trained head",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",

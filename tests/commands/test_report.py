@@ -52,6 +52,7 @@ def test_no_text_is_published(films, minilm_path, hub_here):
     options = ["--backbone", minilm_path, "--train_file", "films.csv", "--output_dir", "head"]
     assert main(["train", *options, "--backbone_in_checkpoint", "--max_steps", "1"]) == 0
     assert MARKER in Path("head/report.md").read_text() + Path("head/report.json").read_text()
+    assert main(["report", "head"]) == 0 and MARKER in Path("head/report.html").read_text(encoding="utf-8")
     assert main(["publish", "head", "tester/films"]) == 0
     uploaded = hub_here.files("tester/films")
     assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
