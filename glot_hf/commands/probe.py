@@ -51,7 +51,6 @@ def parser() -> CommandParser:
         ],
         examples=[
             "glot-hf probe --backbone bert-base-uncased --train_file reviews.csv --picture layers.png",
-            "glot-hf probe --backbone bert-base-uncased --task cola --data_dir glue_data/CoLA",
             "glot-hf probe --backbone bert-base-uncased --train_file reviews.csv --graph --picture graphs.png",
         ],
     )
@@ -68,7 +67,7 @@ def run(argv: list[str]) -> None:
 
     texts = training_texts(data, arguments.seed)
     examples, labels = texts.train, texts.labels
-    if reason := too_little(examples, labels):
+    if not arguments.graph and (reason := too_little(examples, labels)):
         raise InputError(f"{reason}, so a probe says nothing: give more")
     load_kwargs = parse_load_kwargs(arguments.backbone_load_kwargs)
     model, tokenizer, _ = load_backbone_and_tokenizer(*backbone.source(load_kwargs))
@@ -130,8 +129,8 @@ def _probe_graphs(
         )
     else:
         print(
-            f"\ntau {tau} joins {MOST_JOINED:.0%} of the pairs of the last layer or fewer (--similarity_threshold {tau}). "
-            "On no data measured so far was a head with edges better than without (--graph_type self): compare the two"
+            f"\ntau {tau} joins {MOST_JOINED:.0%} of the pairs of the last layer or fewer (--similarity_threshold). On no "
+            "data measured so far was a head with edges better than without (--graph_type self): compare the two"
         )
     if arguments.picture is not None:
         draw_graphs(probe, arguments.picture)
