@@ -129,8 +129,8 @@ def _probe_graphs(
         )
     else:
         print(
-            f"\ntau {tau} joins {MOST_JOINED:.0%} of the pairs of the last layer or fewer: --similarity_threshold {tau}\n"
-            "On no data measured so far was a head with edges better than without (--graph_type self): compare the two."
+            f"\ntau {tau} joins {MOST_JOINED:.0%} of the last layer's pairs or fewer: --similarity_threshold {tau}\n"
+            "On no data measured so far was a head better with edges than without (--graph_type self): compare them."
         )
     if arguments.picture is not None:
         draw_graphs(probe, arguments.picture)
