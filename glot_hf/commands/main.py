@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "judge a trained head on a labelled file or a task",
     "report": "what train or evaluate found, as one HTML page",
     "predict": "classify texts with a trained head",
+    "explain": "which words an answer rests on, as a table, a picture or a page",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",
     "mteb": "MTEB's scores of a head, beside plain poolings of its backbone",

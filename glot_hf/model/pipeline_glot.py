@@ -19,6 +19,9 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
     The inputs of a pair head are `{"text": a, "text_pair": b}` or `(a, b)`, or lists of these; those of other heads
     are as in the stock pipeline. Cosine and regression heads give their score as it is.
 
+    With `return_explanations=True` each answer has an `explanation`: the tokens of the text and their readout weights,
+    which sum to one; of a pair, of both texts.
+
     Example:
 
     ```python
@@ -42,6 +45,10 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         """
         if self.model.config.model_type != "glot":
             raise ValueError(f"GlotTextClassificationPipeline is for GLOT heads, not {type(self.model).__name__}")
+
+    def _sanitize_parameters(self, return_explanations: bool = False, **kwargs) -> tuple[dict, dict, dict]:
+        preprocess, forward, postprocess = super()._sanitize_parameters(**kwargs)
+        return preprocess, forward | ({"return_explanations": True} if return_explanations else {}), postprocess
 
     def preprocess(self, inputs: Any, **tokenizer_kwargs) -> dict[str, Any]:
         """
@@ -78,6 +85,27 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         first, second = (self.tokenizer(text, return_tensors="pt", **tokenizer_kwargs) for text in pair)
         return {**first, **{f"{name}_b": second[name] for name in ("input_ids", "attention_mask")}}
 
+    def _forward(self, model_inputs: dict[str, Any], return_explanations: bool = False) -> Any:
+        """
+        Run the model, and where it is asked for its readout on each text.
+
+        Raises:
+            ValueError: the head has no readout weights.
+        """
+        output = super()._forward(model_inputs)
+        if not return_explanations:
+            return output
+        result = {"logits": output.logits}
+        for suffix in ("", "_b") if "input_ids_b" in model_inputs else ("",):
+            names = ("input_ids", "attention_mask", "token_type_ids")
+            inputs = {name: model_inputs[name + suffix] for name in names if name + suffix in model_inputs}
+            weights = self.model.base_model(**inputs, output_readout_weights=True).readout_weights  # (B, L)
+            if weights is None:
+                raise ValueError("return_explanations shows readout weights, and this head has none: leave it out")
+            valid = inputs["attention_mask"] != 0
+            result |= {f"tokens{suffix}": inputs["input_ids"].masked_fill(~valid, -1), f"weights{suffix}": weights}
+        return result
+
     def postprocess(
         self, model_outputs: Any, function_to_apply: Any = None, top_k: Any = 1, _legacy: bool = True
     ) -> Any:
@@ -88,6 +116,21 @@ class GlotTextClassificationPipeline(TextClassificationPipeline):
         Raises:
             ValueError: the logits are not finite.
         """
+        answers = self._answers(model_outputs, function_to_apply, top_k, _legacy)
+        if "tokens" in model_outputs:
+            explanation = self._readout(model_outputs, "")
+            if "tokens_b" in model_outputs:
+                explanation = {"text": explanation, "text_pair": self._readout(model_outputs, "_b")}
+            for answer in answers if isinstance(answers, list) else [answers]:
+                answer["explanation"] = explanation
+        return answers
+
+    def _readout(self, model_outputs: Any, suffix: str) -> list[dict[str, Any]]:
+        ids, weights = (model_outputs[name + suffix][0] for name in ("tokens", "weights"))
+        tokens = self.tokenizer.convert_ids_to_tokens(ids[ids >= 0].tolist())
+        return [{"token": token, "weight": weight} for token, weight in zip(tokens, weights[ids >= 0].tolist())]
+
+    def _answers(self, model_outputs: Any, function_to_apply: Any, top_k: Any, _legacy: bool) -> Any:
         logits, threshold = model_outputs["logits"], self.model.config.decision_threshold
         require_finite(self.model, logits)
         if threshold is None or (_legacy and top_k != 1):  # then all classes, in their own order

@@ -92,7 +92,7 @@ def joined_words(
     ids = tokenizer(text, truncation=max_length is not None, max_length=max_length)["input_ids"]
     special = set(tokenizer.all_special_ids)
     kept = [place for place, token in enumerate(ids) if token not in special]
-    words = [tokenizer.decode([ids[place]]).strip() for place in kept]
+    words = [str(tokenizer.decode([ids[place]])).strip() for place in kept]
     cosines = _cosines(states[kept])
     first, second = torch.triu_indices(len(kept), len(kept), 1)
     values = cosines[first, second]

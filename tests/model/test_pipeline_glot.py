@@ -203,3 +203,30 @@ def test_the_stock_pipeline_names_this_one(parts):
 def test_other_models_are_refused(tiny_bert):
     with pytest.raises(ValueError, match="is for GLOT heads, not BertModel"):
         GlotTextClassificationPipeline(model=tiny_bert, tokenizer=word_tokenizer("right"))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_readout_weights_beside_the_answers(parts, batch_size):
+    model, classify = make(parts, num_labels=2)
+    answers = classify(FIRST, return_explanations=True, batch_size=batch_size)
+    for text, answer in zip(FIRST, answers):
+        inputs = parts[1](text, return_tensors="pt")
+        with torch.no_grad():
+            weights = model.glot(**inputs, output_readout_weights=True).readout_weights[0]
+        assert [each["token"] for each in answer["explanation"]] == inputs.tokens()
+        torch.testing.assert_close(torch.tensor([each["weight"] for each in answer["explanation"]]), weights)
+        assert "explanation" not in classify(text) and {"label", "score"} < set(answer)
+
+
+def test_readout_weights_of_pairs(parts):
+    _, classify = make(parts, num_labels=3, pair_mode="concat")
+    answers = classify(PAIRS, return_explanations=True, top_k=2)
+    for pair, (answer, other) in zip(PAIRS, answers):
+        assert answer["explanation"] == other["explanation"] and set(answer["explanation"]) == {"text", "text_pair"}
+        assert [each["token"] for each in answer["explanation"]["text_pair"]] == parts[1](pair["text_pair"]).tokens()
+
+
+def test_a_head_without_readout_weights(parts):
+    _, classify = make(parts, pooling="max")
+    with pytest.raises(ValueError, match="readout weights, and this head has none"):
+        classify(FIRST[0], return_explanations=True)

@@ -1,0 +1,142 @@
+# Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
+"""`glot-hf explain DIR "text"`: which words an answer rests on, as a table, a picture, a page or JSON."""
+
+import heapq
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..options.arguments import TrustArguments
+from ..options.parser import CommandParser
+from ..system.errors import InputError, require_positive, require_writable, user_errors
+from ..system.options import option
+
+
+_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json")
+
+
+@dataclass
+class ExplainArguments(TrustArguments):
+    text_pair: str | None = option(None, "The second text, of a head that compares two.")
+    test_file: str | None = option(None, "Explain the answers to the rows of this file instead of a text.")
+    text_column: str | None = option(None, "Column of the texts; guessed by default.")
+    text_pair_column: str | None = option(None, "Column of the second texts; guessed for heads that take pairs.")
+    top: int = option(20, "How many rows of --test_file are explained: those with the most confident answers.")
+    method: str = option(
+        "contributions", "contributions of the words to the logits, or integrated_gradients by Captum (extra explain)."
+    )
+    output: str | None = option(
+        None, "The file to write: .html, .png, .svg, .pdf or .json; default: a table is printed."
+    )
+
+
+def parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        ExplainArguments,
+        prog="glot-hf explain",
+        description=__doc__,
+        common=["text_pair", "test_file", "top", "output"],
+        examples=[
+            'glot-hf explain head "a film that nobody should miss" --output why.html',
+            "glot-hf explain head --test_file reviews.csv --top 20 --output why.html",
+        ],
+    )
+    parser.add_argument("model", help="folder or repository of a head")
+    parser.add_argument("text", nargs="?", help="the text")
+    return parser
+
+
+def run(argv: list[str]) -> None:
+    arguments, rest = parser().parse(argv)
+    _check(arguments, rest.text)
+    from ..data.utf8 import require_typed_text
+    from ..explain import METHODS, explain
+    from ..training.trained import load_trained
+
+    require_typed_text("the text", [text for text in (rest.text, arguments.text_pair) if text is not None])
+    if arguments.method not in METHODS:
+        raise InputError(f"--method {arguments.method!r} is not one of {', '.join(METHODS)}")
+    head = load_trained(rest.model, arguments.trust)
+    if arguments.test_file is None:
+        head.require_pairs(arguments.text_pair is not None)
+        pairs = iter([(rest.text, arguments.text_pair)])
+    else:
+        pairs = _rows(head, arguments)
+    with user_errors():
+        every = (explain(head.model, text, head.tokenizer, pair, arguments.method) for text, pair in pairs)
+        explanations = heapq.nlargest(arguments.top, every, key=_confidence)
+    _write(explanations, arguments, Path(rest.model).resolve().name)
+
+
+def _check(arguments: ExplainArguments, text: str | None) -> None:
+    if (text is None) == (arguments.test_file is None):
+        raise InputError("name what to explain: either a text, or --test_file")
+    if arguments.test_file is not None and arguments.text_pair is not None:
+        raise InputError("--text_pair belongs to a text: of --test_file, --text_pair_column names the second texts")
+    require_positive(arguments.top, "--top")
+    if arguments.output is not None:
+        suffix = Path(arguments.output).suffix
+        if suffix not in _SUFFIXES:
+            raise InputError(f"--output {arguments.output!r} is of an unknown kind: valid are {', '.join(_SUFFIXES)}")
+        if arguments.test_file is not None and suffix not in (".html", ".json"):
+            raise InputError(f"--output {arguments.output!r} holds one text: of --test_file, write .html or .json")
+        require_writable(arguments.output, "--output")
+
+
+def _rows(head: Any, arguments: ExplainArguments) -> Iterator[tuple[str, str | None]]:
+    from ..data.columns import choose_texts
+    from ..data.table_rows import TableRows
+    from ..data.text_rows import TextRows
+
+    rows = TableRows(arguments.test_file or "")
+    known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
+    known = {name: column if column in rows.columns else None for name, column in known.items()}
+    text = arguments.text_column or known["text_column"]
+    text_pair = arguments.text_pair_column or known["text_pair_column"]
+    texts = TextRows(rows, *choose_texts(rows.sample(), text, text_pair if head.is_pair else None, head.is_pair))
+    return ((each["text"], each.get("text_pair")) for _, each in texts)
+
+
+def _confidence(explanation: Any) -> float:
+    if explanation.logits is None:
+        return 0.0
+    logits = explanation.logits
+    return float(logits.softmax(dim=0).max() if len(logits) > 1 else logits.abs()[0])
+
+
+def _write(explanations: list[Any], arguments: ExplainArguments, name: str) -> None:
+    output = arguments.output
+    if output is None:
+        for explanation in explanations:
+            _print(explanation)
+        return
+    if output.endswith(".json"):
+        found = [explanation.to_dict() for explanation in explanations]
+        content = json.dumps(found if arguments.test_file else found[0], ensure_ascii=False, indent=1)
+        Path(output).write_text(content + "\n", encoding="utf-8")
+    elif output.endswith(".html"):
+        from ..explanations.page import render_explanations
+
+        Path(output).write_text(render_explanations(explanations, f"Answers of {name}"), encoding="utf-8")
+    else:
+        from ..explanations.pictures import draw_explanation
+
+        draw_explanation(explanations[0], output)
+    print(output)
+
+
+def _print(explanation: Any) -> None:
+    if explanation.answer is not None:
+        print(f"{explanation.labels[explanation.answer]} (logit {explanation.logits[explanation.answer]:.3f})")
+    for part in explanation.texts:
+        weights, towards = part.readout_weights, explanation.towards_answer(part)
+        width = max(map(len, part.tokens), default=0)
+        print(f"\n{'word':<{width}}  weight  for the answer")
+        for place, word in enumerate(part.tokens):
+            weight = "" if weights is None else f"{weights[place]:.3f}"
+            value = "" if towards is None else f"{towards[place]:+.3f}"
+            print(f"{word:<{width}}  {weight:>6}  {value:>14}")
+    print(f"\n{'exact' if explanation.exact else 'not exact'}: {explanation.why}")
