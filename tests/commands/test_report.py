@@ -1,12 +1,14 @@
 """The report that `glot-hf train` leaves beside a head, and that nothing of it is published."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pandas
 import pytest
 
 from glot_hf.commands.main import main
+from glot_hf.model.backbone_forward_glot import run_backbone
 
 
 MARKER = "zanzibar quux"
@@ -56,6 +58,41 @@ def test_no_text_is_published(films, minilm_path, hub_here):
     uploaded = hub_here.files("tester/films")
     assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
     assert not any(MARKER.encode() in content for content in uploaded.values())
+
+
+@pytest.fixture
+def times_run(monkeypatch, minilm_tokenizer):
+    """How often each text went through a backbone, wherever one is run."""
+    times = Counter()
+
+    def count(backbone, inputs, *args, **kwargs):
+        times.update(minilm_tokenizer.batch_decode(inputs["input_ids"], skip_special_tokens=True))
+        return run_backbone(backbone, inputs, *args, **kwargs)
+
+    for module in ("states.running", "model.modeling_glot", "tuning.probe"):
+        monkeypatch.setattr(f"glot_hf.{module}.run_backbone", count)
+    return times
+
+
+@pytest.mark.parametrize("options", [(), ("--pooling", "glot"), ("--pooling", "mean"), ("--task", "embedding")])
+def test_validation_texts_run_through_the_backbone_once(films, minilm_path, times_run, monkeypatch, options):
+    """Training, its evaluations, the report and its baseline together."""
+    monkeypatch.setattr("glot_hf.tuning.recipe._FEWEST_STEPS", 10)
+    train, judged = (
+        [f"a {['awful', 'fine'][i % 2]} film of {i} minutes" for i in numbers]
+        for numbers in (range(60), range(60, 80))
+    )
+    for name, texts in (("train.csv", train), ("judged.csv", judged)):
+        if "embedding" in options:
+            rows = [f"{first},{second}" for first, second in zip(texts[::2], texts[1::2])]
+            Path(name).write_text("\n".join(["text,text_pair", *rows]) + "\n")
+        else:
+            rows = [f"{text},{['bad', 'good']['fine' in text]}" for text in texts]
+            Path(name).write_text("\n".join(["text,label", *rows]) + "\n")
+    where = ["--backbone", minilm_path, "--train_file", "train.csv", "--validation_file", "judged.csv"]
+    assert main(["train", *where, "--output_dir", "head", "--cache_dir", "states", *options]) == 0
+    assert json.loads(Path("head/report.json").read_text())["rows"] == (10 if "embedding" in options else 20)
+    assert {text: times_run[text] for text in judged} == dict.fromkeys(judged, 1)
 
 
 def test_answers_as_a_table(films, minilm_path, capsys, error_line):

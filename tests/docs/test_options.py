@@ -24,9 +24,7 @@ def test_every_option_is_in_the_table():
         "backbone_config",
     }  # `--backbone` and what it brings
     rows = {
-        name
-        for row in re.findall(r"^\| (`.*?`) \|", PAGE, flags=re.MULTILINE)
-        for name in re.findall(r"`(\w+)`", row)
+        name for row in re.findall(r"^\| (`.*?`) \|", PAGE, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
     assert rows == (OWN_OPTIONS - said_elsewhere) | {"tau"}
 
