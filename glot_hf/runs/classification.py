@@ -199,6 +199,7 @@ class ClassificationObjective(Objective):
             config.decision_threshold,
             positions_of_held_out(self.data, num_rows, trainer.args.seed),
         )
+        report["num_training_rows"] = len(self.texts.train)
         report["training_rows"] = count_classes(self.texts.train["labels"][:], self.texts.labels)
         report["curve"] = curve_of(trainer.state.log_history)
         report["advice"] = advice_on(report["curve"], bool(self.plan and self.plan.training_options))

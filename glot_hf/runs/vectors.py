@@ -99,6 +99,7 @@ class VectorObjective(Objective):
         if self.cached is not None:
             results |= trainer.evaluate(self.cached, metric_key_prefix="cache_eval")
         self.report = report_vectors(prediction.predictions, prediction.label_ids, self.validation)
+        self.report["num_training_rows"] = len(self.train)
         self.report["curve"] = curve_of(trainer.state.log_history)
         self.report["advice"] = advice_on(self.report["curve"], steps_were_chosen=False)
         return results

@@ -25,6 +25,7 @@ from transformers.utils import logging
 from ..data.examples import PairCollator
 from ..data.labels import ProblemType
 from ..data.text_groups import GroupDataset
+from ..loading.saved_head import forget_code
 from ..model.decision_glot import at_threshold
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
@@ -242,6 +243,12 @@ class HeadTrainer(Trainer):
         super()._save(output_dir, state_dict)
         if record is not None:
             record.save(folder)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model with its code, except that a checkpoint, which Trainer itself asks for, has none."""
+        super().save_model(output_dir, _internal_call)
+        if _internal_call and output_dir is not None and self.args.should_save:
+            forget_code(output_dir)
 
     def push_to_hub(
         self,

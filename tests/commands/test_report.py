@@ -50,14 +50,31 @@ def test_an_earlier_report_does_not_stay(films, minilm_path):
     assert Path("head/predicted.png").is_file() and not Path("head/confusion.png").exists()
 
 
-def test_no_text_is_published(films, minilm_path, hub_here):
-    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--output_dir", "head"]
-    assert main(["train", *options, "--backbone_in_checkpoint", "--max_steps", "1"]) == 0
-    assert MARKER in Path("head/report.md").read_text() + Path("head/report.json").read_text()
-    assert main(["publish", "head", "tester/films"]) == 0
+@pytest.mark.parametrize("is_pushed_by_train", [False, True])
+@pytest.mark.parametrize("options", [("--class_weight", "balanced", "--gnn_type", "gcn"), ("--task", "embedding")])
+def test_no_text_is_published(films, minilm_path, hub_here, options, is_pushed_by_train):
+    """Nor is any path of this machine; the card beside the head at home has neither."""
+    if "embedding" in options:
+        table = pandas.read_csv("films.csv")
+        table.assign(text_pair=table["text"] + " again").drop(columns="label").to_csv("films.csv", index=False)
+    where = ["--backbone", minilm_path, "--train_file", "films.csv", "--validation_file", "films.csv"]
+    where += ["--output_dir", "head", "--max_steps", "1"]
+    push = ["--push_to_hub", "--hub_model_id", "tester/films"] if is_pushed_by_train else []
+    assert main(["train", *where, "--backbone_in_checkpoint", *options, *push]) == 0
+    assert MARKER in Path("films.csv").read_text()
+    report = Path("head/report.md").read_text() + Path("head/report.json").read_text()
+    assert MARKER in report or "embedding" in options  # whose report shows no texts
+    if not is_pushed_by_train:
+        assert main(["publish", "head", "tester/films"]) == 0
     uploaded = hub_here.files("tester/films")
     assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
-    assert not any(MARKER.encode() in content for content in uploaded.values())
+    card = uploaded["README.md"].decode()
+    assert "The head was trained on 40 rows." in card and "On the 40 validation rows of films.csv" in card
+    if "embedding" not in options:
+        assert "| bad |" in card and "of logistic regression on mean vectors" in card and "each class counts: " in card
+    for name, content in (*uploaded.items(), ("own card", Path("head/README.md").read_bytes())):
+        for secret in (MARKER, str(Path.cwd()), minilm_path):
+            assert secret.encode() not in content, (name, secret)
 
 
 @pytest.fixture
