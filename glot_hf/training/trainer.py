@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The Trainer glue: the paper's defaults, and a stock Trainer for a head."""
 
+import json
 import math
 import os
 import re
@@ -124,9 +125,17 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
 
 def last_checkpoint(folder: str) -> str | None:
     """Return the last whole one."""
-    # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in checkpoints_in(folder) if (path / "trainer_state.json").is_file()]
+    whole = [path for path in checkpoints_in(folder) if _has_state(path)]
     return str(whole[-1]) if whole else None
+
+
+def _has_state(checkpoint: Path) -> bool:
+    """Return whether the state of a training can be read, which is written last: else the writing was cut off."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
