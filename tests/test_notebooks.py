@@ -22,6 +22,8 @@ QUICK = {
         "train_size=320": "train_size=60",
         "test_size=200": "test_size=40",
         "steps=[160]": "steps=[16]",
+        "ratios=[0.0, 0.5, 0.8, 0.9]": "ratios=[0.0, 0.9]",
+        "num_surroundings = [0.0, 0.2, 0.5, 0.8, 0.9, 0.95], 6": "num_surroundings = [0.0, 0.9], 2",
     },
     EMBEDDINGS: {"for seed in range(3)": "for seed in range(1)"},
 }

@@ -111,7 +111,9 @@ def _complete(options: dict[str, Any], arguments: ConversionArguments) -> dict[s
     """Return what the tensors tell, and what the user adds where they do not."""
     if options["pooling"] == "adapool":
         if arguments.tau is not None or arguments.jumping_knowledge is not None:
-            raise InputError("the checkpoint is an AdaPool: leave out --tau and --jumping_knowledge, which it has not")
+            raise InputError(
+                "the checkpoint is an AdaPool: leave out --tau and --jumping_knowledge, which it does not have"
+            )
         return options
     if arguments.tau is None:
         raise InputError(

@@ -47,7 +47,7 @@ def run(argv: list[str]) -> None:
     arguments, data, rest = parser().parse(argv)
     output_dir = Path(arguments.output_dir or f"{os.path.basename(os.path.normpath(rest.model))}_{arguments.to}")
     if output_dir.exists():
-        raise InputError(f"{str(output_dir)!r} is there already: name another --output_dir")
+        raise InputError(f"{str(output_dir)!r} already exists: name another --output_dir")
     require_positive(arguments.batch_size, "--batch_size")
     if arguments.to == "onnx":
         require_extra("onnx", "onnx", "onnxruntime", "onnxscript")

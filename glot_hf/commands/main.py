@@ -4,6 +4,7 @@
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ COMMANDS = {
     "probe": "which layer of a backbone to read for your own labels",
     "cache": "hidden states on the disk: build, list, check or delete them",
     "evaluate": "judge a trained head on a labelled file or a task",
+    "report": "what train or evaluate found, as one HTML page",
     "predict": "classify texts with a trained head",
     "embed": "files of text to files of sentence vectors, of any size",
     "search": "the rows of such a file that are most like a text",
@@ -41,6 +43,8 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a label that the terminal has no letter for is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: glot-hf COMMAND [options]; glot-hf COMMAND --help lists the options, --config FILE reads them\n")
         for name, summary in COMMANDS.items():

@@ -113,10 +113,13 @@ def _texts(arguments: PredictionArguments, head: Any) -> Any:
     from ..data.columns import choose_texts
     from ..data.table_rows import TableRows
     from ..data.text_rows import TextRows
+    from ..data.utf8 import require_typed_text
 
     if (arguments.text is None) == (arguments.test_file is None):
         raise InputError("name the texts: either --text or --test_file")
     has_pairs = arguments.text_pair is not None or arguments.text_pair_column is not None
+    require_typed_text("--text", arguments.text or [])
+    require_typed_text("--text_pair", arguments.text_pair or [])
     if has_pairs or arguments.text is not None:
         head.require_pairs(has_pairs)
     if arguments.text is not None:

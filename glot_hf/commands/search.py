@@ -63,8 +63,8 @@ def run(argv: list[str]) -> None:
     record, digest = EmbeddingRecord.read(vectors), hash_file(vectors)
     if record.vectors not in (None, digest):
         raise InputError(
-            f"{arguments.index!r} is not the file that {record.path_of(vectors).name} beside it is of: move both "
-            "together, or embed the texts again"
+            f"{arguments.index!r} does not belong to the record {record.path_of(vectors).name} beside it: move both "
+            "files together, or embed the texts again"
         )
     texts = _queries(rest.text, arguments.queries)
     queries = _encode([arguments.prompt + text for text in texts], record, arguments.model, trust)  # (Q, D)
@@ -81,8 +81,10 @@ def run(argv: list[str]) -> None:
 
 
 def _queries(texts: list[str], path: str | None) -> list[str]:
+    from ..data.utf8 import require_typed_text
     from ..embeddings.text_files import TextFiles
 
+    require_typed_text("the query", texts)
     if bool(texts) == (path is not None):
         raise InputError("name what to search for: either texts, or a file of them by --queries")
     if path is not None:
@@ -137,8 +139,8 @@ def _require_same(stored: dict[str, Any], key: dict[str, Any], name: str) -> Non
             "or embed the texts again"
         )
     print(
-        f"whether {name} is still the model that made the vectors cannot be told: it differs in {different}, which "
-        "other versions of glot_hf and transformers, as made them, may say differently",
+        f"the vectors were made with other versions of glot_hf or transformers, and {name} differs in {different}: it "
+        "may be another model than the one that made them",
         file=sys.stderr,
     )
 

@@ -30,7 +30,7 @@ def parse_list(cell: Any) -> list[str] | None:
     for item in cell:
         is_label = isinstance(item, (str, int, float)) and str(item).strip() and not _is_nan(item)
         if not is_label:
-            raise ValueError(f"holds {item!r}, which is no label")
+            raise ValueError(f"holds {item!r}, which is not a label")
     return [name_of(item) for item in cell]
 
 

@@ -128,7 +128,7 @@ def json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     return
                 is_first = False
                 try:
-                    cells = json.loads(line)
+                    cells = json.loads(line, object_pairs_hook=_each_key_once)
                 except (ValueError, RecursionError) as error:  # the latter where it is nested a thousand deep
                     raise InputError(
                         f"{path}, line {number}: is not JSON ({error}): give one object a line"
@@ -142,13 +142,21 @@ def json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _array_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     text = Path(path).read_text(encoding="utf-8-sig")
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_each_key_once)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path!r} begins like an array, but is not JSON ({error}): give one object a line"
         ) from error
     for number, cells in enumerate(rows, start=1):
         yield f"row {number}", _require_object(path, f"row {number}", cells)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    cells = dict(pairs)
+    if len(cells) != len(pairs):  # else the last of them would win, silently
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is given twice")
+    return cells
 
 
 def _require_object(path: str, place: str, cells: Any) -> dict[str, Any]:

@@ -20,3 +20,17 @@ def require_utf8(path: str | os.PathLike) -> None:
                     f"{os.fspath(path)!r} is not UTF-8 text: line {number} holds {line[error.start : error.end]!r}; "
                     "save it as UTF-8"
                 ) from error
+
+
+def require_typed_text(flag: str, texts: list[str]) -> None:
+    """
+    Raises:
+        InputError: a text of the command line has bytes that are not UTF-8, as in a terminal of another encoding.
+    """
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{flag} {text!r} is not UTF-8 text: set the terminal to UTF-8, or name a file"
+            ) from error

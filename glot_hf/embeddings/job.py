@@ -165,7 +165,9 @@ class EmbeddingJob:
         record = EmbeddingRecord.path_of(self.output)
         if not record.exists():
             if self.output.exists():
-                raise InputError(f"{str(self.output)!r} is there and not of `glot-hf embed`: name another --output")
+                raise InputError(
+                    f"{str(self.output)!r} exists and was not written by `glot-hf embed`: name another --output"
+                )
             return
         stored = EmbeddingRecord.read(self.output).key
         if different := differences({name: stored.get(name) for name in key}, key):

@@ -57,8 +57,8 @@ class Parts:
             different = f"a record that is damaged ({error})"
         if different:
             raise InputError(
-                f"{str(self.folder)!r} holds the begun work of a run that differs in {different}: repeat that run's "
-                "command to go on, or delete the folder to begin anew"
+                f"{str(self.folder)!r} holds the unfinished work of a run that differs in {different}: repeat that "
+                "run's command to continue, or delete the folder to start again"
             )
 
     def has(self, number: int) -> bool:

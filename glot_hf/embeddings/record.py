@@ -48,7 +48,7 @@ class EmbeddingRecord:
         """
         path = cls.path_of(vectors)
         if not path.is_file():
-            raise InputError(f"{str(vectors)!r} is not of `glot-hf embed`: there is no {path.name} beside it")
+            raise InputError(f"{str(vectors)!r} was not written by `glot-hf embed`: there is no {path.name} beside it")
         try:
             record = cls(**json.loads(path.read_text(encoding="utf-8")))
             record._require_safe()
@@ -61,7 +61,7 @@ class EmbeddingRecord:
     def _require_safe(self) -> None:
         for part, known in ((self.encoder, _ENCODER), (self.files, [each.name for each in fields(TextFiles)])):
             if unknown := sorted(set(part) - set(known)):
-                raise ValueError(f"it names {unknown}, which no record does")
+                raise ValueError(f"it has unknown fields, {unknown}")
         require_recordable(json.loads(self.encoder.get("backbone_load_kwargs", "{}")))
 
     def write(self, vectors: Path) -> None:

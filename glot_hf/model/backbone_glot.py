@@ -161,7 +161,7 @@ def refuse_other_inputs(config: PreTrainedConfig, model_class: type | tuple | No
             raise _not_of_text(config.model_type, {name})
     if "lsh" in (getattr(config, "attn_layers", None) or ()):
         raise ValueError(
-            f"a {config.model_type!r} model with lsh attention hashes at random, so it says something else of a text "
+            f"a {config.model_type!r} model with lsh attention hashes at random, so its states of a text differ "
             "each time: choose another backbone"
         )
 

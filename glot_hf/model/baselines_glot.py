@@ -35,7 +35,7 @@ class MeanPooling(WeightedPooling):
     """The mean of the valid tokens."""
 
     def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        return uniform_weights(layout.mask)  # (B, L)
+        return uniform_weights(layout.mask, tokens.dtype)  # (B, L)
 
 
 class ClsPooling(WeightedPooling):
@@ -61,6 +61,7 @@ class WeightedMeanPooling(WeightedPooling):
 
     def weights(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
         positions = layout.mask.cumsum(-1) * layout.mask  # (B, L): 1 ... n, zero at padding
+        positions = positions.to(torch.promote_types(tokens.dtype, torch.float32))
         return positions / positions.sum(-1, keepdim=True).clamp(min=1)
 
 
@@ -117,7 +118,7 @@ class CrossAttentionPooling(AttentionPooling):
     """
 
     def queries(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        return weighted_sum([tokens], uniform_weights(layout.mask), layout)[:, None]  # (B, 1, d)
+        return weighted_sum([tokens], uniform_weights(layout.mask, tokens.dtype), layout)[:, None]  # (B, 1, d)
 
 
 class MultiQueryPooling(AttentionPooling):
@@ -163,5 +164,5 @@ class LatentAttentionPooling(nn.Module):
         tokens = tokens + answers[0]
         gated, gate = self.mlp_in(self.mlp_norm(tokens)).chunk(2, dim=-1)  # (N, 4 d) each
         tokens = tokens + self.mlp_out(gated * F.gelu(gate))  # (N, d)
-        weights = uniform_weights(layout.mask)  # (B, L)
+        weights = uniform_weights(layout.mask, tokens.dtype)  # (B, L)
         return PooledTokens(weighted_sum([tokens], weights, layout), layout, [tokens], weights)

@@ -98,4 +98,4 @@ def require_valid(key: str, value: Any) -> None:
     """
     words, is_valid = _VALID.get(key, ("", _is(object)))
     if not is_valid(value):
-        raise ValueError(f"{key}={reprlib.repr(value)} does not go into a head's configuration: it must be {words}")
+        raise ValueError(f"{key}={reprlib.repr(value)} is not valid in a head's configuration: it must be {words}")

@@ -15,6 +15,7 @@ from transformers import initialization as init
 from .configuration_glot import GlotConfig
 from .graph_glot import over_blocks
 from .packing_glot import TokenLayout
+from .precision_glot import at_least_float32
 from .readout_glot import PooledTokens, uniform_weights, weighted_sum
 
 
@@ -122,24 +123,26 @@ class LateInteraction(nn.Module):
 
     def _embed(self, states: Tensor, layout: TokenLayout) -> tuple[Tensor, Tensor, Tensor]:
         """Return embeddings e `(B, L, d)`, zero at padding, token weights `(B, L)` and `(I + W)` mean `(B, d)`."""
-        states = layout.pack(states).float()  # (N, d); the square of a state can be too large for float16
+        states = at_least_float32(layout.pack(states))  # (N, d); the square of a state can be too large for float16
         dtype = self.weight.dtype
         normed = F.normalize(states, dim=-1).to(dtype)
         changed = normed + F.linear(F.linear(normed, self.down), self.up)
-        tokens = layout.pad(F.normalize(changed.float(), dim=-1).to(dtype))
-        scores = layout.pad(states.to(dtype) @ self.token_scorer).float()  # (B, L)
+        tokens = layout.pad(F.normalize(at_least_float32(changed), dim=-1).to(dtype))
+        scores = at_least_float32(layout.pad(states.to(dtype) @ self.token_scorer))  # (B, L)
         weights = masked_softmax(scores, layout.mask) * layout.mask
-        mean = weighted_sum([states], uniform_weights(layout.mask), layout)  # (B, d)
+        mean = weighted_sum([states], uniform_weights(layout.mask, states.dtype), layout)  # (B, d)
         return tokens, weights, mean + F.linear(mean.to(dtype), self.mean_map)
 
     def _matches(self, rows: Tensor, columns: Tensor, mask: Tensor) -> Tensor:
         """Soft maximum m of the cosines of `rows` `(B, L, d)` with the valid `columns` `(B, M, d)` -> `(B, L)`."""
         if self.against_mean:
-            columns = F.normalize(columns.float().sum(dim=1, keepdim=True), dim=-1).to(rows.dtype)  # (B, 1, d)
+            columns = F.normalize(at_least_float32(columns).sum(dim=1, keepdim=True), dim=-1).to(
+                rows.dtype
+            )  # (B, 1, d)
             mask = mask.any(dim=1, keepdim=True)
 
         def of_block(start: int, stop: int, rows: Tensor, columns: Tensor, sharpness: Tensor) -> Tensor:
-            cosines = (rows[:, start:stop] @ columns.mT).float()  # (B, l, M)
+            cosines = at_least_float32(rows[:, start:stop] @ columns.mT)  # (B, l, M)
             return (masked_softmax(sharpness * cosines, mask[:, None]) * cosines).sum(dim=-1)
 
         batch, length, width = rows.shape[0], rows.shape[1], columns.shape[1]

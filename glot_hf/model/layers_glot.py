@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .graph_glot import TokenGraph
+from .precision_glot import at_least_float32
 from .processes_glot import sum_over_processes
 
 
@@ -92,8 +93,8 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     momentum: float
 
     def forward(self, tokens: Tensor, is_valid: Tensor) -> Tensor:
-        tokens = tokens.to(self.running_mean.dtype)
-        mean, variance = self.running_mean, self.running_var  # (C,)
+        tokens = at_least_float32(tokens)  # in float16 eps and small variances round to 0
+        mean, variance = at_least_float32(self.running_mean), at_least_float32(self.running_var)  # (C,)
         if self.training:
             weight = is_valid[:, None].to(tokens.dtype)  # (N, 1)
             count, total = sum_over_processes(weight.sum(), (tokens * weight).sum(0))
@@ -104,10 +105,11 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             variance = squares / count
             with torch.no_grad():
                 unbiased = variance * count / (count - 1).clamp(min=1)
-                self.running_mean.lerp_(mean, momentum)
-                self.running_var.lerp_(unbiased, momentum)
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+                self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
                 self.num_batches_tracked.add_(1)
-        return (tokens - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+        normed = (tokens - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+        return normed.to(self.weight.dtype)
 
 
 class GINLayer(nn.Module):

@@ -16,6 +16,7 @@ from .backbone_holder_glot import HUB_OPTIONS, NO_BACKBONE
 from .configuration_glot import GlotConfig
 from .late_glot import NO_VECTORS, LateInteraction
 from .pooling_glot import GlotPooler
+from .precision_glot import at_least_float32
 from .pretrained_glot import GlotPreTrainedModel
 
 
@@ -181,8 +182,9 @@ class GlotModel(GlotPreTrainedModel):
                 output_attentions=output_attentions,
                 token_features=self.config.token_features,
             )
-        device = next((parameter.device for parameter in self.head.parameters()), run.states.device)
-        pooled = self.head(run.states.to(device, self.dtype), attention_mask, return_details=True, adjacency=adjacency)
+        weight = next(self.head.parameters(), None)
+        states = at_least_float32(run.states) if weight is None else run.states.to(weight.device, weight.dtype)
+        pooled = self.head(states, attention_mask, return_details=True, adjacency=adjacency)
         output = GlotModelOutput(
             pooler_output=pooled.vector,
             token_embeddings=pooled.token_embeddings if output_token_embeddings else None,
@@ -331,10 +333,12 @@ class GlotForSequenceClassification(GlotPreTrainedModel):
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of logits `(B, num_labels)` against labels in the shapes of `forward`."""
         if self.config.pair_mode == "cosine":
-            return F.mse_loss(logits[:, 0].float(), labels.view(-1).to(logits.device).float())
+            scores = at_least_float32(logits[:, 0])  # (B,)
+            return F.mse_loss(scores, labels.view(-1).to(scores))
         if self.config.problem_type in ("regression", "multi_label_classification"):
             # Integers are as good, 0/1 or whole scores; half precision would round the labels.
-            logits, labels = logits.float(), labels.float()
+            logits = at_least_float32(logits)
+            labels = labels.to(logits.dtype)
         return self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .packing_glot import TokenLayout
+from .precision_glot import at_least_float32
 from .processes_glot import sum_over_processes
 
 
@@ -53,22 +54,23 @@ class TokenStandardization(nn.Module):
         valid = layout.is_valid.view(-1, *[1] * self.mean.dim())
         count, total = sum_over_processes(layout.mask.sum(), tokens.sum(0))  # tokens are zero at padding
         mean = total / count.clamp(min=1)  # token_shape
-        (squares,) = sum_over_processes(((tokens - mean) * valid).square().sum(0))
-        variance = squares / count.clamp(min=1)
+        # Divided before it is squared: squares of states of 1e18, summed, would leave float32 for good.
+        scaled = (tokens - mean) * valid / count.clamp(min=1).to(tokens.dtype).sqrt()
+        (variance,) = sum_over_processes(scaled.square().sum(0))
         self.num_tokens += count.long()
         share = count / self.num_tokens.clamp(min=1)  # of this batch in all tokens seen
         shift = mean - self.mean
-        variance = torch.lerp(self.deviation.float().square(), variance, share)
+        variance = torch.lerp(at_least_float32(self.deviation).square(), variance, share)
         self.deviation.copy_((variance + shift.square() * share * (1 - share)).sqrt())
         self.mean.add_(shift * share)
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        states = tokens.float()
+        states = at_least_float32(tokens)
         if self.training:
             self._update(states, layout)
-        mean = self.mean.float()
+        mean, deviation = at_least_float32(self.mean), at_least_float32(self.deviation)
         # A dimension that never varies is not blown up to its rounding errors, which grow with its mean.
-        deviation = self.deviation.float().clamp(min=1e-6).maximum(1e-5 * mean.abs())
+        deviation = deviation.clamp(min=1e-6).maximum(1e-5 * mean.abs())
         return ((states - mean) / deviation).to(tokens.dtype)
 
 

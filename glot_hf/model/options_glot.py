@@ -56,7 +56,7 @@ def _readouts(value: str | list[str]) -> None:
     if not kinds:
         raise ValueError(f"is an empty list: give one or more of {list(READOUTS)}")
     if unknown := [kind for kind in kinds if kind not in READOUTS]:
-        raise ValueError(f"is of {list(READOUTS)}, one or a list of several, got {unknown[0]!r}")
+        raise ValueError(f"is one of {list(READOUTS)}, or a list of several, got {unknown[0]!r}")
     if len(set(kinds)) != len(kinds):
         raise ValueError(f"names a readout twice: {value}")
 
@@ -67,7 +67,7 @@ def _token_features(value: list[str] | None) -> None:
     if unknown := [feature for feature in value if feature not in TOKEN_FEATURES]:
         raise ValueError(f"is a list of {list(TOKEN_FEATURES)}, got {unknown[0]!r}")
     if not value or len(set(value)) != len(value):
-        raise ValueError(f"names each feature once, or is None without any, got {value}")
+        raise ValueError(f"must name each feature once, or be None, got {value}")
 
 
 def size_of_features(token_features: list[str] | None) -> int:

@@ -132,7 +132,7 @@ class DeepSetsPooling(nn.Module):
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> PooledTokens:
         embeddings = self.mlp(tokens)  # (N, D)
-        weights = uniform_weights(layout.mask)  # (B, L)
+        weights = uniform_weights(layout.mask, tokens.dtype)  # (B, L)
         return PooledTokens(weighted_sum([embeddings], weights, layout), layout, [embeddings], weights)
 
 

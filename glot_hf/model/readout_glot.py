@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .graph_glot import TokenGraph
 from .packing_glot import TokenLayout
+from .precision_glot import at_least_float32
 
 
 @dataclass
@@ -65,17 +66,18 @@ class Readout(nn.Module):
         self.score_layer = nn.Sequential(LinearOfParts(size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
 
     def forward(self, parts: list[Tensor], layout: TokenLayout) -> Tensor:
-        """Return the weights of the tokens. Token embeddings in parts, `(N, D_i)` each -> `(B, L)`, float32."""
+        """Return the tokens' weights `(B, L)`, float32 or wider. Token embeddings in parts, `(N, D_i)` each."""
         linear, _, score = self.score_layer
         hidden = linear(parts).tanh_()  # (N, hidden_size)
-        scores = layout.pad(score(hidden)).squeeze(-1).float()  # (B, L)
+        scores = at_least_float32(layout.pad(score(hidden)).squeeze(-1))  # (B, L)
         # A finite fill: a sentence without a single valid token gets zero weights, not NaN.
         weights = scores.masked_fill(~layout.mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
         return weights * layout.mask
 
 
-def uniform_weights(mask: Tensor) -> Tensor:
-    """Return the weights of a mean over the valid tokens. `(B, L)` bool -> `(B, L)`."""
+def uniform_weights(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the weights of a mean over the valid tokens of a dtype. `(B, L)` bool -> `(B, L)`, float32 or wider."""
+    mask = mask.to(torch.promote_types(dtype, torch.float32))
     return mask / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
@@ -119,6 +121,6 @@ def read_out(kinds: list[str], parts: list[Tensor], layout: TokenLayout, attenti
         if kind == "max":
             vectors.append(largest(parts, layout))
         else:
-            weights = attention if kind == "attention" else uniform_weights(layout.mask)  # (B, L)
+            weights = attention if kind == "attention" else uniform_weights(layout.mask, parts[0].dtype)  # (B, L)
             vectors.append(weighted_sum(parts, weights, layout))
     return torch.cat(vectors, dim=-1)

@@ -48,7 +48,7 @@ def require_all_weights(
             " and ".join(
                 [
                     *([f"{str(name_or_path)!r} lacks weights of this head ({_listed(missing)})"] * bool(missing)),
-                    *([f"holds weights that it has no place for ({_listed(unexpected)})"] * bool(unexpected)),
+                    *([f"holds weights that this head does not have ({_listed(unexpected)})"] * bool(unexpected)),
                 ]
             )
             + ": its answers would be random; get the whole file again, and load it with the options that it was "

@@ -139,7 +139,7 @@ class RecipeArguments:
             value = math.nan
         if not 0 < value < 1:
             raise InputError(
-                f"--threshold {self.threshold} is no probability: give auto, none or a number such as 0.3"
+                f"--threshold {self.threshold} is not a probability: give auto, none or a number such as 0.3"
             )
         return value
 
@@ -403,7 +403,7 @@ def parse_load_kwargs(text: str | None) -> dict[str, Any] | None:
 def require_budgets(rates: list[float], steps: list[int]) -> None:
     """
     Raises:
-        InputError: a learning rate or a number of steps cannot train, or stands there twice.
+        InputError: a learning rate or a number of steps cannot train, or is given twice.
     """
     require_distinct(rates, "--learning_rates")
     require_distinct(steps, "--steps")

@@ -41,7 +41,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if doubled := [key for key in keys if keys.count(key) > 1]:
-            raise InputError(f"the key {doubled[0]!r} stands there twice")
+            raise InputError(f"the key {doubled[0]!r} is given twice")
         return super().construct_mapping(node, deep)
 
 
@@ -122,7 +122,7 @@ def _read(name: str) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"--config {name!r} cannot be read: {error}") from error
     except (InputError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config {name!r} is no YAML: {error}") from error
+        raise InputError(f"--config {name!r} is not YAML: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise InputError(f"--config {name!r} holds no options by their names: write lines such as seed: 1")
     if "config" in found:

@@ -48,7 +48,8 @@ def _draw_confusion(report: dict[str, Any]) -> Figure:
             for column in range(len(names)):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set(xlabel="answer", ylabel="label", title="Rows of each class, by their answer")
+    axes.set(xlabel="answer", ylabel="label")
+    figure.suptitle("Rows of each class, by their answer", fontsize=11)  # may be wider than the matrix
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
     return figure
 

@@ -53,7 +53,7 @@ def require_positive(value: int, flag: str) -> None:
 def require_distinct(values: list[Any], flag: str) -> None:
     """
     Raises:
-        InputError: a value stands there twice, which would count it twice.
+        InputError: a value is given twice, which would count it twice.
     """
     repeated = [value for value in values if values.count(value) > 1]
     if repeated:

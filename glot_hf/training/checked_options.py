@@ -62,11 +62,11 @@ def require_effective(arguments: Any, trains_backbone: bool, problem_type: str |
             )
     for name, reason in _OF_NO_HEAD.items():
         if getattr(arguments, name):
-            raise InputError(f"--{name} cannot be had: {reason}; leave it out")
+            raise InputError(f"--{name} is not supported: {reason}; leave it out")
     if arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
         raise InputError("--hub_strategy: a head is published when it is trained, and no checkpoint is: leave it out")
     if not arguments.eval_do_concat_batches:
-        raise InputError("--eval_do_concat_batches false cannot be had: the metrics need all answers at once")
+        raise InputError("--eval_do_concat_batches false is not supported: the metrics need all answers at once")
     if arguments.label_smoothing_factor and problem_type != "single_label_classification":
         what = "vectors have no classes" if problem_type is None else f"these labels are {problem_type}"
         raise InputError(f"--label_smoothing_factor is for one class a row, but {what}: leave it out")
@@ -88,4 +88,6 @@ def require_metric(arguments: Any, names: list[str]) -> None:
         if arguments.save_strategy == SaveStrategy.BEST:
             raise InputError(f"--save_strategy best needs a --metric_for_best_model: valid are {', '.join(names)}")
     elif name.removeprefix("eval_") not in names:
-        raise InputError(f"--metric_for_best_model {name} is no metric of these labels: valid are {', '.join(names)}")
+        raise InputError(
+            f"--metric_for_best_model {name} is not a metric of these labels: valid are {', '.join(names)}"
+        )

@@ -48,7 +48,7 @@ def class_weights(asked: str, labels: Labels, classes: Sequence[int]) -> list[fl
         if name not in labels.names:
             raise InputError(f"--class_weight: there is no class {name!r}: the classes are {shorten(labels.names)}")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
-            raise InputError(f"--class_weight: the weight {weight!r} of {name!r} is no positive number")
+            raise InputError(f"--class_weight: the weight {weight!r} of {name!r} is not a positive number")
     return [float(by_name.get(name, 1.0)) for name in labels.names]
 
 

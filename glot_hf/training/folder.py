@@ -29,6 +29,7 @@ from .trainer import HeadTrainer, checkpoints_in, find_checkpoint, last_checkpoi
 PRIVATE_FILES = (
     "report.json",
     "report.md",
+    "report.html",
     "confusion.png",
     "calibration.png",
     "predicted.png",

@@ -195,7 +195,7 @@ def test_vectors_that_their_record_is_not_of(embed, error_line):
     assert embed("vectors.npy") == 0 and embed("others.npy", "--pooling", "max") == 0
     shutil.move("others.npy", "vectors.npy")
     line = error_line(main(["search", "cats", "--index", "vectors.npy"]))
-    assert "'vectors.npy' is not the file that vectors.npy.json beside it is of" in line
+    assert "'vectors.npy' does not belong to the record vectors.npy.json beside it" in line
 
 
 def test_a_backbone_whose_configuration_changed(embed, minilm_path, capsys, error_line):
@@ -213,7 +213,7 @@ def test_a_backbone_whose_configuration_changed(embed, minilm_path, capsys, erro
     write("vectors.npy.json", json.dumps(record))
     capsys.readouterr()
     assert main(search) == 0
-    assert "cannot be told: it differs in backbone_config" in capsys.readouterr().err
+    assert "differs in backbone_config: it may be another model" in capsys.readouterr().err
 
 
 def test_a_model_that_has_moved_and_another_one(embed, minilm_path, search, files, error_line):
@@ -264,7 +264,7 @@ def test_mistakes(texts, error_line, options, message):
         (("--input", "blank.jsonl"), "line 1: is not JSON"),
         (("--normalize",), "differ in normalize (False, not True): name another --output"),
         (("--input", "more.txt"), "differ in rows (5, not 6), texts: name another --output"),
-        (("--output", "mine.npy"), "is there and not of `glot-hf embed`"),
+        (("--output", "mine.npy"), "exists and was not written by `glot-hf embed`"),
     ],
 )
 def test_mistakes_that_are_told_before_the_model_is_loaded(embed, files, error_line, monkeypatch, options, message):

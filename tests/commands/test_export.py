@@ -120,7 +120,7 @@ def test_mistakes(head, files, error_line):
     head(problem_type="single_label_classification")
     (files / "there").mkdir()
     for options, message in (
-        (("head", "--to", "onnx", "--output_dir", "there"), "'there' is there already"),
+        (("head", "--to", "onnx", "--output_dir", "there"), "'there' already exists"),
         (("head", "--to", "torch", "--quantize", "int8"), "--quantize int8 is for --to onnx"),
         (("head", "--to", "onnx", "--task", "sst2"), "judge what --quantize costs"),
         (("head", "--to", "onnx", "--quantize", "int8"), "either --validation_file or --task"),

@@ -68,7 +68,7 @@ PAIRS = ("--train_file", "pairs.csv", "--text_column", "a", "--text_pair_column"
         (("--train_file", "several.jsonl", "--label_smoothing_factor", "0.1"), "these labels are multi_label"),
         ((*FILMS, "--neftune_noise_alpha", "5"), "--neftune_noise_alpha changes how a backbone is trained"),
         ((*FILMS, "--activation_checkpointing", "--no_cache"), "--activation_checkpointing changes how a backbone"),
-        ((*FILMS, "--prediction_loss_only"), "--prediction_loss_only cannot be had: the metrics need the answers"),
+        ((*FILMS, "--prediction_loss_only"), "--prediction_loss_only is not supported: the metrics need the answers"),
         ((*FILMS, "--save_strategy", "best"), "--save_strategy best needs a --metric_for_best_model: valid are loss"),
         ((*FILMS, "--lr", "1e-3"), "there is no option '--lr': did you mean --learning_rate?"),
         ((*FILMS, "--resume_from_checkpoint", "nowhere"), "there is no checkpoint folder 'nowhere'"),

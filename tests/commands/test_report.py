@@ -64,6 +64,8 @@ def test_no_text_is_published(films, minilm_path, hub_here, options, is_pushed_b
     assert MARKER in Path("films.csv").read_text()
     report = Path("head/report.md").read_text() + Path("head/report.json").read_text()
     assert MARKER in report or "embedding" in options  # whose report shows no texts
+    assert main(["report", "head"]) == 0
+    assert MARKER in Path("head/report.html").read_text(encoding="utf-8") or "embedding" in options
     if not is_pushed_by_train:
         assert main(["publish", "head", "tester/films"]) == 0
     uploaded = hub_here.files("tester/films")

@@ -141,7 +141,7 @@ def test_nested_sizes_and_dot_products(train_pairs, files):
         ((*TRIPLETS, "--text_column", "pos"), "the column 'pos' would be both texts of a pair"),
         ((*TRIPLETS, "--label_smoothing_factor", "0.1"), "is for one class a row, but vectors have no classes"),
         ((*TRIPLETS, "--neftune_noise_alpha", "5"), "--neftune_noise_alpha changes how a backbone is trained"),
-        ((*TRIPLETS, "--metric_for_best_model", "spearman"), "is no metric of these labels: valid are loss, mrr"),
+        ((*TRIPLETS, "--metric_for_best_model", "spearman"), "is not a metric of these labels: valid are loss, mrr"),
         (
             (*TRIPLETS, "--validation_file", "scored.tsv", "--metric_for_best_model", "loss"),
             "valid are pearson, spearman",

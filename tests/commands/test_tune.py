@@ -54,6 +54,14 @@ def test_probe(films, minilm_path, capsys):
     assert output.count("█") > 7 and Path("layers.png").stat().st_size > 5_000
 
 
+def test_probe_of_graphs(films, minilm_path, capsys):
+    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--graph"]
+    assert main(["probe", *options, "--picture", "graphs.png", "--output_file", "graphs.json"]) == 0
+    output, found = capsys.readouterr().out, json.loads(Path("graphs.json").read_text())
+    assert "layer  median cosine" in output and "tau 0.8 joins" in output and Path("graphs.png").is_file()
+    assert len(found["density"]) == 7 and len(found["examples"]) == 3 and "held-out loss" not in output
+
+
 def test_probe_of_few_rows(films, minilm_path, error_line):
     Path("films.csv").write_text("text,label\n" + "a film,good\nrain,bad\n" * 10)
     assert "fewer than 50 rows" in error_line(main(["probe", "--backbone", minilm_path, "--train_file", "films.csv"]))

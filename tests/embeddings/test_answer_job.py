@@ -94,7 +94,9 @@ def test_what_was_interrupted_goes_on(answer, tmp_path, monkeypatch):
 def test_begun_work_of_something_else_is_refused(head, answer, texts, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         answer(write=lambda path, answered: 1 / 0)  # all parts are done
-    with pytest.raises(InputError, match=r"answers.jsonl.parts' holds the begun work .* batch_size \(64, not 3\)"):
+    with pytest.raises(
+        InputError, match=r"answers.jsonl.parts' holds the unfinished work .* batch_size \(64, not 3\)"
+    ):
         answer(batch_size=3)
     with torch.no_grad():
         weight = head[0].classifier.weight

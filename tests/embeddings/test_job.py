@@ -201,7 +201,7 @@ def test_half_done_work_of_something_else_is_refused(head_path, files, tmp_path,
 
 def test_files_of_others_are_left_alone(head_path, files, tmp_path):
     (tmp_path / "vectors.npy").write_text("mine")
-    with pytest.raises(InputError, match="is there and not of `glot-hf embed`"):
+    with pytest.raises(InputError, match="exists and was not written by `glot-hf embed`"):
         embed(head_path, files, tmp_path / "vectors.npy")
     assert (tmp_path / "vectors.npy").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 

@@ -45,7 +45,7 @@ REFUSED = {
     "token_features": [
         ("surprisal", "expected a list, got str"),
         (["entropy"], "'surprisal'.*'entropy'"),
-        ([], "None without any"),
+        ([], "name each feature once"),
         (["surprisal", "surprisal"], "once"),
     ],
     "input_norm": [("batch", "'none', 'layer', 'standard'.*batch"), (None, "None"), (True, "True")],

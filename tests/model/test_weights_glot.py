@@ -19,13 +19,13 @@ LOSSES = {  # what happens to the weights of a file, and which weight the messag
     "removed": (lambda w: w.pop("classifier.weight"), r"lacks weights of this head \(classifier.weight\)"),
     "renamed": (
         lambda w: w.update({"classifier.wight": w.pop("classifier.weight")}),
-        r"lacks .*\(classifier.weight\) and holds weights that it has no place for \(classifier.wight\)",
+        r"lacks .*\(classifier.weight\) and holds weights that this head does not have \(classifier.wight\)",
     ),
     "of the head": (lambda w: w.pop("glot.head.pooling.layers.0.bias"), "glot.head.pooling.layers.0.bias"),
     "statistics": (lambda w: w.pop("glot.head.input_norm.mean"), "glot.head.input_norm.mean"),
     "all": (lambda w: w.clear(), "classifier.bias, classifier.weight, glot.head.* and 1. more"),
-    "too many": (lambda w: w.update({"glot.head.more": torch.ones(2)}), r"no place for \(glot.head.more\)"),
-    "a backbone": (lambda w: w.update({"glot.backbone.a": torch.ones(2)}), r"no place for \(glot.backbone.a\)"),
+    "too many": (lambda w: w.update({"glot.head.more": torch.ones(2)}), r"not have \(glot.head.more\)"),
+    "a backbone": (lambda w: w.update({"glot.backbone.a": torch.ones(2)}), r"not have \(glot.backbone.a\)"),
 }
 
 
@@ -96,7 +96,7 @@ def test_options_that_ask_for_weights_which_the_file_does_not_have(tmp_path):
     for options in ({"backbone_layers": [0, -1]}, {"input_norm": "standard"}):
         with pytest.raises(ValueError, match="lacks weights of this head"):
             GlotForSequenceClassification.from_pretrained(tmp_path, **options)
-    with pytest.raises(ValueError, match="similarity_projection.*no place for .classifier"):
+    with pytest.raises(ValueError, match="similarity_projection.*not have .classifier"):
         GlotForSequenceClassification.from_pretrained(tmp_path, pair_mode="cosine")
     other = GlotForSequenceClassification.from_pretrained(tmp_path, num_labels=5, ignore_mismatched_sizes=True)
     assert other.classifier.weight.shape[0] == 5  # as for any model, where it is asked for

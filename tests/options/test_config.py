@@ -43,13 +43,13 @@ def test_what_is_typed_goes_before_the_file(config):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nseed: 2\n", "the key 'seed' stands there twice"),
-        ("seed: [1\n", "is no YAML"),
+        ("seed: 1\nseed: 2\n", "the key 'seed' is given twice"),
+        ("seed: [1\n", "is not YAML"),
         ("- seed\n", "holds no options by their names"),
         ("1: 2\n", "holds no options by their names"),
         ("", "holds no options by their names"),
         ("config: other.yaml\n", "names another config"),
-        ("!!python/object/apply:os.system [ls]\n", "is no YAML"),
+        ("!!python/object/apply:os.system [ls]\n", "is not YAML"),
     ],
 )
 def test_a_file_that_holds_no_options_is_refused(config, text, message):

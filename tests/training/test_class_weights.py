@@ -36,9 +36,9 @@ def test_weights_are_named():
         ("even", "neither balanced nor JSON"),
         ("[1, 2, 3]", "no weights by the names of classes"),
         ('{"Spam": 5}', "no class 'Spam': the classes are ham, spam, other"),
-        ('{"spam": 0}', "the weight 0 of 'spam' is no positive number"),
-        ('{"spam": "5"}', "the weight '5' of 'spam' is no positive number"),
-        ('{"spam": NaN}', "is no positive number"),
+        ('{"spam": 0}', "the weight 0 of 'spam' is not a positive number"),
+        ('{"spam": "5"}', "the weight '5' of 'spam' is not a positive number"),
+        ('{"spam": NaN}', "is not a positive number"),
     ],
 )
 def test_other_weights_are_refused(asked, message):
