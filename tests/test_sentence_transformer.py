@@ -122,6 +122,52 @@ def test_a_head_by_its_folder(model, tokenizer, tmp_path):
     assert not torch.allclose(cut, expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (GlotModel, {"backbone_layers": [0, -1], "projection_size": 5}),
+        (GlotForSequenceClassification, {"pooling": "mean", "num_labels": 3}),
+        (GlotForSequenceClassification, {"pair_mode": "cosine", "projection_size": 5}),
+        (GlotModel, {"backbone_in_checkpoint": True}),
+    ],
+)
+def test_a_saved_head_is_a_sentence_transformer(model, tokenizer, tmp_path, kind, options):
+    """Its own folder, without a conversion; also when it is saved again."""
+    head = kind.from_backbone(model.config.backbone_name_or_path, **SMALL, **options)
+    expected = head.encode(TEXTS, tokenizer)
+    head.save_pretrained(tmp_path / "head")
+    tokenizer.padding_side = "left"
+    tokenizer.save_pretrained(tmp_path / "head")
+    loaded = SentenceTransformer(str(tmp_path / "head"))
+    assert_same(loaded.encode(TEXTS, batch_size=2), expected)
+    assert loaded.get_embedding_dimension() == head.config.hidden_size
+    loaded.save(str(tmp_path / "again"))
+    assert_same(SentenceTransformer(str(tmp_path / "again")).encode(TEXTS), expected)
+
+
+def test_a_saved_head_is_a_sentence_transformer_where_glot_hf_is_not_installed(model, tokenizer, tmp_path, hub):
+    model.save_pretrained(tmp_path / "head")
+    tokenizer.save_pretrained(tmp_path / "head")
+    code = f"""
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer("{tmp_path}/head", trust_remote_code=True)
+        print(model.encode({TEXTS!r}).tolist())
+    """
+    output = hub.run_python(code, without_glot_hf=True, HF_HUB_OFFLINE="1")
+    assert_same(json.loads(output.splitlines()[-1]), model.encode(TEXTS, tokenizer))
+
+
+def test_a_head_without_vectors_is_no_sentence_transformer(model, tokenizer, tmp_path):
+    """Also where another head was saved in its folder before."""
+    late = GlotForSequenceClassification.from_backbone(model.config.backbone_name_or_path, pair_mode="late")
+    for head in (model, late):
+        head.save_pretrained(tmp_path / "head")
+    tokenizer.save_pretrained(tmp_path / "head")
+    with pytest.raises(ValueError, match="compares the tokens of two texts .*, and has no vector of one"):
+        SentenceTransformer(str(tmp_path / "head"))
+
+
 def test_a_backbone_in_a_subfolder(bert, tokenizer, tmp_path):
     """Where its tokenizer is too."""
     bert.save_pretrained(tmp_path / "several/first")

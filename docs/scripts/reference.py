@@ -15,7 +15,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "reference"
 # Commands with commands of their own.
 PARTS = {
-    "cache": ("build", "info", "verify", "clear"),
+    "cache": ("build", "info", "verify", "prune", "clear"),
     "benchmark": ("head", "finetune", "long", "cache", "embed"),
 }
 # Public paths that users type beside the names of glot_hf itself.

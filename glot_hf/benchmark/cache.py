@@ -21,9 +21,9 @@ from ..data import HiddenStateCache
 from ..experiments.stress_texts import matched_texts
 from ..model.configuration_glot import GlotConfig
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..reports.markdown import format_table
 from ..states.folder import num_bytes
 from ..states.running import HiddenStateCollator
+from ..system.markdown import format_table
 from ..system.options import option
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, mebibytes, times

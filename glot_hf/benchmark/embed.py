@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..experiments.stress_texts import matched_texts
 from ..model.modeling_glot import GlotModel
-from ..reports.markdown import format_table
 from ..system.errors import InputError
+from ..system.markdown import format_table
 from ..system.options import option
 from .picture import draw_sides
 from .report import BenchmarkArguments, Report, times

@@ -23,8 +23,8 @@ from ..model.configuration_glot import GlotConfig, hidden_size_of
 from ..model.encoding_glot import longest_input
 from ..model.graph_glot import token_graph
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..reports.markdown import format_table
 from ..system.errors import InputError
+from ..system.markdown import format_table
 from ..system.options import option
 from ..training.finetuning import lora_config
 from .memory import PeakMemory, in_fresh_process

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..model.graph_glot import token_graph
-from ..reports.markdown import format_table
+from ..system.markdown import format_table
 from ..system.options import option
 from .head_sides import CACHED, OURS, PYG, RELEASED, losses_of, make_heads, step_of
 from .picture import draw_sides

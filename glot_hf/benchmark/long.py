@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ..model.configuration_glot import GlotConfig
 from ..model.graph_glot import token_graph
 from ..model.pooling_glot import GlotPooler
-from ..reports.markdown import format_table
+from ..system.markdown import format_table
 from ..system.options import option
 from .memory import PeakMemory, in_fresh_process
 from .report import BenchmarkArguments, Report, mebibytes, times

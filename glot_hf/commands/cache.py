@@ -1,10 +1,11 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """
-`glot-hf cache build | info | verify | clear`: hidden states on the disk, which training reads instead of running the
-backbone.
+`glot-hf cache build | info | verify | prune | clear`: hidden states on the disk, which training reads instead of
+running the backbone.
 """
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,26 @@ from ..options.arguments import (
     require_backbone,
 )
 from ..options.parser import CommandParser
+from ..options.quantities import parse_size, parse_time
 from ..system.errors import InputError, require_extra, user_errors
+from ..system.options import option
+
+
+@dataclass
+class PruneArguments:
+    older_than: str | None = option(None, "Delete caches that were not used for so long, such as 12h, 30d or 8w.")
+    max_size: str | None = option(
+        None, "Delete the least recently used caches, until all take no more together, such as 500MB or 20GB."
+    )
+    dry_run: bool = option(False, "Say what would be deleted, and delete nothing.")
 
 
 def run(argv: list[str]) -> None:
     actions = {
         "build": (build, "compute the hidden states of the texts that `glot-hf train` with these options would read"),
-        "info": (info, "list caches: what they are of, how large, how much is done"),
+        "info": (info, "list caches: what they are of, how large and how old, when they were used, how much is done"),
         "verify": (verify, "read everything again and compare it with its checksums"),
+        "prune": (prune, "delete the caches that were not used for longest, by their age or until the rest is small"),
         "clear": (clear, "delete caches"),
     }
     if not argv or argv[0] in ("-h", "--help"):
@@ -60,7 +73,7 @@ def build(argv: list[str], summary: str) -> None:
     backbone, data, layers, cache = parser(summary).parse(argv)
     require_extra("train", "datasets", "sklearn", "scipy")
     require_backbone(backbone)
-    from ..runs.hidden_states import cached_rows, describe
+    from ..runs.hidden_states import cached_rows, describe, say_if_much
     from ..runs.texts import training_texts
 
     options = head_options(layers)
@@ -71,32 +84,34 @@ def build(argv: list[str], summary: str) -> None:
     where = {"revision": revision, "layers": options["backbone_layers"], "max_length": max_length}
     rows = cached_rows(model, tokenizer, splits, cache, token_features=options["token_features"], **where)
     print(describe(rows["train"]))
+    say_if_much(cache)
 
 
 def info(argv: list[str], summary: str) -> None:
     from ..states.builder import format_bytes
-    from ..states.folder import num_bytes
-    from ..states.manifest import FILE_NAME, Manifest
+    from ..states.folder import num_bytes, times_of
+    from ..states.manifest import Manifest
 
-    folders, total = _caches(argv, "info", summary), 0
+    folders, total = _caches(*_parser("info", summary).parse(argv)), 0
     for folder in folders:
         size = num_bytes(folder)
         total += size
+        begun, last_used = map(_moment, times_of(folder))
         print(folder)
         try:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still worth a look
-            print(f"  {error}\n  size      {format_bytes(size)}\n")
+            print(f"  {error}\n  size      {format_bytes(size)}\n  used      last on {last_used}, begun on {begun}\n")
             continue
         key = manifest.key
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / FILE_NAME).stat().st_mtime))
         layers = ", ".join([f"layers {key['layers']}", *key.get("token_features", ())])
         commit = f", commit {key['revision']}" if key["revision"] else ""
         print(
             f"  backbone  {key['backbone']}{commit}, run in {key['backbone_dtype']}\n"
             f"  states    {layers}, in {key['stored_dtype']}, texts cut at {key['max_length']} tokens\n"
             f"  holds     {len(manifest.lengths):,} distinct texts, {manifest.num_tokens:,} tokens\n"
-            f"  size      {format_bytes(size)}, {_progress(folder, manifest)}, begun {made}\n"
+            f"  size      {format_bytes(size)}, {_progress(folder, manifest)}\n"
+            f"  used      last on {last_used}, begun on {begun}\n"
         )
     print(f"{len(folders)} caches, {format_bytes(total)}")
 
@@ -108,7 +123,7 @@ def verify(argv: list[str], summary: str) -> None:
     from ..states.manifest import FILE_NAME, Manifest
 
     bad, unfinished = [], []
-    for folder in _caches(argv, "verify", summary):
+    for folder in _caches(*_parser("verify", summary).parse(argv)):
         try:
             manifest = Manifest.read(folder)
         except InputError as error:  # the others are still to be checked
@@ -133,11 +148,39 @@ def verify(argv: list[str], summary: str) -> None:
         raise InputError(f"not all is there: {unfinished[0]}")
 
 
+def prune(argv: list[str], summary: str) -> None:
+    from ..states.builder import format_bytes
+    from ..states.folder import clear as clear_folder
+    from ..states.folder import num_bytes, times_of
+    from ..states.housekeeping import unused
+    from ..system.atomic_files import is_being_written
+
+    asked, rest = _parser("prune", summary, PruneArguments).parse(argv)
+    if asked.older_than is None and asked.max_size is None:
+        raise InputError("say which caches go: --older_than, such as 30d, or --max_size, such as 20GB, or both")
+    before = None if asked.older_than is None else time.time() - parse_time(asked.older_than, "--older_than")
+    most = None if asked.max_size is None else parse_size(asked.max_size, "--max_size")
+    did = "would delete" if asked.dry_run else "deleted"
+    folders, freed = _caches(rest), 0
+    with user_errors():  # a folder that is somebody else's
+        going = unused(folders, before, most)
+        for folder in going:
+            last_used = _moment(times_of(folder).last_used)
+            size = num_bytes(folder) if asked.dry_run else clear_folder(folder)
+            freed += size
+            print(f"{did} {folder}, {format_bytes(size)}, last used on {last_used}")
+        kept = [folder for folder in folders if folder not in going]
+        for folder in filter(is_being_written, kept):
+            print(f"left {folder} alone, which is being built")
+        left = sum(map(num_bytes, kept))
+    print(f"{did} {len(going)} caches, {format_bytes(freed)}; {len(kept)} stay, {format_bytes(left)}")
+
+
 def clear(argv: list[str], summary: str) -> None:
     from ..states.builder import format_bytes
     from ..states.folder import clear as clear_folder
 
-    folders, total = _caches(argv, "clear", summary), 0
+    folders, total = _caches(*_parser("clear", summary).parse(argv)), 0
     for folder in folders:
         with user_errors():  # a folder that is somebody else's
             freed = clear_folder(folder)
@@ -154,9 +197,26 @@ def _progress(folder: Path, manifest: Any) -> str:
     return f"{done} of {shards} shards ({state})"
 
 
-def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
+def _moment(seconds: float) -> str:
+    """Return a time of the past as a date, and how long ago it was."""
+    days = int((time.time() - seconds) // 86400)
+    ago = "less than a day ago" if days < 1 else f"{days:,} day{'s' if days > 1 else ''} ago"
+    return f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(seconds))} ({ago})"
+
+
+def _parser(action: str, summary: str, *options: Any) -> CommandParser:
+    """Return the parser of an action on caches that are there."""
+    from ..states.cache import DEFAULT_ROOT
+
+    parser = CommandParser(*options, prog=f"glot-hf cache {action}", description=summary)
+    parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
+    parser.add_argument("--cache_dir", "--cache-dir", help="the same folder, as `glot-hf train` is given it")
+    return parser
+
+
+def _caches(rest: Any) -> list[Path]:
     """
-    Those that are asked for.
+    Return the caches that are asked for.
 
     Raises:
         InputError: a folder was named that neither is a cache nor holds one, or that cannot be read.
@@ -164,10 +224,6 @@ def _caches(argv: list[str], action: str, summary: str) -> list[Path]:
     from ..states.cache import DEFAULT_ROOT
     from ..states.folder import find_caches
 
-    parser = CommandParser(prog=f"glot-hf cache {action}", description=summary)
-    parser.add_argument("folder", nargs="?", help=f"a cache, or a folder that holds caches; default: {DEFAULT_ROOT}")
-    parser.add_argument("--cache_dir", "--cache-dir", help="the same folder, as `glot-hf train` is given it")
-    (rest,) = parser.parse(argv)
     if None not in (rest.folder, rest.cache_dir):
         raise InputError(f"{rest.folder!r} and --cache_dir {rest.cache_dir!r} are two folders: name one")
     folder = rest.cache_dir if rest.folder is None else rest.folder

@@ -137,6 +137,7 @@ def reproduce(
     from ..experiments.panels import Shared, run_panels
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
     from ..runs.embedding_texts import positive_groups, validation_groups
+    from ..runs.hidden_states import say_if_much
     from ..runs.texts import MAX_LENGTH
     from ..training.contrastive import ContrastiveLoss
     from ..training.on_states import budgets_of
@@ -188,6 +189,7 @@ def reproduce(
     baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
     results = comparison_results(panels, found)
     write_comparison_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
+    say_if_much(cache)
 
 
 def _complete_budgets(arguments: ReproductionArguments) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..reports.markdown import DAGGER, format_table, mean_and_deviation, short_name
+from ..publishing.backbone_card import short_name
+from ..reports.markdown import DAGGER, mean_and_deviation
 from ..reports.palette import width_of
 from ..reports.scores import Results, chosen_table, mean_score, poolings_of, score_table, scores, write_report
+from ..system.markdown import format_table
 from .published import published_scores
 
 

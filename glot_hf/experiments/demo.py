@@ -9,7 +9,7 @@ from datasets import Dataset
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from ..model.modeling_glot import GlotForSequenceClassification
-from ..reports.markdown import short_name
+from ..publishing.backbone_card import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
 from ..training.on_states import Budget, train_on_states

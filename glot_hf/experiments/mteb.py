@@ -15,9 +15,9 @@ from mteb.models import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 
 from ..data.tasks import find_task
-from ..reports.markdown import format_table
 from ..states.key import digest, hash_config, hash_json, hash_tokenizer, hash_weights
 from ..system.errors import InputError
+from ..system.markdown import format_table
 
 
 # That the paper reports.

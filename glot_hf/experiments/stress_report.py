@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..reports.markdown import DAGGER, mean_and_deviation, short_name
+from ..publishing.backbone_card import short_name
+from ..reports.markdown import DAGGER, mean_and_deviation
 from ..reports.palette import colours_of, width_of
 from ..reports.scores import Results, chosen_table, mean_score, poolings_of, score_table, write_report
 

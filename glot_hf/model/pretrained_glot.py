@@ -23,6 +23,7 @@ from .encoding_glot import encode
 from .late_glot import NO_VECTORS
 from .pipeline_glot import GlotTextClassificationPipeline
 from .pooling_glot import GlotPooler
+from .sentence_files_glot import write_sentence_files
 from .version_glot import __version__
 from .weights_glot import require_all_adapter_weights, require_all_weights, require_sound_files
 
@@ -224,9 +225,10 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs):
         """
-        Save the head with its code, so that `trust_remote_code=True` loads it where glot_hf is not installed. The
-        backbone is left out unless `config.backbone_in_checkpoint`. Options are those of
-        `PreTrainedModel.save_pretrained`; `push_to_hub=True` then calls [`~GlotPreTrainedModel.push_to_hub`].
+        Save the head with its code, so that `trust_remote_code=True` loads it where glot_hf is not installed: in
+        transformers and, where it gives vectors, in sentence-transformers. The backbone is left out unless
+        `config.backbone_in_checkpoint`. Options are those of `PreTrainedModel.save_pretrained`; `push_to_hub=True`
+        then calls [`~GlotPreTrainedModel.push_to_hub`].
 
         Raises:
             ValueError: the backbone has adapters, changed weights or a resized vocabulary that would be lost.
@@ -254,6 +256,7 @@ class GlotPreTrainedModel(BackboneHolder, PreTrainedModel):
         if not kwargs.get("is_main_process", True):
             return
         custom_object_save(self, save_directory)
+        write_sentence_files(self.config, save_directory)
         if not self.state_dict().keys() - self._keys_to_ignore_on_save:
             # transformers writes no file for a pooling without parameters, but needs one to load it.
             safe_save_file({}, os.path.join(save_directory, SAFE_WEIGHTS_NAME), metadata={"format": "pt"})

@@ -2,30 +2,23 @@
 """Write the model card of a head from its configuration and the record of its training: nobody types it."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import transformers
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from ..model.configuration_glot import GlotConfig
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..model.sentence_files_glot import gives_vectors_of_texts
 from ..model.version_glot import __version__
+from .backbone_card import card_data_of, is_local, languages_of, license_of, short_name
+from .findings import METRICS, describe_findings, scores_of
 
 
-# Metrics of `glot-hf train` -> their names on the Hub, and their names for a reader.
-_METRICS = {
-    "matthews_correlation": ("matthews_correlation", "Matthews correlation"),
-    "f1": ("f1", "F1"),
-    "f1_micro": ("f1", "F1 (micro)"),
-    "f1_macro": ("f1", "F1 (macro)"),
-    "accuracy": ("accuracy", "Accuracy"),
-    "spearman": ("spearmanr", "Spearman correlation"),
-    "pearson": ("pearsonr", "Pearson correlation"),
-    "mse": ("mse", "Mean squared error"),
-    "mrr": ("mrr", "Mean reciprocal rank"),
-    "recall_at_1": ("recall_at_1", "Recall at 1"),
-    "recall_at_10": ("recall_at_10", "Recall at 10"),
-}
 _PAPER = "https://arxiv.org/abs/2603.03389"
+_MOST_LANGUAGES = 20
 
 _PREAMBLE = """\
 # {title}
@@ -40,15 +33,9 @@ the head and its code, {head_parameters:,} parameters; {where_the_backbone_is}
 ```
 
 After `import glot_hf`, where it is installed, {instead_of_trust}. The head never passes this trust on to its backbone.
-"""
-_RESULTS = """
-## Results
-
-On the {split} rows of {dataset}, by `glot-hf train`, one run{seed}:
-
-| | |
-|---|---:|
-{rows}
+{in_sentence_transformers}"""
+_SENTENCE_TRANSFORMERS = """
+In sentence-transformers 6, `SentenceTransformer("{repo_id}", trust_remote_code=True)` gives the vectors of `encode`.
 """
 _TRAINING = """
 ## Training
@@ -66,10 +53,21 @@ _LIMITS = """
   head's.
 {more_limits}
 - Whoever uses the head should measure it on texts of their own first.
-
+"""
+_CITATION = f"""
 ## Citation
 
-This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]({paper}), ICLR 2026).
+This head was made with glot_hf, an implementation of *GLOT* ([arXiv 2603.03389]({_PAPER}), ICLR 2026):
+
+```bibtex
+@inproceedings{{mantri2026towards,
+  title     = {{Towards Improved Sentence Representations using Token Graphs}},
+  author    = {{Mantri and Sch{{\\"o}}nlieb and L{{\\"a}}hner and Eliasof}},
+  booktitle = {{International Conference on Learning Representations (ICLR)}},
+  year      = {{2026}},
+  url       = {{{_PAPER}}}
+}}
+```
 """
 _GRAPH = """\
 the token states of {which_backbone} become a graph of similar
@@ -151,6 +149,8 @@ class Training:
         hardware (`str`): what the head was trained on.
         versions (`dict[str, str]`): versions of libraries, by name.
         results (`dict[str, float]`): metrics by their names in `glot-hf train`, such as "eval_accuracy".
+        report (`dict`): the report beside the head [`~glot_hf.publishing.findings.without_texts`].
+        class_weight (`dict[str, float]`): what a training row of each class counted.
     """
 
     command: list[str] = field(default_factory=list)
@@ -162,10 +162,44 @@ class Training:
     hardware: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, float] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    class_weight: dict[str, float] | None = None
+
+
+def card_of(
+    model: GlotPreTrainedModel,
+    config: GlotConfig,
+    repo_id: str,
+    training: Training,
+    api: HfApi | None,
+    license: str | None,
+) -> ModelCard:
+    """
+    Return the model card of a model: [`make_card`] with what the model and the card of its backbone say.
+
+    Args:
+        config ([`GlotConfig`]): the model's, or the one that is published in its place.
+        api (`HfApi`, *optional*): asks the Hub for the card of the backbone; default: only this machine is asked.
+        license (`str`, *optional*): default: the backbone's.
+    """
+    backbone = model.base_model.backbone
+    of_backbone = set() if backbone is None else set(map(id, backbone.parameters()))
+    head_parameters = sum(p.numel() for p in model.parameters() if id(p) not in of_backbone)
+    data = card_data_of(config, api)
+    is_classifier = model is not model.base_model
+    return make_card(
+        config, repo_id, head_parameters, is_classifier, training, license or license_of(data), languages_of(data)
+    )
 
 
 def make_card(
-    config: GlotConfig, repo_id: str, head_parameters: int, is_classifier: bool, training: Training, license: str
+    config: GlotConfig,
+    repo_id: str,
+    head_parameters: int,
+    is_classifier: bool,
+    training: Training,
+    license: str,
+    languages: Sequence[str] = (),
 ) -> ModelCard:
     """
     Return the model card of a head.
@@ -177,10 +211,12 @@ def make_card(
         is_classifier (`bool`): the head has a classifying layer.
         training ([`Training`]): what is known of the training.
         license (`str`): a license by its name on the Hub.
+        languages (`list[str]`): those of the backbone, as far as they are known.
     """
-    scores = {name: training.results[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in training.results}
+    scores, name = scores_of(training.results), config.backbone_name_or_path
     data = ModelCardData(
-        base_model=config.backbone_name_or_path,
+        base_model=None if name is None or is_local(name) else name,
+        language=languages[0] if len(languages) == 1 else None,  # the head need not know all that its backbone knows
         library_name="transformers",
         license=license,
         pipeline_tag="text-classification" if is_classifier else "feature-extraction",
@@ -188,7 +224,7 @@ def make_card(
         + ([] if config.backbone_in_checkpoint else ["frozen-backbone"])
         + (["sentence-pairs"] if config.pair_mode else []),
         datasets=[training.dataset_id] if training.dataset_id else None,
-        metrics=sorted({_METRICS[name][0] for name in scores}) or None,
+        metrics=sorted({METRICS[name][0] for name in scores}) or None,
         model_name=repo_id.split("/")[-1] if scores else None,
         eval_results=[
             EvalResult(
@@ -197,17 +233,16 @@ def make_card(
                 dataset_name=training.dataset or "private",
                 dataset_config=training.dataset_config,
                 dataset_split="validation",
-                metric_type=_METRICS[name][0],
-                metric_name=_METRICS[name][1],
+                metric_type=METRICS[name][0],
+                metric_name=METRICS[name][1],
                 metric_value=round(value, 6),
             )
             for name, value in scores.items()
         ]
         or None,
     )
-    return ModelCard(
-        f"---\n{data.to_yaml()}\n---\n\n{_body(config, repo_id, head_parameters, is_classifier, training, scores)}"
-    )
+    body = _body(config, repo_id, head_parameters, is_classifier, training, scores, languages)
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")
 
 
 def _body(
@@ -217,9 +252,12 @@ def _body(
     is_classifier: bool,
     training: Training,
     scores: dict[str, float],
+    languages: Sequence[str],
 ) -> str:
     name = config.backbone_name_or_path
     backbone = f"[{name}](https://huggingface.co/{name})"
+    if name is not None and is_local(name):
+        backbone = short_name(name)
     kind = "vectors"
     if is_classifier:
         kind = _PAIR_KINDS[config.compares_tokens] if config.pair_mode else "classifier"
@@ -231,6 +269,11 @@ def _body(
         kind = "classifier alone" if is_classifier else "head alone"
         which_backbone, where = "the backbone", "it has no backbone, and takes hidden states."
         backbone = f"hidden states of width {config.input_size}"
+    elif is_local(name):
+        which_backbone, where = (
+            "the frozen backbone",
+            "the backbone comes from a folder of the machine of the training.",
+        )
     else:
         commit = f" at commit `{config.backbone_revision}`" if config.backbone_revision else ""
         which_backbone, where = "the frozen backbone", f"the backbone comes from its own{commit}."
@@ -247,13 +290,10 @@ def _body(
         head_parameters=head_parameters,
         where_the_backbone_is=where,
         usage=_USAGE[kind].format(repo_id=repo_id, hidden_size=config.hidden_size),
+        in_sentence_transformers=_SENTENCE_TRANSFORMERS.format(repo_id=repo_id) * gives_vectors_of_texts(config),
         instead_of_trust=_INSTEAD_OF_TRUST["pipeline" if kind in _PAIR_KINDS else "class"],
     )
-    if scores:
-        rows = [f"| {_METRICS[metric][1]} | {value:.4f} |" for metric, value in scores.items()]
-        seed = "" if training.seed is None else f" (seed {training.seed})"
-        dataset = training.dataset or "its data set"
-        body += _RESULTS.format(split="validation", dataset=dataset, seed=seed, rows="\n".join(rows))
+    body += describe_findings(scores, training.report, training.dataset, training.seed)
     facts = _facts(config, training, is_classifier)
     if training.command:
         body += _TRAINING.format(command=shlex.join(training.command), facts="\n".join(facts))
@@ -263,7 +303,13 @@ def _body(
     more = [f"- A longer text is cut {cut}."]
     if scores:
         more.append("- The numbers are of one run on one data set: other seeds and other texts give others.")
-    return body + _LIMITS.format(which_backbone=which_backbone, more_limits="\n".join(more), paper=_PAPER)
+    if languages:
+        named = ", ".join(f"`{language}`" for language in languages[:_MOST_LANGUAGES])
+        left_out = len(languages) - _MOST_LANGUAGES
+        more.append(
+            f"- Languages that the card of the backbone names: {named}{f' and {left_out} more' * (left_out > 0)}."
+        )
+    return body + _LIMITS.format(which_backbone=which_backbone, more_limits="\n".join(more)) + _CITATION
 
 
 def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[str]:
@@ -294,6 +340,9 @@ def _facts(config: GlotConfig, training: Training, is_classifier: bool) -> list[
             f"- `{config.id2label[1]}` is the answer from a probability of {config.decision_threshold:.3g} on; the "
             "stock pipeline does not know this, and answers it from 0.5 on."
         )
+    if training.class_weight:
+        weights = ", ".join(f"`{name}` {weight:.3g}" for name, weight in training.class_weight.items())
+        facts.append(f"- What a training row of each class counts: {weights}.")
     if training.hardware:
         facts.append(f"- Hardware: {training.hardware}.")
     versions = training.versions or {"glot_hf": __version__, "transformers": transformers.__version__}

@@ -19,7 +19,9 @@ from ..model.backbone_glot import pin_revision, require_fit
 from ..model.backbone_origin_glot import place_in_repository, read_config
 from ..model.configuration_glot import GlotConfig
 from ..model.pretrained_glot import GlotPreTrainedModel
-from .card import Training, make_card
+from ..model.sentence_files_glot import SENTENCE_FILES
+from .backbone_card import is_local
+from .card import Training, card_of
 
 
 def upload(
@@ -67,12 +69,7 @@ def upload(
             tokenizer.init_kwargs["name_or_path"] = tokenizer.name_or_path
             tokenizer.save_pretrained(folder)
         forget_paths(folder)
-        backbone = model.base_model.backbone
-        of_backbone = set() if backbone is None else set(map(id, backbone.parameters()))
-        head_parameters = sum(p.numel() for p in model.parameters() if id(p) not in of_backbone)
-        is_classifier = model is not model.base_model
         with _one_kind_of_connection_error(api):
-            license = license or _license_of_backbone(published, api)
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
             if repo_id == name:
                 raise ValueError(
@@ -80,14 +77,14 @@ def upload(
                 )
             if revision is not None and not revision.startswith("refs/"):
                 api.create_branch(repo_id, branch=revision, exist_ok=True)
-            card = make_card(published, repo_id, head_parameters, is_classifier, training or Training(), license)
+            card = card_of(model, published, repo_id, training or Training(), api, license)
             card.save(os.path.join(folder, "README.md"))
-            # Code of an earlier version that this one does not have would stay behind.
+            # What an earlier version had and this one does not have would stay behind.
             return api.upload_folder(
                 folder_path=folder,
                 repo_id=repo_id,
                 revision=revision,
-                delete_patterns=["*_glot.py", "*.safetensors*"],
+                delete_patterns=["*_glot.py", "*.safetensors*", *SENTENCE_FILES],
                 **commit_options,
             )
 
@@ -140,7 +137,7 @@ def _published_config(config: GlotConfig, backbone_id: str | None, api: HfApi) -
     if backbone_id is not None and backbone_id != name:
         _require_same_kind(config, backbone_id, api)
         config.backbone_name_or_path, config.backbone_revision = backbone_id, None
-    elif name is not None and (os.path.isdir(name) or os.path.isabs(name)):
+    elif name is not None and is_local(name):
         if not config.backbone_in_checkpoint:
             raise ValueError(
                 f"the backbone of this head is the local folder {name!r}, which nobody else has: say where others "
@@ -167,13 +164,6 @@ def _tokenizer_of_backbone(config: GlotConfig, api: HfApi) -> PreTrainedTokenize
             f"{name!r} has no tokenizer that can be loaded: pass one as `tokenizer` (glot-hf publish: save it in the "
             "head's folder)"
         ) from error
-
-
-def _license_of_backbone(config: GlotConfig, api: HfApi) -> str:
-    if config.backbone_name_or_path is None:
-        return "unknown"
-    data = api.model_info(config.backbone_name_or_path, revision=config.backbone_revision).card_data
-    return getattr(data, "license", None) or "unknown"
 
 
 def _require_same_kind(config: GlotConfig, backbone_id: str, api: HfApi) -> None:

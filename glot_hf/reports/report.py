@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .markdown import format_table
+from ..system.markdown import as_cell, format_table
 from .pictures import draw_pictures
 
 
@@ -26,7 +26,7 @@ def render(report: dict[str, Any], pictures: list[str]) -> str:
     if counts := report.get("training_rows"):
         header = ["class", "training rows", "validation rows"]
         rows = [
-            [_cell(each["name"]), f"{counts[each['name']]:,}", f"{each['support']:,}"] for each in report["classes"]
+            [as_cell(each["name"]), f"{counts[each['name']]:,}", f"{each['support']:,}"] for each in report["classes"]
         ]
         parts += ["## Rows", format_table(header, rows)]
     if "classes" in report:
@@ -81,12 +81,12 @@ def _class_table(classes: list[dict[str, Any]]) -> str:
     macro = [sum(each[name] for each in classes) / len(classes) for name in ("precision", "recall", "f1")]
     total = f"{sum(each['support'] for each in classes):,}"
     rows.append(["mean of classes", *(f"{value:.3f}" for value in macro), total])
-    return format_table(["class", "precision", "recall", "F1", "rows"], [[_cell(row[0]), *row[1:]] for row in rows])
+    return format_table(["class", "precision", "recall", "F1", "rows"], [[as_cell(row[0]), *row[1:]] for row in rows])
 
 
 def _mistake_table(mistakes: list[dict[str, Any]]) -> str:
     def number(value: Any) -> str:
-        return f"{value:.3f}" if isinstance(value, float) else _cell(str(value))
+        return f"{value:.3f}" if isinstance(value, float) else as_cell(str(value))
 
     has_probability = "probability" in mistakes[0]
     header = ["row", "label", "answer", *(["probability"] if has_probability else []), "text"]
@@ -95,15 +95,9 @@ def _mistake_table(mistakes: list[dict[str, Any]]) -> str:
         texts = [each["text"]] + ([each["text_pair"]] if "text_pair" in each else [])
         cells = [str(each["row"]), number(each["label"]), number(each["answer"])]
         cells += [f"{each['probability']:.3f}"] if has_probability else []
-        rows.append([*cells, _cell(" / ".join(_cut(text) for text in texts))])
+        rows.append([*cells, as_cell(" / ".join(_cut(text) for text in texts))])
     return format_table(header, rows, are_numbers=False)
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
-
-
-def _cell(text: str) -> str:
-    """Return a text that a Markdown table shows as it is, in one line."""
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-    return " ".join(escaped.split())

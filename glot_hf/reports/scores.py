@@ -9,7 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from .markdown import format_table, mean_and_deviation
+from ..system.markdown import format_table
+from .markdown import mean_and_deviation
 
 
 # Column -> pooling -> final cells, one a seed, in the order of the seeds.

@@ -25,7 +25,7 @@ from ..training.linear_fit import fit_linear_layer, is_linear
 from ..training.metrics import metric_names
 from ..training.trainer import DeadHeadCallback, HeadTrainer, cache_disagreement, last_evaluation, make_trainer
 from .choice import Chosen, apply_plan, choose, head_of, metric_of, recorded_plan
-from .hidden_states import cached_rows, describe
+from .hidden_states import cached_rows, describe, say_if_much
 from .run import Objective, diverged, say_how_to_load
 from .texts import positions_of_held_out, training_texts
 
@@ -152,6 +152,7 @@ class ClassificationObjective(Objective):
                 network.glot.backbone, network.config.backbone_layers, network.config.token_features
             )
             print(f"{describe(self.rows['train'])} (--no_cache goes without)")
+            say_if_much(self.cache)
         else:
             self.rows = {"train": tokenize(self.texts.train, tokenizer, max_length), **self.tokens}
         return make_trainer(network, tokenizer, arguments, self.rows["train"], self.rows["eval"], self.weights)
@@ -198,6 +199,7 @@ class ClassificationObjective(Objective):
             config.decision_threshold,
             positions_of_held_out(self.data, num_rows, trainer.args.seed),
         )
+        report["num_training_rows"] = len(self.texts.train)
         report["training_rows"] = count_classes(self.texts.train["labels"][:], self.texts.labels)
         report["curve"] = curve_of(trainer.state.log_history)
         report["advice"] = advice_on(report["curve"], bool(self.plan and self.plan.training_options))

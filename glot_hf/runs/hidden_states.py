@@ -2,13 +2,16 @@
 """The cache of hidden states that a command asks for."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..options.arguments import CacheArguments
 from ..states.builder import format_bytes
-from ..states.cache import HiddenStateCache, cache_splits
+from ..states.cache import DEFAULT_ROOT, HiddenStateCache, cache_splits
+from ..states.housekeeping import notice_of_size
 from ..system.errors import user_errors
 
 
@@ -41,3 +44,10 @@ def describe(cache: HiddenStateCache) -> str:
         f"hidden states of {len(lengths):,} distinct texts{cut}: {format_bytes(cache.num_bytes)} in "
         f"{key['stored_dtype']}, in {cache.folder}"
     )
+
+
+def say_if_much(arguments: CacheArguments) -> None:
+    """Print a line where all caches of the folder that was asked for take more than 10 GB together."""
+    with suppress(OSError):  # another process may delete one just now, which is no reason to stop
+        if notice := notice_of_size(Path(arguments.cache_dir or DEFAULT_ROOT)):
+            print(notice)

@@ -33,6 +33,7 @@ from ..training.folder import (
     save_results,
     size_of_head,
 )
+from ..training.publish import write_card
 from ..training.record import TrainingRecord
 from ..training.trainer import HeadTrainer, QuietProgress, count_parameters
 
@@ -187,6 +188,8 @@ def run_training(
             save_results(trainer, results, folder)
             objective.write(Path(folder))
             write_config(Path(folder), command, seed=arguments.seed)
+            if isinstance(trainer.model, GlotPreTrainedModel):  # peft writes a card of adapters
+                write_card(trainer.model, folder, arguments.output_dir)
         objective.say(results, arguments.output_dir)
     if arguments.push_to_hub:
         push_folder(trainer)

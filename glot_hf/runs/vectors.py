@@ -27,7 +27,7 @@ from ..training.metrics import embedding_metric_names, greater_is_better
 from ..training.record import COLUMNS
 from ..training.trained import TrainedHead, evaluation_arguments
 from .embedding_texts import training_groups, validation_groups
-from .hidden_states import cached_rows, describe
+from .hidden_states import cached_rows, describe, say_if_much
 from .run import Objective, diverged, say_how_to_load
 from .texts import MAX_LENGTH
 
@@ -73,7 +73,6 @@ class VectorObjective(Objective):
     def make_trainer(
         self, network: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, arguments: Any
     ) -> ContrastiveTrainer:
-        self.live = _tokenized(self.validation, tokenizer, max_length)
         self.cached = None
         if self.cache.cache:
             texts, config = distinct_texts([self.train, self.validation]), network.config
@@ -82,21 +81,25 @@ class VectorObjective(Objective):
             splits = {"all": {"text": texts}}
             states = cached_rows(network.backbone, tokenizer, splits, self.cache, **where)["all"]
             train, validation = (GroupDataset(groups, texts, states) for groups in (self.train, self.validation))
-            if states.dtype != network.backbone.dtype:
-                self.cached = validation
+            self.judged = validation
+            if states.dtype != network.backbone.dtype:  # a head is judged by the vectors that it will give
+                self.cached, self.judged = validation, _tokenized(self.validation, tokenizer, max_length)
             print(f"{describe(states)} (--no_cache goes without)")
+            say_if_much(self.cache)
         else:
-            train, validation = _tokenized(self.train, tokenizer, max_length), self.live
+            train, validation = (_tokenized(groups, tokenizer, max_length) for groups in (self.train, self.validation))
+            self.judged = validation
         return make_contrastive_trainer(network, tokenizer, arguments, self.loss, train, validation)
 
     def judge(self, trainer: ContrastiveTrainer) -> dict[str, Any]:
-        prediction = trainer.predict(self.live, metric_key_prefix="eval")
+        prediction = trainer.predict(self.judged, metric_key_prefix="eval")
         results = dict(prediction.metrics)
         if not all(math.isfinite(value) for name, value in results.items() if name.startswith("eval_")):
             raise diverged("the vectors are not finite", trainer)
         if self.cached is not None:
             results |= trainer.evaluate(self.cached, metric_key_prefix="cache_eval")
         self.report = report_vectors(prediction.predictions, prediction.label_ids, self.validation)
+        self.report["num_training_rows"] = len(self.train)
         self.report["curve"] = curve_of(trainer.state.log_history)
         self.report["advice"] = advice_on(self.report["curve"], steps_were_chosen=False)
         return results

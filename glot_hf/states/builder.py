@@ -10,7 +10,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ..system.atomic_files import discard_leftovers
+from ..system.atomic_files import discard_leftovers, marked_as_written
 from ..system.errors import InputError
 from ..system.processes import find_processes
 from .manifest import Manifest
@@ -53,7 +53,7 @@ def fill_cache(
         _require_room(folder, tokens * torch.Size(width).numel() * dtype.itemsize)
         hidden = not (show_progress and processes.is_main_process)
         options = {"unit": " tokens", "unit_scale": True, "disable": hidden}
-        with logging.tqdm(total=tokens, desc="Hidden states", **options) as progress:
+        with marked_as_written(folder), logging.tqdm(total=tokens, desc="Hidden states", **options) as progress:
             written = 0
             for shard, positions in missing:
                 if (folder / shard.file).exists():  # by now, by another process that builds the same cache

@@ -19,6 +19,7 @@ from ..model.encoding_glot import longest_text
 from ..model.language_model_glot import require_language_model
 from ..system.errors import InputError
 from .builder import fill_cache
+from .folder import touch
 from .key import digest, hash_texts, make_key, require_same_key
 from .manifest import FILE_NAME, Manifest
 from .running import token_lengths
@@ -66,6 +67,7 @@ class HiddenStateCache(Dataset):
         self._labels = columns.get("labels")
         self._find_texts()
         self._open()
+        touch(self.folder)
 
     @classmethod
     def build(

@@ -1,9 +1,12 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Hidden-state caches as folders on the disk: find them, check them, delete them."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ..system.errors import InputError
 from .manifest import FILE_NAME, Manifest
@@ -43,6 +46,25 @@ def finished_shards(folder: Path, manifest: Manifest) -> int:
 def num_bytes(folder: Path) -> int:
     """Return the bytes of all files of a cache."""
     return sum(file.stat().st_size for path in _own(folder) for file in (path, *path.glob("*")) if file.is_file())
+
+
+class Times(NamedTuple):
+    """When a cache was begun, and when it was last written or opened, in seconds since the epoch."""
+
+    begun: float
+    last_used: float
+
+
+def times_of(folder: Path) -> Times:
+    """Return the times of a cache: every file of it has the time of its making, and [`touch`] moves the manifest's."""
+    found = [path.stat().st_mtime for path in (*_shards(folder), folder / FILE_NAME) if path.exists()]
+    return Times(min(found), max(found))
+
+
+def touch(folder: Path) -> None:
+    """Note that a cache is used now; not in one of somebody else, which may only be read."""
+    with contextlib.suppress(OSError):
+        os.utime(folder / FILE_NAME)
 
 
 def damages(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str | None]]:

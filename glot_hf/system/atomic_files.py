@@ -64,12 +64,31 @@ def replacing_files(folder: Path, stale: tuple[str, ...] = ()) -> Iterator[Path]
     _flush(folder)
 
 
+@contextmanager
+def marked_as_written(folder: Path) -> Iterator[None]:
+    """Let [`is_being_written`] say so of a folder while this process makes files in it, one after the other."""
+    mark = _part_beside(folder / "writing")
+    mark.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(mark, ignore_errors=True)
+
+
+def is_being_written(folder: Path) -> bool:
+    """Return whether a process makes files in `folder`, or may: those of other machines cannot be seen."""
+    return any(not _is_left_over(part) for part in folder.glob(".*.part"))
+
+
 def discard_leftovers(folder: Path) -> None:
     """Delete what processes of this machine left half-written in `folder` when they died."""
-    for part in folder.glob(".*.part"):
-        owner = re.fullmatch(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.part", part.name)
-        if owner and not psutil.pid_exists(int(owner[1])):
-            shutil.rmtree(part, ignore_errors=True)
+    for part in filter(_is_left_over, folder.glob(".*.part")):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_left_over(part: Path) -> bool:
+    owner = re.fullmatch(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.part", part.name)
+    return owner is not None and not psutil.pid_exists(int(owner[1]))
 
 
 def _part_beside(path: Path) -> Path:

@@ -16,6 +16,7 @@ from transformers import PreTrainedConfig
 
 from ..loading.saved_head import WEIGHTS
 from ..model.pretrained_glot import GlotPreTrainedModel
+from ..model.sentence_files_glot import SENTENCE_FILES
 from ..system.atomic_files import replacing_files
 from ..system.errors import InputError, user_errors
 from ..system.lock import locked
@@ -168,7 +169,7 @@ def replaced_head(folder: str) -> Iterator[str]:
         InputError: it cannot be written; the old head stays.
     """
     try:
-        with replacing_files(Path(folder), stale=(*WEIGHTS, *PRIVATE_FILES)) as part:
+        with replacing_files(Path(folder), stale=(*WEIGHTS, *SENTENCE_FILES, *PRIVATE_FILES)) as part:
             yield str(part)
     except Exception as error:
         if not _is_of_the_disk(error):

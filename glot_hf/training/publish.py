@@ -12,7 +12,9 @@ from transformers import AutoTokenizer
 
 from ..loading.saved_head import saved_class
 from ..model.configuration_glot import GlotConfig
-from ..publishing.card import Training
+from ..model.pretrained_glot import GlotPreTrainedModel
+from ..publishing.card import Training, card_of
+from ..publishing.findings import without_texts
 from ..system.errors import InputError
 from .record import FILE_NAME, TrainingRecord
 
@@ -64,7 +66,7 @@ def publish(
 
 def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
     """
-    What a folder's training_record.json and all_results.json say; nothing, where they are not there.
+    What a folder's training_record.json, all_results.json and report.json say; nothing, where they are not there.
 
     Raises:
         InputError: one of them is damaged.
@@ -85,12 +87,27 @@ def training_of(folder: str | os.PathLike, backbone: str | None) -> Training:
         max_length=record.max_length,
         hardware=record.hardware,
         versions=record.versions,
-        results=_read_results(Path(folder, "all_results.json")),
+        results=_read_json(Path(folder, "all_results.json")),
+        report=without_texts(_read_json(Path(folder, "report.json"))),
+        class_weight=record.class_weight,
         **dataset,
     )
 
 
-def _read_results(path: Path) -> dict[str, float]:
+def write_card(model: GlotPreTrainedModel, folder: str | os.PathLike, home: str) -> None:
+    """
+    Write the model card of a head that was just trained: for its owner, as nothing is published.
+
+    Args:
+        folder (`str` or path): holds what `glot-hf train` wrote.
+        home (`str`): the folder that the files will be moved to.
+    """
+    training = training_of(folder, model.config.backbone_name_or_path)
+    name = os.path.basename(os.path.abspath(home))
+    card_of(model, model.config, name, training, api=None, license=None).save(Path(folder, "README.md"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:

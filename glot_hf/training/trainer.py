@@ -1,6 +1,7 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """The Trainer glue: the paper's defaults, and a stock Trainer for a head."""
 
+import json
 import math
 import os
 import re
@@ -25,6 +26,7 @@ from transformers.utils import logging
 from ..data.examples import PairCollator
 from ..data.labels import ProblemType
 from ..data.text_groups import GroupDataset
+from ..loading.saved_head import forget_code
 from ..model.decision_glot import at_threshold
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..states.cache import HiddenStateCache
@@ -123,9 +125,17 @@ def find_checkpoint(arguments: GlotTrainingArguments) -> str | None:
 
 def last_checkpoint(folder: str) -> str | None:
     """Return the last whole one."""
-    # The state is written last: a checkpoint without it was cut off.
-    whole = [path for path in checkpoints_in(folder) if (path / "trainer_state.json").is_file()]
+    whole = [path for path in checkpoints_in(folder) if _has_state(path)]
     return str(whole[-1]) if whole else None
+
+
+def _has_state(checkpoint: Path) -> bool:
+    """Return whether the state of a training can be read, which is written last: else the writing was cut off."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def checkpoints_in(folder: str | os.PathLike) -> list[Path]:
@@ -242,6 +252,12 @@ class HeadTrainer(Trainer):
         super()._save(output_dir, state_dict)
         if record is not None:
             record.save(folder)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model with its code, except that a checkpoint, which Trainer itself asks for, has none."""
+        super().save_model(output_dir, _internal_call)
+        if _internal_call and output_dir is not None and self.args.should_save:
+            forget_code(output_dir)
 
     def push_to_hub(
         self,

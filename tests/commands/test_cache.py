@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from glot_hf.commands.main import main
 from glot_hf.loading.backbone import load_backbone_and_tokenizer
 from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.states.cache import HiddenStateCache
+from glot_hf.system.atomic_files import marked_as_written
 from glot_hf.training.trainer import HeadTrainer
 
 
@@ -63,6 +67,13 @@ class TestTraining:
         assert "40 distinct texts" in line and "kB in float32" in line and str(the_cache(files).name) in line
         assert train(*FILMS, "--overwrite_output_dir", "--seed", "7") == 0
         assert sum(backbone_runs["cache"]) == 40  # other rows are held out, of the same texts
+
+    def test_caches_that_grow_large_are_mentioned(self, train, build, monkeypatch, capsys):
+        notice = re.compile("^the 1 caches in states take .*B together: `glot-hf cache prune", flags=re.MULTILINE)
+        assert train(*FILMS) == 0 and not notice.search(capsys.readouterr().out)
+        monkeypatch.setattr("glot_hf.states.housekeeping.MUCH", 1_000)
+        for command in (lambda: train(*FILMS, "--overwrite_output_dir"), build):
+            assert command() == 0 and len(notice.findall(capsys.readouterr().out)) == 1
 
     @pytest.mark.parametrize(
         "option", [("--cache_dir", "states"), ("--cache_dtype", "float16"), ("--tokens-per-batch=64",)]
@@ -151,6 +162,19 @@ class TestTheCommand:
         assert main(["cache", "info", "states"]) == 0
         assert "0 of 1 shards (interrupted" in capsys.readouterr().out
 
+    def test_age_and_last_use(self, build, files, train, capsys):
+        assert build() == 0
+        for path in the_cache(files).iterdir():
+            os.utime(path, (1e9, 1e9))
+        capsys.readouterr()
+        for _ in range(2):  # to look at a cache is not to use it
+            assert main(["cache", "info", "states"]) == main(["cache", "verify", "states"]) == 0
+        old = r"2001-09-09 \d\d:46 \(\d,\d{3} days ago\)"
+        assert len(re.findall(f"used      last on {old}, begun on {old}", capsys.readouterr().out)) == 2
+        assert train(*FILMS) == main(["cache", "info", "states"]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if "used  " in line)
+        assert re.search(rf"last on {time.strftime('%Y')}.*\(less than a day ago\), begun on {old}", line)
+
     def test_the_folder_as_train_is_given_it(self, build, files, capsys):
         assert build() == 0
         for action, said in (
@@ -189,6 +213,62 @@ class TestTheCommand:
         assert "1 caches deleted" in capsys.readouterr().out
         assert {path.name for path in the_cache(files).iterdir()} == {"mine.txt", "7b.safetensors"}
         assert len(list((files / "other").iterdir())) == 3
+
+    @pytest.fixture
+    def aged(self, build, files, capsys):
+        """Caches of texts that are cut at 5, 6 and 7 tokens, last used 50, 40 and 30 hours ago; by that length."""
+        folders = {}
+        for length, hours in ((5, 50), (6, 40), (7, 30)):
+            assert build(*FILMS, "--max_length", str(length)) == 0
+            folders[length] = next(each for each in (files / "states").iterdir() if each not in folders.values())
+            then = time.time() - 3600 * hours
+            for path in folders[length].iterdir():
+                os.utime(path, (then, then))
+        (files / "states" / "notes").mkdir()
+        (files / "states" / "notes" / "manifest.json").write_text("{}")
+        capsys.readouterr()
+        return folders
+
+    @pytest.mark.parametrize(
+        ("options", "gone"),
+        [
+            (("--older_than", "1.5d"), {5, 6}),
+            (("--older_than", "45h"), {5}),
+            (("--older_than", "1w"), set()),
+            (("--max_size", "1kB"), {5, 6, 7}),
+            (("--max_size", "1GB"), set()),
+            (("--older_than", "45h", "--max_size", "0kB"), {5, 6, 7}),
+        ],
+    )
+    def test_prune(self, aged, files, capsys, options, gone):
+        everything = sorted(files.rglob("*"))
+        assert main(["cache", "prune", "states", *options, "--dry_run"]) == 0
+        would = capsys.readouterr().out
+        assert everything == sorted(files.rglob("*"))
+        assert main(["cache", "prune", "--cache_dir", "states", *options]) == 0
+        output = capsys.readouterr().out
+        assert output == would.replace("would delete", "deleted")
+        assert {length for length, folder in aged.items() if not folder.exists()} == gone
+        assert re.findall(r"deleted states/(\w+),", output) == [aged[length].name for length in sorted(gone)]
+        assert f"deleted {len(gone)} caches" in output and f"{3 - len(gone)} stay" in output
+        assert (files / "states" / "notes" / "manifest.json").read_text() == "{}"
+
+    def test_the_most_recently_used_ones_stay(self, aged, files):
+        size = sum(path.stat().st_size for length in (6, 7) for path in aged[length].iterdir())
+        assert main(["cache", "prune", "states", "--max_size", f"{size / 1000}kB"]) == 0
+        assert not aged[5].exists() and aged[6].exists() and aged[7].exists()
+
+    def test_a_cache_that_is_being_built_stays(self, aged, files, capsys):
+        elsewhere = aged[6] / ".writing.another-machine.1.part"
+        elsewhere.mkdir()
+        with marked_as_written(aged[5]):
+            assert main(["cache", "prune", "states", "--max_size", "0kB"]) == 0
+            output = capsys.readouterr().out
+            assert f"left states/{aged[5].name} alone, which is being built" in output
+            assert aged[5].exists() and aged[6].exists() and not aged[7].exists()
+        elsewhere.rmdir()
+        assert main(["cache", "prune", "states", "--max_size", "0kB"]) == 0
+        assert not aged[5].exists() and not aged[6].exists()
 
     @pytest.mark.parametrize("damage", ["cut off", "empty", "missing", "of an extension"])
     def test_a_damaged_manifest_does_not_hide_its_cache(self, build, files, error_line, capsys, damage):
@@ -244,18 +324,27 @@ class TestTheCommand:
 
     def test_the_default_folder_may_not_be_there_yet(self, monkeypatch, tmp_path, capsys):
         monkeypatch.setattr("glot_hf.states.cache.DEFAULT_ROOT", tmp_path / "none")
-        for action in ("info", "verify", "clear"):
-            assert main(["cache", action]) == 0
+        for command in (["info"], ["verify"], ["prune", "--max_size", "1GB"], ["clear"]):
+            assert main(["cache", *command]) == 0
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (("biuld",), "there is no action 'biuld': the actions are build, info, verify, clear"),
+            (("biuld",), "there is no action 'biuld': the actions are build, info, verify, prune, clear"),
             (("info", "nowhere"), "there is no folder 'nowhere'"),
             (("info", "--cache_dir", "nowhere"), "there is no folder 'nowhere'"),
             (("clear", "a", "--cache_dir", "b"), "'a' and --cache_dir 'b' are two folders: name one"),
             (("verify", "."), "'.' neither is nor holds a cache"),
             (("clear", ""), "'' neither is nor holds a cache"),  # such as a variable of the shell that is not set
+            (("prune", "."), "say which caches go: --older_than, such as 30d, or --max_size, such as 20GB"),
+            (("prune", ".", "--older_than", "30"), "--older_than '30' is no time: give hours, days, weeks or years"),
+            (("prune", ".", "--older_than", "3 months"), "--older_than '3 months' is no time"),
+            (("prune", ".", "--older_than=-1d"), "--older_than '-1d' is no time"),
+            (("prune", ".", "--max_size", "20"), "--max_size '20' is no size: give kB, MB, GB or TB, such as 500MB"),
+            (("prune", ".", "--max_size", "5GiB"), "--max_size '5GiB' is no size"),
+            (("prune", "nowhere", "--max_size", "5GB"), "there is no folder 'nowhere'"),
+            (("prune", ".", "--max_size", "5GB"), "'.' neither is nor holds a cache"),
+            (("prune", ".", "--max_sice", "5GB"), "there is no option '--max_sice': did you mean --max_size?"),
             (("build", "--task", "cola"), "--backbone is missing"),
             (("build", "--backbone", "x", "--train_file", "missing.csv"), "there is no file 'missing.csv'"),
             (("build", "--backbone", "x", *FILMS, "--cache_dtype", "int8"), "invalid choice: 'int8'"),
@@ -278,7 +367,7 @@ class TestTheCommand:
         assert message in error_line(build(*FILMS, *options))
 
 
-@pytest.mark.parametrize("action", ["build", "info", "verify", "clear"])
+@pytest.mark.parametrize("action", ["build", "info", "verify", "prune", "clear"])
 def test_help(action, capsys):
     with pytest.raises(SystemExit) as end:
         main(["cache", action, "--help"])

@@ -69,6 +69,8 @@ def test_no_path_of_this_machine_is_uploaded(
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"special_tokens_map_file": str(home / "cache/map")}))
     where = ["--backbone", str(home / "bert"), "--run_name", f"of maria, in {home}/runs"]
     assert train(*trained, *where, "--output_dir", str(home / "head")) == 0
+    own_card = (home / "head/README.md").read_text()
+    assert "home_of_maria" not in own_card and str(files) not in own_card
     if published is not None:
         before = {path: path.read_bytes() for path in (home / "head").rglob("*") if path.is_file()}
         assert main(["publish", str(home / "head"), "tester/films", *published]) == 0
@@ -110,6 +112,7 @@ def test_damaged_files_and_a_hub_that_is_down(files, train, published_backbone, 
         ("model.safetensors", "header too small"),
         ("all_results.json", "'head/all_results.json' is damaged"),
         ("training_record.json", "'head/training_record.json' is damaged"),
+        ("report.json", "'head/report.json' is damaged"),
     ):
         whole = (files / "head" / name).read_bytes()
         (files / "head" / name).write_bytes(b"[")

@@ -1,12 +1,14 @@
 """The report that `glot-hf train` leaves beside a head, and that nothing of it is published."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pandas
 import pytest
 
 from glot_hf.commands.main import main
+from glot_hf.model.backbone_forward_glot import run_backbone
 
 
 MARKER = "zanzibar quux"
@@ -48,15 +50,68 @@ def test_an_earlier_report_does_not_stay(films, minilm_path):
     assert Path("head/predicted.png").is_file() and not Path("head/confusion.png").exists()
 
 
-def test_no_text_is_published(films, minilm_path, hub_here):
-    options = ["--backbone", minilm_path, "--train_file", "films.csv", "--output_dir", "head"]
-    assert main(["train", *options, "--backbone_in_checkpoint", "--max_steps", "1"]) == 0
-    assert MARKER in Path("head/report.md").read_text() + Path("head/report.json").read_text()
-    assert main(["report", "head"]) == 0 and MARKER in Path("head/report.html").read_text(encoding="utf-8")
-    assert main(["publish", "head", "tester/films"]) == 0
+@pytest.mark.parametrize("is_pushed_by_train", [False, True])
+@pytest.mark.parametrize("options", [("--class_weight", "balanced", "--gnn_type", "gcn"), ("--task", "embedding")])
+def test_no_text_is_published(films, minilm_path, hub_here, options, is_pushed_by_train):
+    """Nor is any path of this machine; the card beside the head at home has neither."""
+    if "embedding" in options:
+        table = pandas.read_csv("films.csv")
+        table.assign(text_pair=table["text"] + " again").drop(columns="label").to_csv("films.csv", index=False)
+    where = ["--backbone", minilm_path, "--train_file", "films.csv", "--validation_file", "films.csv"]
+    where += ["--output_dir", "head", "--max_steps", "1"]
+    push = ["--push_to_hub", "--hub_model_id", "tester/films"] if is_pushed_by_train else []
+    assert main(["train", *where, "--backbone_in_checkpoint", *options, *push]) == 0
+    assert MARKER in Path("films.csv").read_text()
+    report = Path("head/report.md").read_text() + Path("head/report.json").read_text()
+    assert MARKER in report or "embedding" in options  # whose report shows no texts
+    assert main(["report", "head"]) == 0
+    assert MARKER in Path("head/report.html").read_text(encoding="utf-8") or "embedding" in options
+    if not is_pushed_by_train:
+        assert main(["publish", "head", "tester/films"]) == 0
     uploaded = hub_here.files("tester/films")
     assert "model.safetensors" in uploaded and not any(name.startswith("report") for name in uploaded)
-    assert not any(MARKER.encode() in content for content in uploaded.values())
+    card = uploaded["README.md"].decode()
+    assert "The head was trained on 40 rows." in card and "On the 40 validation rows of films.csv" in card
+    if "embedding" not in options:
+        assert "| bad |" in card and "of logistic regression on mean vectors" in card and "each class counts: " in card
+    for name, content in (*uploaded.items(), ("own card", Path("head/README.md").read_bytes())):
+        for secret in (MARKER, str(Path.cwd()), minilm_path):
+            assert secret.encode() not in content, (name, secret)
+
+
+@pytest.fixture
+def times_run(monkeypatch, minilm_tokenizer):
+    """How often each text went through a backbone, wherever one is run."""
+    times = Counter()
+
+    def count(backbone, inputs, *args, **kwargs):
+        times.update(minilm_tokenizer.batch_decode(inputs["input_ids"], skip_special_tokens=True))
+        return run_backbone(backbone, inputs, *args, **kwargs)
+
+    for module in ("states.running", "model.modeling_glot", "tuning.probe"):
+        monkeypatch.setattr(f"glot_hf.{module}.run_backbone", count)
+    return times
+
+
+@pytest.mark.parametrize("options", [(), ("--pooling", "glot"), ("--pooling", "mean"), ("--task", "embedding")])
+def test_validation_texts_run_through_the_backbone_once(films, minilm_path, times_run, monkeypatch, options):
+    """Training, its evaluations, the report and its baseline together."""
+    monkeypatch.setattr("glot_hf.tuning.recipe._FEWEST_STEPS", 10)
+    train, judged = (
+        [f"a {['awful', 'fine'][i % 2]} film of {i} minutes" for i in numbers]
+        for numbers in (range(60), range(60, 80))
+    )
+    for name, texts in (("train.csv", train), ("judged.csv", judged)):
+        if "embedding" in options:
+            rows = [f"{first},{second}" for first, second in zip(texts[::2], texts[1::2])]
+            Path(name).write_text("\n".join(["text,text_pair", *rows]) + "\n")
+        else:
+            rows = [f"{text},{['bad', 'good']['fine' in text]}" for text in texts]
+            Path(name).write_text("\n".join(["text,label", *rows]) + "\n")
+    where = ["--backbone", minilm_path, "--train_file", "train.csv", "--validation_file", "judged.csv"]
+    assert main(["train", *where, "--output_dir", "head", "--cache_dir", "states", *options]) == 0
+    assert json.loads(Path("head/report.json").read_text())["rows"] == (10 if "embedding" in options else 20)
+    assert {text: times_run[text] for text in judged} == dict.fromkeys(judged, 1)
 
 
 def test_answers_as_a_table(films, minilm_path, capsys, error_line):

@@ -6,7 +6,8 @@ import os
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoTokenizer
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from glot_hf import GlotConfig, GlotForSequenceClassification
 from glot_hf.commands.main import main
@@ -55,6 +56,19 @@ def test_a_mistake_deletes_nothing_and_starting_anew_all_of_an_earlier_run(train
     assert sorted(trained_head.rglob("*")) == before
     assert train(*FILMS, "--overwrite_output_dir", "--save_strategy", "no") == 0
     assert not list(trained_head.glob("checkpoint-*"))
+
+
+def test_the_code_is_in_a_folder_once(trained_head, files):
+    """A checkpoint is loaded without, and has it again where it is saved."""
+    assert (trained_head / "modeling_glot.py").is_file()
+    (checkpoint,) = trained_head.glob("checkpoint-*")
+    assert not list(checkpoint.glob("*.py")) and "auto_map" not in (checkpoint / "config.json").read_text()
+    weights = [load_file(folder / "model.safetensors") for folder in (trained_head, checkpoint)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint)
+    assert type(model).__name__ == "GlotForSequenceClassification"
+    model.save_pretrained("copy")
+    assert (files / "copy" / "modeling_glot.py").is_file()
 
 
 def heads_and_checkpoints(folder):

@@ -20,6 +20,7 @@ from transformers import (
 from transformers import TrainingArguments as StockArguments
 
 from glot_hf import GlotForSequenceClassification, GlotModel, GlotTextClassificationPipeline
+from glot_hf.model.sentence_files_glot import SENTENCE_FILES
 from glot_hf.publishing.card import Training
 
 
@@ -77,7 +78,7 @@ class TestWhatArrives:
         files = hub_here.files(HEAD)
         code = {name for name in files if name.endswith(".py")}
         assert {"modeling_glot.py", "configuration_glot.py", "pipeline_glot.py"} <= code
-        kept = {".gitattributes", "README.md", "config.json", "model.safetensors"}
+        kept = {".gitattributes", "README.md", "config.json", "model.safetensors", *SENTENCE_FILES}
         assert set(files) - code == kept | {"tokenizer.json", "tokenizer_config.json"}
         assert not any("backbone" in name for name in load(files["model.safetensors"]))
         assert commit.oid == hub_here.commits(HEAD)[-1]
@@ -184,7 +185,7 @@ class TestCard:
         head_parameters = sum(p.numel() for n, p in model.named_parameters() if ".backbone." not in n)
         assert f"{head_parameters:,} parameters" in text and published_backbone in text
         assert f'pipeline("text-classification", model="{HEAD}", trust_remote_code=True)' in text
-        assert "{" not in text.replace('{"text', "")  # no field of the template is left
+        assert "{" not in text.split("```bibtex")[0].replace('{"text', "")  # no field of the template is left
 
     def test_training_and_metrics(self, model, hub_here):
         training = Training(
@@ -215,13 +216,15 @@ class TestCard:
         assert "the pooling `mean`, in place of the graph" in card(hub_here).text
         assert "Head: pooling `mean`, input_norm `layer`;" in card(hub_here).text
 
-    def test_the_licence_is_the_backbones(self, model, hub_here):
+    def test_licence_and_language_are_the_backbones(self, model, hub_here):
         HfApi().upload_file(
-            path_or_fileobj=b"---\nlicense: apache-2.0\n---\n", path_in_repo="README.md", repo_id=BACKBONE
+            path_or_fileobj=b"---\nlicense: apache-2.0\nlanguage: de\n---\n",
+            path_in_repo="README.md",
+            repo_id=BACKBONE,
         )
         model = GlotForSequenceClassification.from_backbone(BACKBONE, **SMALL)
         model.push_to_hub(HEAD)
-        assert card(hub_here).data.license == "apache-2.0"
+        assert card(hub_here).data.license == "apache-2.0" and card(hub_here).data.language == "de"
 
     def test_its_code_runs(self, model, hub, tmp_path):
         """What the card says under "How to load", word for word but for a text that has to be cut."""
@@ -234,6 +237,8 @@ class TestCard:
                 code.replace("a text", "a long text " * 300) + "\nassert vectors.shape == (2, 48)\ndel vectors\n"
             )
         codes[0] += "assert logits.shape == (1, 2)\n"
+        line = next(line for line in card(hub).text.splitlines() if line.startswith("In sentence-transformers"))
+        codes.append("from sentence_transformers import SentenceTransformer\n" + line.split("`")[1] + ".encode('a')\n")
         assert card(hub, "tester/vectors").data.pipeline_tag == "feature-extraction"
         hub.run_python("".join(codes), without_glot_hf=True, HF_HOME=str(tmp_path / "another_machine"))
 

@@ -12,11 +12,11 @@ def arguments(tmp_path, **options):
 
 
 def test_the_last_whole_checkpoint_is_resumed(tmp_path):
-    """Trainer writes the state last: a checkpoint without it was cut off."""
-    for step, is_whole in ((9, True), (10, True), (100, False)):
+    """Trainer writes the state last: a checkpoint without it, or with a part of it, was cut off."""
+    for step, state in ((9, "{}"), (10, "{}"), (11, ""), (12, '{"epoch": 1'), (100, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        if is_whole:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     found = find_checkpoint(arguments(tmp_path, resume_from_checkpoint="last"))
     assert found == str(tmp_path / "checkpoint-10")
     assert find_checkpoint(arguments(tmp_path)) is None
