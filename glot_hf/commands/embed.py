@@ -25,10 +25,15 @@ class EmbeddingArguments:
     """Which texts, and how their vectors are stored."""
 
     input: list[str] = option(
-        REQUIRED, ".txt (one text a line), CSV, TSV, JSON lines or Parquet files, read one after the other."
+        REQUIRED, ".txt (one text a line), CSV, TSV, JSON lines, Parquet or .xlsx files, read one after the other."
     )
     output: str = option(REQUIRED, ".npy, .safetensors, or .parquet, which holds ids and texts too.")
-    text_column: str = option("text", "Column of the text, in files that have columns.")
+    text_column: str | None = option(
+        None, "Column of the text, in files that have columns; default: that of the head's training, or text."
+    )
+    text_template: str | None = option(
+        None, 'A text of several columns, such as "{title}. {body}"; default: as in the head\'s training.'
+    )
     id_column: str | None = option(None, "Column of the ids; default: the number of the row, from 0.")
     prompt: str = option("", 'Put before every text, as some backbones were trained: "passage: " of E5.')
     truncate_dim: int | None = option(
@@ -72,8 +77,8 @@ def run(argv: list[str]) -> None:
         raise InputError(f"--output {arguments.output!r} is of an unknown kind: valid are {', '.join(WRITERS)}")
     if output.suffix == ".parquet":
         require_extra("train", "pyarrow")
-    texts = TextFiles(arguments.input, arguments.text_column, arguments.id_column)
     with user_errors():
+        texts = TextFiles(arguments.input, *_columns(encoder.model, arguments), arguments.id_column)
         output.parent.mkdir(parents=True, exist_ok=True)
         job = EmbeddingJob(
             texts,
@@ -92,6 +97,23 @@ def run(argv: list[str]) -> None:
     if job.processes.is_main_process:
         size = format_bytes(output.stat().st_size)
         print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")
+
+
+def _columns(model: str | None, arguments: EmbeddingArguments) -> tuple[str, str | None]:
+    """Return the text column and the template: those that were named, else those of the head's training."""
+    column, template = arguments.text_column, arguments.text_template
+    if column is not None and template is not None:
+        raise InputError("--text_column names one column and --text_template several: give one of them")
+    if column is None and template is None and model is not None:
+        from ..training.record import TrainingRecord
+
+        record = TrainingRecord.find(model)
+        column, template = record.text_column, record.text_template
+    if template is not None:
+        from ..data.templates import TextTemplate
+
+        TextTemplate(template)  # complains of it before anything is loaded
+    return column or "text", template
 
 
 def _portable(encoder: EncoderArguments) -> dict[str, str]:

@@ -3,7 +3,6 @@
 
 import heapq
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,11 @@ _SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json")
 class ExplainArguments(TrustArguments):
     text_pair: str | None = option(None, "The second text, of a head that compares two.")
     test_file: str | None = option(None, "Explain the answers to the rows of this file instead of a text.")
-    text_column: str | None = option(None, "Column of the texts; guessed by default.")
-    text_pair_column: str | None = option(None, "Column of the second texts; guessed for heads that take pairs.")
+    text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
+    text_template: str | None = option(
+        None, 'A text of several columns, such as "{title}. {body}"; default: as in training.'
+    )
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
     top: int = option(20, "How many rows of --test_file are explained: those with the most confident answers.")
     method: str = option(
         "contributions", "contributions of the words to the logits, or integrated_gradients by Captum (extra explain)."
@@ -64,7 +66,8 @@ def run(argv: list[str]) -> None:
         head.require_pairs(arguments.text_pair is not None)
         pairs = iter([(rest.text, arguments.text_pair)])
     else:
-        pairs = _rows(head, arguments)
+        rows = head.texts_of(arguments.test_file, arguments)
+        pairs = ((each["text"], each.get("text_pair")) for _, each in rows)
     with user_errors():
         every = (explain(head.model, text, head.tokenizer, pair, arguments.method) for text, pair in pairs)
         explanations = heapq.nlargest(arguments.top, every, key=_confidence)
@@ -84,20 +87,6 @@ def _check(arguments: ExplainArguments, text: str | None) -> None:
         if arguments.test_file is not None and suffix not in (".html", ".json"):
             raise InputError(f"--output {arguments.output!r} holds one text: of --test_file, write .html or .json")
         require_writable(arguments.output, "--output")
-
-
-def _rows(head: Any, arguments: ExplainArguments) -> Iterator[tuple[str, str | None]]:
-    from ..data.columns import choose_texts
-    from ..data.table_rows import TableRows
-    from ..data.text_rows import TextRows
-
-    rows = TableRows(arguments.test_file or "")
-    known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
-    known = {name: column if column in rows.columns else None for name, column in known.items()}
-    text = arguments.text_column or known["text_column"]
-    text_pair = arguments.text_pair_column or known["text_pair_column"]
-    texts = TextRows(rows, *choose_texts(rows.sample(), text, text_pair if head.is_pair else None, head.is_pair))
-    return ((each["text"], each.get("text_pair")) for _, each in texts)
 
 
 def _confidence(explanation: Any) -> float:

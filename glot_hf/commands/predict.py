@@ -21,8 +21,11 @@ class PredictionArguments(TrustArguments):
 
     text: list[str] | None = option(None, "One or more texts.")
     text_pair: list[str] | None = option(None, "Their second texts, for a pair head.")
-    test_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file.")
+    test_file: str | None = option(None, "CSV, TSV, JSON lines, Parquet or .xlsx file.")
     text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
+    text_template: str | None = option(
+        None, 'A text of several columns, such as "{title}. {body}"; default: as in training.'
+    )
     text_pair_column: str | None = option(None, "Column of the second text of a pair.")
     batch_size: int = option(64, "Texts a batch.")
     top_k: int | None = option(None, "Give the probabilities of the so many likeliest classes; default: of all.")
@@ -110,7 +113,6 @@ def _write(job: Any, path: Path, head: Any, top_k: int | None) -> None:
 
 def _texts(arguments: PredictionArguments, head: Any) -> Any:
     """Return the rows with their texts, as [`TextRows`]."""
-    from ..data.columns import choose_texts
     from ..data.table_rows import TableRows
     from ..data.text_rows import TextRows
     from ..data.utf8 import require_typed_text
@@ -129,14 +131,8 @@ def _texts(arguments: PredictionArguments, head: Any) -> Any:
                 f"there are {len(arguments.text)} --text for {num_pairs} --text_pair: give as many of each"
             )
         columns = {"text": arguments.text} | ({"text_pair": arguments.text_pair or []} if has_pairs else {})
-        return TextRows(TableRows.of_texts(columns, "--text"), *columns)
-    rows = TableRows(arguments.test_file or "")
-    # The columns of the training, where the file has them; else they are guessed, which is said.
-    known = {name: getattr(head.record, name) for name in ("text_column", "text_pair_column")}
-    known = {name: column if column in rows.columns else None for name, column in known.items()}
-    text = arguments.text_column or known["text_column"]
-    text_pair = arguments.text_pair_column or known["text_pair_column"]
-    return TextRows(rows, *choose_texts(rows.sample(), text, text_pair if head.is_pair else None, head.is_pair))
+        return TextRows(TableRows.of_texts(columns, "--text"), "text", "text_pair" if has_pairs else None)
+    return head.texts_of(arguments.test_file or "", arguments)
 
 
 def _answerer(head: Any, top_k: int | None) -> Callable[[Any], dict[str, Any]]:

@@ -13,9 +13,9 @@ from .utf8 import require_utf8
 
 csv.field_size_limit(2**31 - 1)  # a cell may be a whole document
 
-_SPREADSHEET = "save the sheet as CSV, in UTF-8"
+_SPREADSHEET = "save the sheet as .xlsx, or as CSV in UTF-8"
 _PACKED = "unpack it first"
-_HINTS = {".xlsx": _SPREADSHEET, ".xls": _SPREADSHEET, ".ods": _SPREADSHEET, ".gz": _PACKED, ".zip": _PACKED}
+_HINTS = {".xls": _SPREADSHEET, ".ods": _SPREADSHEET, ".gz": _PACKED, ".zip": _PACKED}
 
 
 def require_known_kind(path: str, valid: tuple[str, ...]) -> None:

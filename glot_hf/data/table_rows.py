@@ -23,7 +23,7 @@ _ROWS_OF_A_SAMPLE = 1000
 class TableRows:
     """
     The rows of a file, or of a split of a dataset by its name, as dicts of all columns; a cell that a line of JSON
-    lacks is None. An array in a .json file is read whole.
+    lacks is None. An array in a .json file and a sheet of an .xlsx file are read whole.
 
     Args:
         source (`str`): as in [`load_table`], which says what the cells are.
@@ -36,7 +36,8 @@ class TableRows:
     def __init__(self, source: str, split: str = "test"):
         self.source = source
         self._suffix = Path(source).suffix.lower()
-        self._table = None if require_table_file(source) else load_table(source, split=split)
+        streams = require_table_file(source) and self._suffix != ".xlsx"
+        self._table = None if streams else load_table(source, split=split)
 
     @classmethod
     def of_texts(cls, columns: dict[str, list[str]], source: str) -> "TableRows":

@@ -10,9 +10,10 @@ from datasets import Dataset, load_dataset
 
 from ..system.errors import InputError
 from .rows import csv_rows, json_rows, require_known_kind
+from .spreadsheets import sheet_rows
 
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx")
 
 
 def load_table(
@@ -22,12 +23,12 @@ def load_table(
     Read a file, or a split of a dataset by its name (which needs a network).
 
     A file is read anew each time, into memory: what the datasets library keeps of files goes by their path and time,
-    which a file with other rows can have too. The cells of CSV and TSV files, and the strings of JSON, are kept as
-    text: no number, date or "NA" is guessed.
+    which a file with other rows can have too. The cells of CSV, TSV and .xlsx files, and the strings of JSON, are
+    kept as text: no number, date or "NA" is guessed.
 
     Args:
-        source (`str`): a file with one of the suffixes .csv, .tsv, .jsonl, .json (lines, or an array) or .parquet; or
-            a name.
+        source (`str`): a file with one of the suffixes .csv, .tsv, .jsonl, .json (lines, or an array), .parquet or
+            .xlsx; or a name.
         split (`str`): of a dataset by name.
         columns (`tuple[str, ...]`, *optional*): the column names of a CSV or TSV file that has no header.
         fill_short_rows (`bool`): give rows of a CSV or TSV file that lack cells empty ones, and do not refuse them.
@@ -48,6 +49,8 @@ def load_table(
             table = _read_csv(source, columns, fill_short_rows)
         case ".json" | ".jsonl":
             table = _read_json(source)
+        case ".xlsx":
+            table = _of_rows(source, sheet_rows(source))
         case _:
             table = _read_parquet(source)
     if len(table) == 0:
@@ -79,8 +82,14 @@ def require_table_file(source: str) -> bool:
 
 
 def _read_csv(source: str, header: tuple[str, ...] | None, fill_short_rows: bool) -> pyarrow.Table:
-    rows = [cells for _, cells in csv_rows(source, header, fill_short_rows)]
+    return _of_rows(source, [cells for _, cells in csv_rows(source, header, fill_short_rows)])
+
+
+def _of_rows(source: str, rows: list[list[str]]) -> pyarrow.Table:
+    """Return rows of text, the names of the columns first, as a table."""
     names, *rows = rows or [[]]
+    if len(set(names)) != len(names):
+        raise InputError(f"{source!r} names a column twice: {names}")
     columns = {name: [cells[place] for cells in rows] for place, name in enumerate(names)}
     return pyarrow.table({name: pyarrow.array(cells, pyarrow.string()) for name, cells in columns.items()})
 

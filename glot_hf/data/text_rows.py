@@ -8,6 +8,7 @@ from typing import Any
 
 from ..system.errors import InputError
 from .table_rows import TableRows
+from .templates import TextTemplate
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class TextRows:
     Args:
         rows ([`TableRows`]): of a file.
         text, text_pair (`str`): columns of the text and, of pairs, of the second one.
+        template ([`TextTemplate`], *optional*): makes the text of several columns; `text` is then not read.
     """
 
     rows: TableRows
     text: str
     text_pair: str | None = None
+    template: TextTemplate | None = None
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """
@@ -33,7 +36,9 @@ class TextRows:
         """
         columns = {"text": self.text} | ({} if self.text_pair is None else {"text_pair": self.text_pair})
         for place, cells in self.rows:
-            texts = {kind: cells[column] for kind, column in columns.items()}
+            texts = {kind: cells[column] for kind, column in columns.items() if kind != "text" or not self.template}
+            if self.template is not None:
+                texts = {"text": self.template.fill(cells, f"{self.source}, {place}")} | texts
             for kind, text in texts.items():
                 if not isinstance(text, str):
                     raise InputError(

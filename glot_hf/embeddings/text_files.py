@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.rows import csv_rows, json_rows, require_known_kind
+from ..data.spreadsheets import sheet_rows
+from ..data.templates import TextTemplate
 from ..data.utf8 import require_utf8
 from ..system.errors import InputError, require_extra
 
 
+_FLAGS = "--text_column, --text_template and --id_column"
 # Of each row its place, such as "line 2", and its cells.
 Rows = Iterator[tuple[str, tuple[Any, ...]]]
 
@@ -35,8 +38,10 @@ class TextFiles:
 
     Args:
         paths (`list[str]`): .txt (a text is a line), .csv, .tsv, .jsonl, .json (lines; an array is read whole) or
-            .parquet.
+            .parquet or .xlsx (read whole).
         text_column (`str`): of all files but .txt.
+        text_template (`str`, *optional*): makes the text of several columns, in the place of that one: see
+            [`TextTemplate`].
         id_column (`str`, *optional*): what a row is called in results.
 
     Raises:
@@ -46,6 +51,7 @@ class TextFiles:
 
     paths: list[str]
     text_column: str = "text"
+    text_template: str | None = None
     id_column: str | None = None
 
     def __post_init__(self):
@@ -70,10 +76,15 @@ class TextFiles:
             yield chunk
 
     def _cells(self, path: str) -> Iterator[tuple[Any, ...]]:
-        columns = [self.text_column] if self.id_column is None else [self.text_column, self.id_column]
+        template = None if self.text_template is None else TextTemplate(self.text_template)
+        texts = [self.text_column] if template is None else template.columns
+        columns = texts if self.id_column is None else [*texts, self.id_column]
         suffix, place = Path(path).suffix.lower(), None
         try:
-            for place, (text, *ids) in _READERS[suffix](path, columns):
+            for place, cells in _READERS[suffix](path, columns):
+                text, ids = cells[0], cells[len(texts) :]
+                if template is not None and suffix != ".txt":
+                    text = template.fill(dict(zip(texts, cells)), f"{path}, {place}")
                 text = "" if text is None else text
                 if not isinstance(text, str):
                     raise InputError(
@@ -102,7 +113,14 @@ def _read_lines(path: str, columns: list[str]) -> Rows:
 
 
 def _read_csv(path: str, columns: list[str]) -> Rows:
-    rows = csv_rows(path)
+    return _of_rows(path, columns, csv_rows(path))
+
+
+def _read_sheet(path: str, columns: list[str]) -> Rows:
+    return _of_rows(path, columns, ((f"row {number}", row) for number, row in enumerate(sheet_rows(path))))
+
+
+def _of_rows(path: str, columns: list[str], rows: Iterator[tuple[str, list[str]]]) -> Rows:
     _, header = next(rows, (None, None))
     if header is None:
         return
@@ -135,9 +153,9 @@ def _read_parquet(path: str, columns: list[str]) -> Rows:
 def _require_columns(where: str, columns: list[str], names: list[str]) -> list[str]:
     if len(set(names)) != len(names):
         raise InputError(f"{where} names a column twice: {names}")
-    for column, flag in zip(columns, ("--text_column", "--id_column")):
+    for column in columns:
         if column not in names:
-            raise InputError(f"{where}: there is no column {column!r}: {flag} names one of {names}")
+            raise InputError(f"{where}: there is no column {column!r}: {_FLAGS} name columns of {names}")
     return columns
 
 
@@ -148,4 +166,5 @@ _READERS: dict[str, Callable[[str, list[str]], Rows]] = {
     ".jsonl": _read_json,
     ".json": _read_json,
     ".parquet": _read_parquet,
+    ".xlsx": _read_sheet,
 }

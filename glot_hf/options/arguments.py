@@ -67,9 +67,12 @@ def require_backbone(arguments: BackboneName) -> None:
 class DataArguments:
     """Which labelled texts: `--train_file` and its companions, or `--task`."""
 
-    train_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file, or the name of a dataset.")
+    train_file: str | None = option(None, "CSV, TSV, JSON lines, Parquet or .xlsx file, or the name of a dataset.")
     validation_file: str | None = option(None, "The same for evaluation; default: a tenth of train_file is held out.")
     text_column: str | None = option(None, "Column of the text; guessed by default.")
+    text_template: str | None = option(
+        None, 'Make a text of several columns, in the place of a text column: "{title}. {body}".'
+    )
     text_pair_column: str | None = option(None, "Column of the second text of a pair.")
     label_column: str | None = option(None, "Column of the label; guessed by default.")
     label_columns: list[str] | None = option(
@@ -94,8 +97,13 @@ class DataArguments:
 class LabelledTextArguments:
     """Which labelled texts: `--validation_file`, or `--task`; default: the task that the head was trained on."""
 
-    validation_file: str | None = option(None, "CSV, TSV, JSON lines or Parquet file, or the name of a dataset.")
+    validation_file: str | None = option(
+        None, "CSV, TSV, JSON lines, Parquet or .xlsx file, or the name of a dataset."
+    )
     text_column: str | None = option(None, "Column of the text; default: as in training, or guessed.")
+    text_template: str | None = option(
+        None, 'A text of several columns, such as "{title}. {body}"; default: as in training.'
+    )
     text_pair_column: str | None = option(None, "Column of the second text of a pair.")
     label_column: str | None = option(None, "Column of the label; default: as in training, or guessed.")
     label_columns: list[str] | None = option(None, "Columns of a 0 or 1 for each class, as in training by default.")

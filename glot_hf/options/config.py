@@ -27,6 +27,9 @@ _NOT_OF_THE_RUN = {
 }
 
 
+_NAMES_OF_PATHS = ("_file", "_dir", "backbone", "fsdp_config", "deepspeed", "accelerator_config")  # how they end
+
+
 class _Loader(yaml.SafeLoader):
     """
     Reads YAML as people mean it: of words, true and false alone are no strings (a class may be called "no"), dates are
@@ -96,7 +99,7 @@ def write_config(folder: Path, command: list[str], **known: Any) -> None:
     for name, values in (options | {name: [value] for name, value in known.items() if value is not None}).items():
         if name in _NOT_OF_THE_RUN or name.startswith("hub_") or name.endswith("_token"):
             continue
-        values = [_portable(value) for value in values]
+        values = [_portable(name, value) for value in values]
         kept[name] = True if not values else values[0] if len(values) == 1 else values
     text = yaml.safe_dump(kept, sort_keys=True, allow_unicode=True)
     note = (
@@ -106,13 +109,16 @@ def write_config(folder: Path, command: list[str], **known: Any) -> None:
     (folder / FILE_NAME).write_text(note + text, encoding="utf-8")
 
 
-def _portable(value: Any) -> Any:
+def _portable(name: str, value: Any) -> Any:
     """Return what was typed as YAML has it: a number, a path from the root, or the text."""
     if not isinstance(value, str):
         return value
-    if os.path.exists(value):
+    if name.endswith(_NAMES_OF_PATHS) and os.path.exists(value):  # a column may be called as a file is
         return os.path.abspath(value)
-    number = yaml.load(value, _Loader) if value else value
+    try:
+        number = yaml.load(value, _Loader) if value else value
+    except (InputError, yaml.YAMLError):  # a text may be anything, such as "{title}: {body}"
+        return value
     return number if isinstance(number, bool | int | float) and _text(number) == value else value
 
 

@@ -26,7 +26,7 @@ def training_groups(data: DataArguments, options: ContrastiveArguments, seed: in
     """
     if data.train_file is None:
         raise InputError("--task embedding needs a --train_file with texts that belong together")
-    for name in ("data_dir", "problem_type", "label_columns"):
+    for name in ("data_dir", "problem_type", "label_columns", "text_template"):
         if getattr(data, name) is not None:
             raise InputError(f"--{name} is not for --task embedding, which reads pairs of --train_file")
     if data.max_train_rows is not None:

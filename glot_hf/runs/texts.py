@@ -12,6 +12,7 @@ from ..data.examples import join_label_columns, label_cells, make_examples
 from ..data.labels import Labels, learn_labels, shorten
 from ..data.tables import load_table
 from ..data.tasks import Task, find_task
+from ..data.templates import TextTemplate
 from ..options.arguments import DataArguments
 from ..system.errors import InputError, require_distinct, require_positive
 from ..training.record import COLUMNS, TrainingRecord
@@ -86,6 +87,8 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
             raise InputError(f"the labels of {task.name} are {theirs}, but this head knows {known}")
         return task.evaluations(data.data_dir)
     columns = {name: getattr(data, name) or getattr(record, name) for name in COLUMNS}
+    if data.text_column is not None or data.text_template is not None:  # one in the place of the other
+        columns |= {"text_column": data.text_column, "text_template": data.text_template}
     if data.label_column is not None or data.label_columns is not None:  # one instead of several, or several of one
         columns |= {"label_column": data.label_column, "label_columns": data.label_columns}
     return {"eval": file_examples(data.validation_file or "", columns, labels)}
@@ -109,7 +112,9 @@ def _training_file(data: DataArguments, seed: int) -> tuple[Dataset, dict[str, D
     source = data.train_file or ""
     named = {name: getattr(data, name) for name in COLUMNS}
     table, text, label, text_pair = _choose(load_table(source), named, source)
-    columns = {"text_column": text, "text_pair_column": text_pair}
+    columns = {"text_column": text, "text_template": None, "text_pair_column": text_pair}
+    if data.text_template is not None:
+        columns |= {"text_column": None, "text_template": data.text_template}
     if data.label_columns is not None:
         if data.problem_type == "regression":
             raise InputError("--label_columns names classes, and --problem_type regression has one --label_column")
@@ -152,7 +157,22 @@ def _choose(table: Dataset, columns: dict[str, Any], source: str) -> tuple[Datas
         for name in several:
             require_column(table, name, "--label_columns")
         table, label = join_label_columns(table, several, source)
-    return table, *choose_columns(table, columns.get("text_column"), label, columns.get("text_pair_column"))
+    text = columns.get("text_column")
+    if template := columns.get("text_template"):
+        if text is not None:
+            raise InputError("--text_column names one column and --text_template several: give one of them")
+        kept = (label, columns.get("text_pair_column"))
+        table, text = _fill(table, TextTemplate(template), kept, source), template
+    return table, *choose_columns(table, text, label, columns.get("text_pair_column"))
+
+
+def _fill(table: Dataset, template: TextTemplate, kept: tuple[str | None, ...], source: str) -> Dataset:
+    """Return the table with a column that is called as the template, in the place of those that it is made of."""
+    template.require_columns(table.column_names)
+    rows: Any = table  # dicts, which Dataset does not declare
+    made = [template.fill(row, f"{source}, row {place}") for place, row in enumerate(rows, start=1)]
+    table = table.remove_columns([column for column in template.columns if column not in kept])
+    return table.add_column(template.template, made)
 
 
 def _require_classes(labels: Labels, data: DataArguments, column: str, num_rows: int) -> None:

@@ -128,6 +128,8 @@ def evaluate_embedding(head: TrainedHead, data: Any) -> tuple[dict[str, float], 
     """
     if data.validation_file is None or data.task is not None or data.data_dir is not None:
         raise InputError("this head gives vectors: name pairs, with scores or without, by --validation_file alone")
+    if data.text_template is not None:
+        raise InputError("--text_template is for heads with labels: pairs are read from one column each")
     for name in COLUMNS:
         setattr(data, name, getattr(data, name) or getattr(head.record, name))
     validation = validation_groups(data.validation_file, data, ContrastiveArguments()).longest_first()

@@ -17,7 +17,7 @@ from ..system.errors import InputError
 
 
 FILE_NAME = "training_record.json"
-COLUMNS = ("text_column", "text_pair_column", "label_column", "label_columns")  # of a record
+COLUMNS = ("text_column", "text_template", "text_pair_column", "label_column", "label_columns")  # of a record
 
 
 @dataclass
@@ -31,6 +31,7 @@ class TrainingRecord:
         seed (`int`): of Trainer.
         max_length (`int`): tokens a text was cut at.
         text_column, text_pair_column, label_column (`str`): of the training table; None where a task fixes them.
+        text_template (`str`): what makes a text of several columns, in the place of a text column.
         label_columns (`list[str]`): where each class has one of its own.
         task (`str`): as in `--task`; None for the user's own data.
         rows (`str`): [`~glot_hf.states.key.hash_json`] of the texts and labels that were trained on.
@@ -44,6 +45,7 @@ class TrainingRecord:
     seed: int | None = None
     max_length: int | None = None
     text_column: str | None = None
+    text_template: str | None = None
     text_pair_column: str | None = None
     label_column: str | None = None
     label_columns: list[str] | None = None

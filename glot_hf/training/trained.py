@@ -4,6 +4,7 @@
 import sys
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -12,8 +13,12 @@ from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.trainer_utils import PredictionOutput
 
+from ..data.columns import choose_texts
 from ..data.examples import tokenize
 from ..data.labels import Labels
+from ..data.table_rows import TableRows
+from ..data.templates import TextTemplate
+from ..data.text_rows import TextRows
 from ..loading.head import load_head
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification, GlotModel
@@ -37,6 +42,30 @@ class TrainedHead:
     def is_pair(self) -> bool:
         """Whether the head compares two texts."""
         return self.model.config.pair_mode is not None
+
+    def texts_of(self, source: str, columns: Any) -> TextRows:
+        """
+        Return the texts of a file: by the columns that are named, else those of the training where the file has them,
+        else those that are guessed, which is said.
+
+        Args:
+            columns: with `text_column`, `text_template` and `text_pair_column`; None is not named.
+
+        Raises:
+            InputError: the file cannot be read, has no such column, or none can be guessed.
+        """
+        rows = TableRows(source)
+        known = {name: getattr(self.record, name) for name in ("text_column", "text_pair_column")}
+        known = {name: column if column in rows.columns else None for name, column in known.items()}
+        if columns.text_column is not None and columns.text_template is not None:
+            raise InputError("--text_column names one column and --text_template several: give one of them")
+        made = columns.text_template or (self.record.text_template if columns.text_column is None else None)
+        template = None if made is None else TextTemplate(made)
+        if template is not None:
+            template.require_columns(rows.columns)
+        text = template.columns[0] if template else columns.text_column or known["text_column"]
+        text_pair = (columns.text_pair_column or known["text_pair_column"]) if self.is_pair else None
+        return TextRows(rows, *choose_texts(rows.sample(), text, text_pair, self.is_pair), template)
 
     @property
     def labels(self) -> Labels:

@@ -67,7 +67,7 @@ def test_every_row_stays_what_it_is(tmp_path, read, name, content, texts):
         ("a.json", '[{"n": ' + "[" * 3000 + "]" * 3000 + "}]\n", "is not JSON (maximum recursion"),
         ("a.jsonl", '{"text": "a", "n": 1, "n": 2}\n', "a.jsonl, line 1: is not JSON (the key 'n' is given twice)"),
         ("a.json", '[{"text": "a", "text": "b"}]\n', "is not JSON (the key 'text' is given twice)"),
-        ("a.xlsx", "x", ".parquet (save the sheet as CSV, in UTF-8)"),
+        ("a.xls", "x", "(save the sheet as .xlsx, or as CSV in UTF-8)"),
         ("a.doc", "x", "is of an unknown kind: valid are "),
     ],
 )

@@ -66,7 +66,11 @@ def test_chunks(tmp_path):
     [
         ("a.txt", "", "is empty"),
         ("a.txt", b"good\nna\xefve\n", "is not UTF-8 text: line 2 holds b'\\xef'"),
-        ("a.csv", "body\nx\n", "no column 'text': --text_column names one of ['body']"),
+        (
+            "a.csv",
+            "body\nx\n",
+            "no column 'text': --text_column, --text_template and",
+        ),
         ("a.jsonl", '{"text": "a"}\n{"body": "b"}\n', "line 2: there is no column 'text'"),
         ("a.jsonl", '{"text": "a"}\n\n{"text": 3}\n', "line 3: 'text' holds 3, which is not text"),
         ("a.jsonl", '{"text": "a"}\n{"text": "\\ud800"}\n', "line 2: 'text' cannot be written as UTF-8"),

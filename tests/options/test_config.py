@@ -1,5 +1,7 @@
 """`--config run.yaml`: options from a file, and the file that says how a head was trained."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -92,3 +94,14 @@ def test_what_is_written_is_read_again(tmp_path, monkeypatch):
             "--seed=42",
         ]
     )
+
+
+def test_texts_are_written_as_they_were_typed(tmp_path, monkeypatch):
+    """Whatever YAML would make of them, and though a file is called as they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("body").write_text("a file")
+    typed = {"text_template": "{title}: {body}", "label_column": "body", "run_note": "a: b: c", "seed": "3"}
+    command = ["glot-hf", "train", *(part for name, value in typed.items() for part in (f"--{name}", value))]
+    write_config(tmp_path, command)
+    read = with_config(["--config", "run.yaml"])
+    assert sorted(read) == sorted(f"--{name}={value}" for name, value in typed.items())
