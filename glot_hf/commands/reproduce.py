@@ -26,15 +26,29 @@ from ..system.options import option
 
 TUNED_RATES, TUNED_STEPS = [2e-4, 1e-3, 5e-3], [400, 1200]
 RELEASED_RATES, RELEASED_EPOCHS = [2e-4], 3
+_SEED = 42  # of the rows of --train_file that are held out, as glot-hf train holds them out
 
 
 @dataclass
 class ReproductionArguments:
     tasks: list[str] = option(["cola"], f"Tasks by name; {EMBEDDING}: vectors by contrast, as in glot-hf train.")
     train_file: str | None = option(
-        None, f"For {EMBEDDING}: pairs that belong together, a tenth held out to choose by."
+        None,
+        "Compare on your own labelled rows instead of tasks, with a classifier of words beside the poolings. For "
+        f"{EMBEDDING}: pairs that belong together, a tenth held out to choose by.",
     )
-    validation_file: str | None = option(None, f"For {EMBEDDING}: pairs with scores, or pairs that belong together.")
+    validation_file: str | None = option(
+        None,
+        "The rows that are reported; default: a tenth of --train_file is held out. For "
+        f"{EMBEDDING}: pairs with scores, or pairs that belong together.",
+    )
+    text_column: str | None = option(None, "Column of the text in --train_file; guessed by default.")
+    text_template: str | None = option(None, 'Make a text of several columns: "{title}. {body}".')
+    text_pair_column: str | None = option(None, "Column of the second text of a pair.")
+    label_column: str | None = option(None, "Column of the label; guessed by default.")
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = option(
+        None, "What the labels are; found from them by default."
+    )
     data_dir: str | None = option(None, "Folder that holds the tasks' own folders: CoLA, SST-2, STS-B, ..., aclImdb.")
     poolings: list[str] = option(
         [
@@ -81,7 +95,7 @@ def parser() -> CommandParser:
         common=["backbone", "tasks", "data_dir", "poolings", "seeds", "output_dir", "protocol"],
         examples=[
             "glot-hf reproduce --backbone bert-base-uncased --tasks cola mrpc --data_dir glue_data --output_dir out",
-            "glot-hf reproduce --backbone bert-base-uncased --protocol released --poolings mean glot --output_dir out",
+            "glot-hf reproduce --backbone bert-base-uncased --train_file reviews.csv --poolings mean glot",
         ],
     )
 
@@ -97,17 +111,40 @@ def run(argv: list[str]) -> None:
     for name in ("tasks", "seeds"):
         require_distinct(getattr(arguments, name), f"--{name}")
     options = given_head_options(head, argv)
+    _choose_source(arguments, typed_options(argv))
     if EMBEDDING in arguments.tasks:
         if None in (arguments.train_file, arguments.validation_file) or arguments.protocol == "released":
             raise InputError(f"the task {EMBEDDING} needs --train_file and --validation_file, and --protocol tuned")
         contrastive.require_possible(options)
     else:
-        for name in ("train_file", "validation_file", *(option.name for option in fields(ContrastiveArguments))):
+        for name in (option.name for option in fields(ContrastiveArguments)):
             if name in typed_options(argv):
                 raise InputError(f"--{name} belongs to the task {EMBEDDING}: add that to --tasks, or leave it out")
     if arguments.tasks == [EMBEDDING] and arguments.data_dir is not None:
         raise InputError(f"--data_dir holds tasks, but the task {EMBEDDING} reads --train_file: leave one of them out")
     reproduce(backbone, arguments, options, contrastive, cache)
+
+
+def _choose_source(arguments: ReproductionArguments, typed: set[str]) -> None:
+    """
+    Leave the tasks out where `--train_file` names one's own rows.
+
+    Raises:
+        InputError: options of two sources, or of none.
+    """
+    if arguments.train_file is not None and "tasks" not in typed:
+        arguments.tasks = []
+        if arguments.protocol == "released":
+            raise InputError("--protocol released is for tasks: leave it out, or name --tasks")
+        if arguments.data_dir is not None:
+            raise InputError("--data_dir holds tasks, and --train_file names your own rows: leave one of them out")
+        return
+    names = ("text_column", "text_template", "text_pair_column", "label_column", "problem_type")
+    if EMBEDDING not in arguments.tasks:
+        names = ("train_file", "validation_file", *names)
+    for name in names:
+        if name in typed:
+            raise InputError(f"--{name} is for your own rows: name them by --train_file, and leave out --tasks")
 
 
 def reproduce(
@@ -134,6 +171,7 @@ def reproduce(
     from ..experiments.comparison import TaskPanel, comparison_results
     from ..experiments.comparison_report import write_comparison_report
     from ..experiments.embedding_comparison import EmbeddingPanel
+    from ..experiments.own_rows import OwnRowsPanel
     from ..experiments.panels import Shared, run_panels
     from ..experiments.released_protocol import ReleasedBudget, ReleasedTaskPanel
     from ..runs.embedding_texts import positive_groups, validation_groups
@@ -145,10 +183,17 @@ def reproduce(
     names = [name for name in arguments.tasks if name != EMBEDDING]
     tasks = [(task := find_task(name), _folder_of(task.name, arguments.data_dir)) for name in names]
     variants = parse_variants(arguments.poolings)
+    own = None if arguments.train_file is None or EMBEDDING in arguments.tasks else _own_rows(arguments)
     if any((options | own_options).get("pair_mode") == "cosine" for own_options in variants.values()):
         for task, _ in tasks:
             if task.pair_mode not in (None, "cosine"):
                 raise InputError(f"--pair_mode cosine gives a score, but the labels of {task.name} are classes")
+    if own is not None:
+        if "pair_mode" in options and own.pair_mode is None:
+            raise InputError(
+                "--pair_mode compares two texts, but a row has one: name the second by --text_pair_column"
+            )
+        tasks.append((own, None))
     if "pair_mode" in options and (single := [task.name for task, _ in tasks if task.pair_mode is None]):
         print(f"--pair_mode is for the pairs among the tasks, not for {', '.join(single)}")
     longest = max([MAX_LENGTH, *(task.max_length for task, _ in tasks)])
@@ -176,7 +221,10 @@ def reproduce(
     store = CellStore(arguments.output_dir, settings)
     cache_options = {"revision": source["backbone_revision"], **cache.options}
     shared = Shared(model, tokenizer, options, batch_size, cache_options)
-    panels: list[Any] = [make_panel(shared, task, folder, arguments.max_train_rows) for task, folder in tasks]
+    panels: list[Any] = [
+        (OwnRowsPanel if task is own else make_panel)(shared, task, folder, arguments.max_train_rows)
+        for task, folder in tasks
+    ]
     if EMBEDDING in arguments.tasks:
         columns = DataArguments()  # guessed
         train = positive_groups(arguments.train_file or "", columns, contrastive)
@@ -187,9 +235,33 @@ def reproduce(
         panels.append(EmbeddingPanel(shared, train, validation, loss, MAX_LENGTH))
     found = run_panels(store, panels, variants, budgets, arguments.seeds)
     baselines = [name for name, own_options in variants.items() if own_options["pooling"] != "glot"]
+    if own is not None:
+        words = store.get(f"{panels[0].folder}/final-words", panels[0].fit_words)
+        found[0] = {words["variant"]: [words | {"seed": seed} for seed in arguments.seeds], **found[0]}
+        baselines.insert(0, words["variant"])
     results = comparison_results(panels, found)
     write_comparison_report(results, settings, arguments.seeds, baselines, Path(arguments.output_dir))
     say_if_much(cache)
+
+
+def _own_rows(arguments: ReproductionArguments) -> Any:
+    """Return the rows of `--train_file`, as [`~glot_hf.experiments.own_rows.OwnRows`]."""
+    from ..experiments.own_rows import OwnRows, name_of
+    from ..runs.choice import metric_of
+    from ..runs.texts import training_texts
+
+    names = ("train_file", "validation_file", "text_column", "text_template", "text_pair_column", "label_column")
+    data = DataArguments(**{name: getattr(arguments, name) for name in names}, problem_type=arguments.problem_type)
+    texts = training_texts(data, _SEED)
+    is_pair = "text_pair" in texts.train.column_names
+    return OwnRows(
+        name=name_of(arguments.train_file or ""),
+        labels=texts.labels,
+        metric=metric_of(None, None, texts.labels),
+        pair_mode="interaction" if is_pair else None,
+        rows={"train": texts.train, "validation": texts.evaluations["eval"]},
+        max_length=texts.max_length,
+    )
 
 
 def _complete_budgets(arguments: ReproductionArguments) -> None:

@@ -52,6 +52,15 @@ _ESTIMATORS = {
 }
 
 
+def linear_estimator(problem_type: ProblemType) -> tuple[Any, str, str]:
+    """
+    Return what is fitted to labels of a kind, unfitted: the estimator, the name of its penalty in `PENALTIES`, and the
+    parameter of the step "fit" of a `Pipeline` that sets it.
+    """
+    estimator, penalty, parameter = _ESTIMATORS[problem_type]
+    return clone(estimator), penalty, parameter
+
+
 class LinearFit(NamedTuple):
     """
     What was found.
@@ -123,11 +132,10 @@ def fit_linear_layer(
         raise InputError(
             f"all rows to train on are of the class {model.config.id2label[int(labels[0])]!r}: give rows of others too"
         )
-    estimator, penalty, parameter = _ESTIMATORS[problem_type]
+    estimator, penalty, parameter = linear_estimator(problem_type)
     if weights is not None:
         counts = {label: weights[label] for label in np.unique(labels).tolist()}
-        weighted: Any = clone(estimator)
-        estimator = weighted.set_params(class_weight=counts)
+        estimator.set_params(class_weight=counts)
     folds = _folds(labels, problem_type)
     candidates = PENALTIES[penalty] if folds else PENALTIES[penalty][:1]
     search = GridSearchCV(

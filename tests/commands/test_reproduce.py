@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -256,7 +257,7 @@ def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduc
         (["--batch_size", "0"], "--batch_size 0 is not positive"),
         (["--protocol", "released", "--learning_rates", "1e-3", "1e-4"], "chooses no learning rate"),
         (["--protocol", "mine"], "mine"),
-        (["--train_file", "pairs.tsv"], "--train_file belongs to the task embedding: add that to --tasks"),
+        (["--tasks", "cola", "--train_file", "pairs.tsv"], "--train_file is for your own rows"),
         (["--temperature", "0.1"], "--temperature belongs to the task embedding"),
         (
             ["--tasks", "embedding", "--train_file", "pairs.tsv", "--validation_file", "pairs.tsv"],
@@ -286,9 +287,9 @@ def test_states_are_read_from_the_cache(reproduce, glue, trained):
     assert reproduce(*options, "--seeds", "0") == 0
     assert trained[0]["rows"][0]["hidden_states"].dtype == torch.float16
     (folder,) = (glue / "states").iterdir()
-    before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
     assert reproduce(*options, "--seeds", "0", "1") == 0
-    assert before == sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    assert before == {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
 
 
 def test_sentence_vectors(reproduce, glue, capsys):
@@ -306,3 +307,37 @@ def test_sentence_vectors(reproduce, glue, capsys):
     assert cells["mean"][0]["head_parameters"] == 0 and cells["mean"][0]["score"] == cells["mean"][1]["score"]
     chosen_by = json.loads(cell_of(glue, "embedding", "glot/selection-lr0.001-steps2").read_text())
     assert chosen_by["metric"] == "mrr" and len(chosen_by["scores"]) == 3 and chosen_by["training_rows"] == 27
+
+
+def test_ones_own_rows(files, minilm_path, capsys):
+    options = ["--backbone", minilm_path, "--poolings", "mean", "adapool", "--seeds", "0", "--steps", "2"]
+    options += ["--learning_rates", "1e-3", "--output_dir", "out"]
+    assert main(["reproduce", *options, "--train_file", "films.csv", "--label_column", "mood"]) == 0
+    report = Path("out/report.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.count("| tf-idf |") == 2 and report.count("| films |") == 2
+    results = json.loads(Path("out/results.json").read_text())["results"]["films"]
+    assert list(results) == ["tf-idf", "mean", "adapool"] and results["tf-idf"][0]["score"] == 1.0
+    assert results["mean"][0]["training_rows"] == results["tf-idf"][0]["training_rows"] == 36
+
+
+def test_ones_own_pairs(files, minilm_path, capsys):
+    options = ["--backbone", minilm_path, "--poolings", "mean", "--seeds", "0", "--steps", "2", "--output_dir", "out"]
+    columns = ["--text_column", "a", "--text_pair_column", "b", "--label_column", "label"]
+    assert main(["reproduce", *options, "--train_file", "pairs.csv", *columns]) == 0
+    assert "| tf-idf |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tasks", "cola", "--train_file", "films.csv"], "--train_file is for your own rows"),
+        (["--text_column", "review"], "--text_column is for your own rows: name them by --train_file"),
+        (["--train_file", "films.csv", "--protocol", "released"], "--protocol released is for tasks"),
+        (["--train_file", "films.csv", "--data_dir", "."], "names your own rows: leave one of them out"),
+        (["--train_file", "films.csv", "--pair_mode", "concat"], "--pair_mode compares two texts"),
+        (["--train_file", "films.csv", "--label_column", "moody"], "there is no column 'moody'"),
+        (["--train_file", "films.csv", "--temperature", "0.1"], "--temperature belongs to the task embedding"),
+    ],
+)
+def test_mistakes_with_ones_own_rows(files, minilm_path, error_line, options, message):
+    assert message in error_line(main(["reproduce", "--backbone", minilm_path, "--output_dir", "out", *options]))
