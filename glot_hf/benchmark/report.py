@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
+from ..system.atomic_files import write_atomically, write_text
 from ..system.errors import InputError
 from ..system.machine import describe_machine
 from ..system.options import option
@@ -67,8 +68,8 @@ def write_report(record: dict[str, Any], report: Report, output_dir: str, device
     machine = describe_machine(device)
     path = Path(output_dir, f"benchmark_{record['benchmark']}")
     results = record | {"machine": machine} | report.results
-    path.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    report.figure.savefig(path.with_suffix(".png"), dpi=150)
+    write_text(path.with_suffix(".json"), json.dumps(results, indent=2) + "\n")
+    write_atomically(path.with_suffix(".png"), lambda part: report.figure.savefig(part, dpi=150))
     accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ""
     print(f"{report.text}\n\n{machine['cpu']}, {machine['threads']} of {machine['cores']} cores{accelerator}")
     print(f"Written: {path}.json, {path}.png")

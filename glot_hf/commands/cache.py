@@ -88,9 +88,9 @@ def build(argv: list[str], summary: str) -> None:
 
 
 def info(argv: list[str], summary: str) -> None:
-    from ..states.builder import format_bytes
     from ..states.folder import num_bytes, times_of
     from ..states.manifest import Manifest
+    from ..system.disk import format_bytes
 
     folders, total = _caches(*_parser("info", summary).parse(argv)), 0
     for folder in folders:
@@ -149,11 +149,11 @@ def verify(argv: list[str], summary: str) -> None:
 
 
 def prune(argv: list[str], summary: str) -> None:
-    from ..states.builder import format_bytes
     from ..states.folder import clear as clear_folder
     from ..states.folder import num_bytes, times_of
     from ..states.housekeeping import unused
     from ..system.atomic_files import is_being_written
+    from ..system.disk import format_bytes
 
     asked, rest = _parser("prune", summary, PruneArguments).parse(argv)
     if asked.older_than is None and asked.max_size is None:
@@ -177,8 +177,8 @@ def prune(argv: list[str], summary: str) -> None:
 
 
 def clear(argv: list[str], summary: str) -> None:
-    from ..states.builder import format_bytes
     from ..states.folder import clear as clear_folder
+    from ..system.disk import format_bytes
 
     folders, total = _caches(*_parser("clear", summary).parse(argv)), 0
     for folder in folders:

@@ -7,6 +7,7 @@ what was interrupted, and `accelerate launch` shares the work between processes:
 import dataclasses
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from ..options.arguments import parse_load_kwargs
 from ..options.encoder import EncoderArguments
 from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.lock import locked_file
 from ..system.options import REQUIRED, option
 
 
@@ -70,7 +72,7 @@ def run(argv: list[str]) -> None:
     from ..embeddings.job import EmbeddingJob
     from ..embeddings.text_files import TextFiles
     from ..embeddings.vector_files import WRITERS
-    from ..states.builder import format_bytes
+    from ..system.disk import format_bytes
 
     output = Path(arguments.output)
     if output.suffix not in WRITERS:
@@ -93,7 +95,8 @@ def run(argv: list[str]) -> None:
             show_progress=True,
         )
         already = "already there: " if output.exists() else ""
-        count = job.run()
+        with locked_file(output) if job.processes.is_main_process else nullcontext():
+            count = job.run()
     if job.processes.is_main_process:
         size = format_bytes(output.stat().st_size)
         print(f"{already}{count:,} vectors of width {job.width} in {arguments.dtype}: {output}, {size}")

@@ -15,9 +15,9 @@ def run(argv: list[str]) -> None:
     parser().parse(argv)
     from huggingface_hub import constants
 
-    from ..states.builder import format_bytes
     from ..states.cache import DEFAULT_ROOT
     from ..states.folder import num_bytes
+    from ..system.disk import format_bytes
     from ..system.machine import describe_machine
     from ..system.processes import find_processes
 

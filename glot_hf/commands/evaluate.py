@@ -9,6 +9,7 @@ from typing import Any
 
 from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
+from ..system.atomic_files import write_text
 from ..system.errors import InputError, require_extra, require_positive, require_writable, user_errors
 from ..system.options import option
 
@@ -61,7 +62,7 @@ def run(argv: list[str]) -> None:
     printed = json.dumps(metrics, indent=2, allow_nan=False)
     print(printed)
     if data.output_file is not None and find_processes().is_main_process:
-        Path(data.output_file).write_text(printed + "\n", encoding="utf-8")
+        write_text(Path(data.output_file), printed + "\n")
     if data.output_dir is not None and find_processes().is_main_process:
         from ..reports.report import print_report, write_report
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..options.arguments import TrustArguments
 from ..options.parser import CommandParser
+from ..system.atomic_files import write_atomically, write_text
 from ..system.errors import InputError, require_positive, require_writable, user_errors
 from ..system.options import option
 
@@ -105,15 +106,15 @@ def _write(explanations: list[Any], arguments: ExplainArguments, name: str) -> N
     if output.endswith(".json"):
         found = [explanation.to_dict() for explanation in explanations]
         content = json.dumps(found if arguments.test_file else found[0], ensure_ascii=False, indent=1)
-        Path(output).write_text(content + "\n", encoding="utf-8")
+        write_text(Path(output), content + "\n")
     elif output.endswith(".html"):
         from ..explanations.page import render_explanations
 
-        Path(output).write_text(render_explanations(explanations, f"Answers of {name}"), encoding="utf-8")
+        write_text(Path(output), render_explanations(explanations, f"Answers of {name}"))
     else:
         from ..explanations.pictures import draw_explanation
 
-        draw_explanation(explanations[0], output)
+        write_atomically(Path(output), lambda part: draw_explanation(explanations[0], str(part)))
     print(output)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ..loading.head import load_head
 from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
+from ..system.disk import format_bytes, require_room
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.options import REQUIRED, option
 
@@ -81,7 +82,6 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     )
     from ..model.modeling_glot import GlotModel
     from ..publishing.upload import forget_paths
-    from ..states.builder import format_bytes
 
     with user_errors(RuntimeError, SafetensorError):
         model, tokenizer = load_head(name, arguments.trust)
@@ -108,6 +108,9 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
     batches = list(text_batches(model, tokenizer, arguments.with_backbone) if has_text else random_batches(model))
 
     form = FORMATS[arguments.to]
+    size = _bytes_of(model if arguments.with_backbone else model.base_model.head)
+    for place, copies in ((tempfile.gettempdir(), 3), (output_dir.parent, 1)):  # torch ends the process where it fails
+        require_room(place, copies * size, "the exported files", "make room, or name another --output_dir")
     with tempfile.TemporaryDirectory() as temporary:
         exact, folder = Path(temporary, "float32"), Path(temporary, "export")
         exact.mkdir()
@@ -131,8 +134,14 @@ def export(name: str, output_dir: Path, arguments: ExportArguments, data: Labell
         if arguments.to == "onnx":
             source = example(model.config, arguments.with_backbone, is_classifier)
             (folder / "example.py").write_text(source, encoding="utf-8")
-        shutil.move(folder, output_dir)
+        # Copied beside the output, and moved: it is there whole or not at all.
+        with tempfile.TemporaryDirectory(dir=output_dir.parent, prefix=f".{output_dir.name}.") as beside:
+            shutil.copytree(folder, Path(beside, "export")).rename(output_dir)
     print(f"{output_dir}: {', '.join(sorted(os.listdir(output_dir)))}, {format_bytes(_size(output_dir))}")
+
+
+def _bytes_of(module: Any) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
 
 
 def load_judge(name: str, model: Any, tokenizer: Any, data: LabelledTextArguments) -> tuple[Any, dict[str, Any]]:

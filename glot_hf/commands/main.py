@@ -15,7 +15,7 @@ from huggingface_hub.errors import StrictDataclassError
 from .. import register
 from ..model.version_glot import __version__
 from ..options.config import with_config
-from ..system.errors import InputError
+from ..system.errors import InputError, full_disk
 
 
 COMMANDS = {
@@ -71,6 +71,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        line = full_disk(error)
+        if line is None:
+            raise
+        print(f"glot-hf {name}: error: {line}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as interruption:
         print(": ".join((f"glot-hf {name}: interrupted", *interruption.args)), file=sys.stderr)
         return 130

@@ -12,6 +12,7 @@ from typing import Any
 from ..loading.encoder import load_encoder
 from ..options.encoder import EncoderArguments
 from ..options.parser import CommandParser
+from ..system.atomic_files import write_text
 from ..system.errors import InputError, require_distinct, require_extra, require_positive, user_errors
 from ..system.options import option
 
@@ -64,7 +65,7 @@ def run(argv: list[str]) -> None:
     scores, missing = evaluate(encoders, tasks, arguments.output_dir, arguments.batch_size)
     if scores:
         table = score_table(scores, tasks)
-        Path(arguments.output_dir, "report.md").write_text(table + "\n", encoding="utf-8")
+        write_text(Path(arguments.output_dir, "report.md"), table + "\n")
         print(f"{table}\n\nWritten to {arguments.output_dir}: report.md, and results in MTEB's format")
     if missing:
         raise InputError(

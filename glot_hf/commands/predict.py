@@ -5,6 +5,7 @@ with what was interrupted.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ..options.arguments import TrustArguments
 from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, require_writable
+from ..system.lock import locked_file
 from ..system.options import option
 
 
@@ -106,7 +108,8 @@ def _write(job: Any, path: Path, head: Any, top_k: int | None) -> None:
         )
         write_answers(part, pieces, schema, labels)
 
-    count = job.run(path, write)
+    with locked_file(path) if job.processes.is_main_process else nullcontext():
+        count = job.run(path, write)
     if job.processes.is_main_process:
         print(f"{count:,} answers: {path}")
 

@@ -12,6 +12,7 @@ from typing import Any
 from ..loading.backbone import load_backbone_and_tokenizer, set_max_length
 from ..options.arguments import BackboneArguments, DataArguments, parse_load_kwargs, require_backbone
 from ..options.parser import CommandParser
+from ..system.atomic_files import write_atomically, write_text
 from ..system.errors import InputError, require_extra, require_writable
 from ..system.options import option
 
@@ -77,9 +78,7 @@ def run(argv: list[str]) -> None:
     else:
         found = _probe_layers(model, tokenizer, examples, labels, max_length, arguments)
     if arguments.output_file is not None:
-        Path(arguments.output_file).write_text(
-            json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_text(Path(arguments.output_file), json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
 
 def _probe_layers(
@@ -96,7 +95,7 @@ def _probe_layers(
     typed = layers if isinstance(layers, int) else f"{' '.join(map(str, layers))} --layer_mix concat"
     print(f"\nglot-hf train reads this with --backbone_layers {typed}")
     if arguments.picture is not None:
-        draw_layers(found["losses"], layers, arguments.picture)
+        write_atomically(Path(arguments.picture), lambda part: draw_layers(found["losses"], layers, str(part)))
     return found | {"backbone_layers": layers}
 
 
@@ -133,5 +132,5 @@ def _probe_graphs(
             "On no data measured so far was a head better with edges than without (--graph_type self): compare them."
         )
     if arguments.picture is not None:
-        draw_graphs(probe, arguments.picture)
+        write_atomically(Path(arguments.picture), lambda part: draw_graphs(probe, str(part)))
     return dataclasses.asdict(probe) | {"taus": TAUS, "tau": tau, "examples": examples}

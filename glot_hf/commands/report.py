@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..options.parser import CommandParser
+from ..system.atomic_files import write_text
 from ..system.errors import require_extra, require_writable
 from ..system.options import option
 
@@ -35,5 +36,5 @@ def run(argv: list[str]) -> None:
     from ..reports.page import render_page
 
     page = render_page(Path(rest.folder))
-    output.write_text(page, encoding="utf-8")
+    write_text(output, page)
     print(f"{output}: open it in a browser")

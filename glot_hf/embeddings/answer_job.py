@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from ..model.backbone_glot import device_of
 from ..model.finite_glot import require_finite
 from ..model.modeling_glot import GlotForSequenceClassification
 from ..model.version_glot import __version__
-from ..states.builder import format_bytes
 from ..system.atomic_files import write_atomically
+from ..system.disk import require_room
 from ..system.errors import InputError
 from ..system.processes import find_processes
 from .model_key import model_key
@@ -247,9 +246,5 @@ class AnswerJob:
         # The logits as parts, the texts and about 20 characters a number in the end.
         size = self.texts.num_bytes
         needed = size + count * self.model.config.num_labels * (4 + 20)
-        free = shutil.disk_usage(output.parent).free
-        if needed > free:
-            raise InputError(
-                f"the answers to {count:,} texts take about {format_bytes(needed)}, but {str(output.parent)!r} has "
-                f"{format_bytes(free)} free: make room, or name another --output_file"
-            )
+        what = f"the answers to {count:,} texts"
+        require_room(output.parent, needed, what, "make room, or name another --output_file")

@@ -20,9 +20,9 @@ from transformers.utils import logging
 from ..model.backbone_glot import device_of
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..model.version_glot import __version__
-from ..states.builder import format_bytes
 from ..states.key import differences
 from ..system.atomic_files import discard_leftovers, write_atomically
+from ..system.disk import require_room
 from ..system.errors import InputError
 from ..system.processes import find_processes
 from .model_key import model_key
@@ -282,9 +282,5 @@ class EmbeddingJob:
     def _require_room(self, count: int) -> None:
         # Twice: the parts, and what they are joined to.
         needed = 2 * count * self.width * np.dtype(self.dtype).itemsize
-        free = shutil.disk_usage(self.output.parent).free
-        if needed > free:
-            raise InputError(
-                f"{count:,} vectors take {format_bytes(needed)} while they are made, but {self.output.parent} has "
-                f"{format_bytes(free)} free: make room, or store them in float16 (--dtype)"
-            )
+        what = f"{count:,} vectors, while they are made,"
+        require_room(self.output.parent, needed, what, "make room, or store them in float16 (--dtype)")

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..system.atomic_files import write_atomically
+
 
 _DARK, _LIGHT = "#332288", "#cc6677"
 _LONGEST_NAME = 24
@@ -26,7 +28,8 @@ def draw_pictures(report: dict[str, Any], folder: Path) -> list[str]:
     names = []
     for name, (key, draw) in drawn.items():
         if report.get(key):
-            draw(report).savefig(folder / name, dpi=130)
+            figure = draw(report)
+            write_atomically(folder / name, lambda part, figure=figure: figure.savefig(part, dpi=130))
             names.append(name)
     return names
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..system.atomic_files import write_text
 from ..system.markdown import as_cell, format_table
 from .pictures import draw_pictures
 
@@ -16,8 +17,8 @@ _LONGEST_TEXT = 200
 def write_report(report: dict[str, Any], folder: Path) -> None:
     """Write report.json, report.md and the pictures to a folder. They hold texts of the user and are not published."""
     pictures = draw_pictures(report, folder)
-    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(render(report, pictures), encoding="utf-8")
+    write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "report.md", render(report, pictures))
 
 
 def render(report: dict[str, Any], pictures: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..system.atomic_files import write_atomically, write_text
 from ..system.markdown import format_table
 from .markdown import mean_and_deviation
 
@@ -84,9 +85,9 @@ def write_report(
         `str`: what report.md holds, without its last line break.
     """
     report = "\n\n".join(paragraphs)
-    (folder / "report.md").write_text(report + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    picture.savefig(folder / picture_name, dpi=150)
+    write_text(folder / "report.md", report + "\n")
+    write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    write_atomically(folder / picture_name, lambda part: picture.savefig(part, dpi=150))
     print(f"\n{report}\n\nWritten to {folder}: report.md, results.json and {picture_name}")
     return report
 

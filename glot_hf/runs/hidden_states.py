@@ -9,9 +9,9 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..options.arguments import CacheArguments
-from ..states.builder import format_bytes
 from ..states.cache import DEFAULT_ROOT, HiddenStateCache, cache_splits
 from ..states.housekeeping import notice_of_size
+from ..system.disk import format_bytes
 from ..system.errors import user_errors
 
 

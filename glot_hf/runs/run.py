@@ -13,6 +13,7 @@ from ..loading.head import new_head
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..options.arguments import BackboneArguments, DataArguments, FinetuningArguments, TrainingCacheArguments
 from ..options.config import write_config
+from ..system.disk import require_room
 from ..system.errors import InputError, user_errors
 from ..system.machine import name_of_hardware
 from ..training.finetuning import (
@@ -163,6 +164,12 @@ def run_training(
     if checkpoint is not None:
         require_same_run(model, checkpoint, find_head_config(trained, checkpoint), record)
     count = count_parameters(model)
+    saved = count.head + (count.backbone_trained + count.backbone_frozen if is_whole else 0)
+    if arguments.process_index == 0:  # of float32 numbers, what is saved in the end, and once with Adam's two averages
+        needed = 4 * (2 * saved + 2 * (count.head + count.backbone_trained))
+        require_room(
+            arguments.output_dir, needed, "the head and a checkpoint", "make room, or name another --output_dir"
+        )
     print(describe_training(*count))
     print(objective.describe_rows())
     with user_errors():  # an option that only Trainer finds wrong

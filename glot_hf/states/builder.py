@@ -1,21 +1,26 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """Fills a hidden-state cache: runs the backbone for the shards that are not there, and checks what it says."""
 
-import shutil
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ..system.atomic_files import discard_leftovers, marked_as_written
+from ..system.disk import format_bytes, require_room
 from ..system.errors import InputError
 from ..system.processes import find_processes
 from .manifest import Manifest
 from .running import run_over_texts, token_shape
 from .shard import write_shard
+
+
+_ROOM_HINT = (
+    "make room, name another --cache_dir, store them in float16 or bfloat16 (--cache_dtype), or go without "
+    "(--no_cache)"
+)
 
 
 def fill_cache(
@@ -50,7 +55,7 @@ def fill_cache(
         features = manifest.key.get("token_features")
         width = token_shape(backbone, layers, features)
         tokens = sum(shard.num_tokens for shard, _ in missing)
-        _require_room(folder, tokens * torch.Size(width).numel() * dtype.itemsize)
+        require_room(folder, tokens * torch.Size(width).numel() * dtype.itemsize, "the hidden states", _ROOM_HINT)
         hidden = not (show_progress and processes.is_main_process)
         options = {"unit": " tokens", "unit_scale": True, "disable": hidden}
         with marked_as_written(folder), logging.tqdm(total=tokens, desc="Hidden states", **options) as progress:
@@ -74,15 +79,6 @@ def fill_cache(
     processes.wait_for_everyone()
 
 
-def _require_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"the hidden states take {format_bytes(needed)}, but {folder} has {format_bytes(free)} free: make room, "
-            "name another --cache_dir, store them in float16 or bfloat16 (--cache_dtype), or go without (--no_cache)"
-        )
-
-
 def _not_finite(state: Tensor, text: str, stored: torch.dtype, of_backbone: torch.dtype) -> InputError:
     start = f"{text[:50]!r}..." if len(text) > 50 else repr(text)
     if state.isfinite().all():
@@ -94,8 +90,3 @@ def _not_finite(state: Tensor, text: str, stored: torch.dtype, of_backbone: torc
     if of_backbone == torch.float16:
         hint = "float16 is too narrow for it: load it in bfloat16 or float32 (the dtype in backbone_load_kwargs)"
     return InputError(f"the backbone, in {of_backbone}, gives {start} states that are not finite: {hint}")
-
-
-def format_bytes(count: int) -> str:
-    """Return a size such as 40.4MB, in powers of 1,000."""
-    return f"{tqdm.format_sizeof(count)}B"

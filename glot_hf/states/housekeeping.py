@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..system.atomic_files import is_being_written
-from .builder import format_bytes
+from ..system.disk import format_bytes
 from .folder import find_caches, num_bytes, times_of
 
 

@@ -33,6 +33,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     _flush(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8 to a file, which is there whole or as it was."""
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
 @contextmanager
 def replacing_files(folder: Path, stale: tuple[str, ...] = ()) -> Iterator[Path]:
     """

@@ -1,12 +1,18 @@
 # Copyright 2026 The glot_hf authors. Licensed under the Apache License, Version 2.0.
 """What a command tells its user in one line, without a traceback."""
 
+import errno
 import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
 from typing import Any
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# What safetensors, torch, numpy and SQLite say of a full disk without its number.
+_SAYS_FULL = ("No space left on device", "PytorchStreamWriter failed", "requested and 0 written", "disk is full")
 
 
 class InputError(ValueError):
@@ -39,6 +45,22 @@ def user_errors(*more: type[Exception]) -> Iterator[None]:
         ) from error
     except (ImportError, OSError, ValueError, *more) as error:
         raise InputError(str(error)) from error
+
+
+def full_disk(error: BaseException) -> str | None:
+    """
+    Return a line for an error that says that a disk is full or cannot be written, whichever library raised it; None
+    for others.
+    """
+    said, path = str(error), getattr(error, "filename", None)
+    is_full = isinstance(error, OSError) and error.errno in _FULL
+    if not is_full and not any(sign in said for sign in _SAYS_FULL):
+        return None
+    where = f" at {os.fspath(path)!r}" if isinstance(path, (str, os.PathLike)) else ""
+    return (
+        f"the disk is full, or cannot be written{where} ({' '.join(said.split())[:200]}): make room, and run the same "
+        "command again; what was there before is as it was"
+    )
 
 
 def require_positive(value: int, flag: str) -> None:

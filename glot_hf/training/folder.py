@@ -18,6 +18,7 @@ from ..loading.saved_head import WEIGHTS
 from ..model.pretrained_glot import GlotPreTrainedModel
 from ..model.sentence_files_glot import SENTENCE_FILES
 from ..system.atomic_files import replacing_files
+from ..system.disk import format_bytes
 from ..system.errors import InputError, user_errors
 from ..system.lock import locked
 from .publish import training_of
@@ -100,18 +101,22 @@ def resumable(arguments: Any, checkpoint: str | None) -> Iterator[None]:
         yield
     except BaseException as error:
         last = last_checkpoint(folder)
-        if last is None and aside is not None:
-            for part in checkpoints_in(folder):
-                shutil.rmtree(part)
-            _move_checkpoints(aside, folder)
-            aside.rmdir()
+        if last is None and arguments.process_index == 0:
+            for part in checkpoints_in(folder):  # one that was not written to its end: it would be in the way
+                shutil.rmtree(part, ignore_errors=True)
+            if aside is not None:
+                _move_checkpoints(aside, folder)
+                aside.rmdir()
         how = "there is no checkpoint yet, so the same command begins anew"
         if last is not None:
             how = f"the same command with --resume_from_checkpoint goes on from {last}"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(how) from error
         if _is_of_the_disk(error):
-            raise InputError(f"the training stopped, as a file cannot be used ({error}): {how}") from error
+            free = format_bytes(shutil.disk_usage(folder).free)
+            raise InputError(
+                f"the training stopped, as a file cannot be used ({error}; {folder!r} has {free} free): {how}"
+            ) from error
         raise
 
 

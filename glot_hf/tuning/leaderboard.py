@@ -2,6 +2,7 @@
 """Heads that were tried, the best first: a CSV file of all, a table and a picture of the best of each kind."""
 
 import csv
+import io
 import json
 import statistics
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..system.atomic_files import write_atomically, write_text
 from .trials import Judge, Trial
 
 
@@ -27,11 +29,9 @@ def write_leaderboard(folder: Path, trials: list[Trial], winner: Trial, judge: J
         winner ([`Trial`]): one of them, which is marked.
         judge ([`Judge`]): knows the metric and what the most frequent class scores.
     """
-    with open(folder / "leaderboard.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for rank, trial in enumerate(trials, 1):
-            writer.writerow([rank, *_cells(trial)])
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows([_COLUMNS, *([rank, *_cells(trial)] for rank, trial in enumerate(trials, 1))])
+    write_text(folder / "leaderboard.csv", lines.getvalue())
     best: dict[str, Trial] = {}
     for trial in trials:
         best.setdefault(trial.candidate.name, trial)
@@ -91,4 +91,4 @@ def _draw(path: Path, best: dict[str, Trial], winner: Trial, majority: float | N
         xlabel=f"{metric} on held-out rows (dot), and of each held-out part (bars)", ylim=(-0.6, len(names) - 0.3)
     )
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    write_atomically(path, lambda part: figure.savefig(part, dpi=150))

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, BertConfig
 from glot_hf import GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
 from glot_hf.embeddings.vector_files import read_blocks
+from glot_hf.system.lock import locked_file
 
 from .conftest import write
 
@@ -301,3 +302,10 @@ def test_mistakes_of_search(embed, texts, files, error_line):
     assert "nowhere/at_all" in line
     write("vectors.npy.json", "{}")
     assert "is damaged" in error_line(main(["search", "cats", "--index", "vectors.npy"]))
+
+
+def test_two_runs_at_once(embed, error_line):
+    """The second is refused in a line; what the first writes stays whole."""
+    with locked_file("vectors.npy"):
+        line = error_line(embed("vectors.npy"))
+    assert "'vectors.npy' is being written by another run" in line and not os.path.exists("vectors.npy")

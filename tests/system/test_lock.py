@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from glot_hf.system.errors import InputError
-from glot_hf.system.lock import locked
+from glot_hf.system.lock import locked, locked_file
 
 
 def test_the_second_run_is_refused(tmp_path):
@@ -53,4 +53,19 @@ def test_a_lock_that_may_be_alive_is_kept(tmp_path, content):
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file" / "head"):
+        pass
+
+
+def test_a_file_of_one_run(tmp_path):
+    path = tmp_path / "vectors.npy"
+    with locked_file(path):
+        with (
+            pytest.raises(InputError, match=r"vectors.npy' is being written by another run .process"),
+            locked_file(path),
+        ):
+            pass
+        with locked_file(tmp_path / "others.npy"):
+            pass
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(InputError, match="cannot be written"), locked_file(tmp_path / "no" / "vectors.npy"):
         pass
