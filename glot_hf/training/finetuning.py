@@ -158,5 +158,7 @@ def save_trained(network: Any, folder: str, home: str, merge: bool = False) -> n
     base = network.peft_config["default"].base_model_name_or_path = os.path.abspath(os.path.join(home, BASE_FOLDER))
     path = Path(folder, ADAPTER_CONFIG)
     config = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
+    if isinstance(config.get("target_modules"), list):  # a set, which peft writes in the order of its hashes
+        config["target_modules"].sort()
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     return network

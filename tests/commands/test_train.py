@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_the_old_head_and_its_checkpoints(trained_head, files
     anew = (*FILMS, "--overwrite_output_dir", "--learning_rate", "1e-2", "--disable_tqdm", "true", *STEPS)
     with monkeypatch.context() as patch:
         fail_to_save(patch, lambda folder: "checkpoint-1" in folder)
-        assert "No space left on device): there is no checkpoint yet" in error_line(train(*anew))
+        assert "No space left on device; 'head' has" in error_line(train(*anew))
     assert heads_and_checkpoints(files / "head") == before
     with monkeypatch.context() as patch:
         fail_to_save(patch, lambda folder: "checkpoint-" not in folder)

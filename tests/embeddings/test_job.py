@@ -253,7 +253,7 @@ def test_vectors_too_large_for_float16(head_path, files, tmp_path, monkeypatch):
 
 def test_no_room_on_the_disk(head_path, files, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
-    with pytest.raises(InputError, match="1,500 vectors take .* but .* has 1.00kB free"):
+    with pytest.raises(InputError, match="1,500 vectors, while they are made, take .* but .* has 1.00kB free"):
         embed(head_path, files, tmp_path / "vectors.npy")
     assert not list(tmp_path.iterdir())
 
