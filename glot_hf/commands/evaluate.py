@@ -10,7 +10,7 @@ from typing import Any
 from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
 from ..system.atomic_files import write_text
-from ..system.errors import InputError, require_extra, require_positive, require_writable, user_errors
+from ..system.errors import InputError, require_extra, require_folder, require_positive, require_writable, user_errors
 from ..system.options import option
 
 
@@ -44,6 +44,7 @@ def run(argv: list[str]) -> None:
     require_extra("train", "datasets", "sklearn", "scipy", *(["matplotlib"] if data.output_dir else []))
     require_positive(data.batch_size, "--batch_size")
     require_writable(data.output_file, "--output_file")
+    require_folder(data.output_dir, "--output_dir")
     from ..system.processes import find_processes
     from ..training.trained import load_trained
 

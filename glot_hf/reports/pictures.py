@@ -42,7 +42,7 @@ def _draw_confusion(report: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(size + 0.9, size), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 or max(map(len, names)) > 10 else 0)
     axes.set_yticks(range(len(names)), names)
     if len(names) > _MOST_NUMBERS:
         axes.tick_params(labelsize=max(4, 9 - len(names) // 15))
@@ -122,4 +122,5 @@ def _draw_curve(report: dict[str, Any]) -> Figure:
 
 def _short(name: str) -> str:
     name = str(name).replace("$", r"\$")  # matplotlib reads it as mathematics
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    # Names that begin alike are told apart by their ends.
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 9]}…{name[-8:]}"

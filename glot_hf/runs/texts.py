@@ -86,7 +86,7 @@ def evaluation_examples(data: Any, labels: Labels, record: TrainingRecord) -> di
             theirs, known = (shorten(each.names) or "scores" for each in (task.labels, labels))
             raise InputError(f"the labels of {task.name} are {theirs}, but this head knows {known}")
         return task.evaluations(data.data_dir)
-    columns = {name: getattr(data, name) or getattr(record, name) for name in COLUMNS}
+    columns = {name: getattr(record, name) if (given := getattr(data, name)) is None else given for name in COLUMNS}
     if data.text_column is not None or data.text_template is not None:  # one in the place of the other
         columns |= {"text_column": data.text_column, "text_template": data.text_template}
     if data.label_column is not None or data.label_columns is not None:  # one instead of several, or several of one
@@ -158,9 +158,10 @@ def _choose(table: Dataset, columns: dict[str, Any], source: str) -> tuple[Datas
             require_column(table, name, "--label_columns")
         table, label = join_label_columns(table, several, source)
     text = columns.get("text_column")
-    if template := columns.get("text_template"):
+    if (template := columns.get("text_template")) is not None:
         if text is not None:
             raise InputError("--text_column names one column and --text_template several: give one of them")
+        require_column(table, label, "--label_column")  # while the table has all of its columns
         kept = (label, columns.get("text_pair_column"))
         table, text = _fill(table, TextTemplate(template), kept, source), template
     return table, *choose_columns(table, text, label, columns.get("text_pair_column"))

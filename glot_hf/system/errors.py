@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -80,6 +81,21 @@ def require_distinct(values: list[Any], flag: str) -> None:
     repeated = [value for value in values if values.count(value) > 1]
     if repeated:
         raise InputError(f"{flag} names {repeated[0]} twice: name each once")
+
+
+def require_folder(path: str | None, flag: str) -> None:
+    """
+    Asked before the work, so that none is lost.
+
+    Raises:
+        InputError: there is something else than a folder, or none can be made there.
+    """
+    if path is None or os.path.isdir(path):
+        return
+    parents = (os.path.abspath(path), *map(str, Path(os.path.abspath(path)).parents))
+    nearest = next(parent for parent in parents if os.path.exists(parent))
+    if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK):
+        raise InputError(f"{flag} {path!r} cannot be written: name a folder, or one that can be made")
 
 
 def require_writable(path: str | None, flag: str) -> None:

@@ -38,7 +38,7 @@ def class_weights(asked: str, labels: Labels, classes: Sequence[int]) -> list[fl
         return np.where(present, len(classes) / (present.sum() * np.maximum(counts, 1)), 1.0).tolist()
     try:
         by_name = json.loads(asked)
-        if not isinstance(by_name, dict):
+        if not isinstance(by_name, dict) or not by_name:
             raise ValueError("no weights by the names of classes")
     except ValueError as error:
         raise InputError(

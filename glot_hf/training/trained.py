@@ -59,7 +59,9 @@ class TrainedHead:
         known = {name: column if column in rows.columns else None for name, column in known.items()}
         if columns.text_column is not None and columns.text_template is not None:
             raise InputError("--text_column names one column and --text_template several: give one of them")
-        made = columns.text_template or (self.record.text_template if columns.text_column is None else None)
+        made = columns.text_template
+        if made is None and columns.text_column is None:
+            made = self.record.text_template
         template = None if made is None else TextTemplate(made)
         if template is not None:
             template.require_columns(rows.columns)

@@ -75,6 +75,14 @@ def test_vectors(capsys):
     [
         (["train", "--train_file", "films.csv", "--text_template", "{name}"], "no column 'name' for --text_template"),
         (["train", "--train_file", "films.csv", "--text_template", "title"], "names no column"),
+        (["train", "--train_file", "films.csv", "--text_template", ""], "names no column"),
+        (["predict", "head", "--test_file", "films.csv", "--text_template", ""], "names no column"),
+        (["evaluate", "head", "--validation_file", "films.csv", "--text_template", ""], "names no column"),
+        (
+            ["evaluate", "head", "--validation_file", "films.csv", "--label_column", "x"],
+            "no column 'x' for --label_column: the columns are ['title', 'body', 'label']",
+        ),
+        (["evaluate", "head", "--validation_file", "films.csv", "--output_dir", "films.csv"], "cannot be written"),
         (
             ["train", "--train_file", "films.csv", "--text_template", "{title}", "--text_column", "body"],
             "--text_column names one column and --text_template several",
