@@ -45,7 +45,7 @@ def user_errors(*more: type[Exception]) -> Iterator[None]:
             "code: get the model as .safetensors"
         ) from error
     except (ImportError, OSError, ValueError, *more) as error:
-        raise InputError(str(error)) from error
+        raise InputError(full_disk(error) or str(error)) from error
 
 
 def full_disk(error: BaseException) -> str | None:
@@ -59,8 +59,8 @@ def full_disk(error: BaseException) -> str | None:
         return None
     where = f" at {os.fspath(path)!r}" if isinstance(path, (str, os.PathLike)) else ""
     return (
-        f"the disk is full, or cannot be written{where} ({' '.join(said.split())[:200]}): make room, and run the same "
-        "command again; what was there before is as it was"
+        f"the disk is full, or cannot be written{where} ({' '.join(said.split())[:200]}): make room, or name another "
+        "place, and run the same command again"
     )
 
 

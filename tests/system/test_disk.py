@@ -7,7 +7,7 @@ import pytest
 from glot_hf.commands.main import main
 from glot_hf.system.atomic_files import write_text
 from glot_hf.system.disk import format_bytes, require_room
-from glot_hf.system.errors import InputError, full_disk
+from glot_hf.system.errors import InputError, full_disk, user_errors
 
 
 def test_room(tmp_path):
@@ -30,6 +30,11 @@ def test_a_full_disk_is_said_in_a_line(error):
     line = full_disk(error)
     assert line.startswith("the disk is full, or cannot be written") and "make room" in line and "\n" not in line
     assert ("'/somewhere/a.npy'" in line) == isinstance(error, OSError)
+
+
+def test_it_is_said_inside_user_errors_too():
+    with pytest.raises(InputError, match="the disk is full, .* at '/a.npy' .*: make room"), user_errors():
+        raise OSError(errno.ENOSPC, "No space left on device", "/a.npy")
 
 
 def test_other_errors_are_not():
