@@ -11,6 +11,7 @@ import functools
 import io
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ from .model.encoding_glot import longest_text
 from .model.modeling_glot import GlotForSequenceClassification, GlotModel
 from .states.memory import StatesInMemory
 from .states.running import HiddenStateCollator
+from .system.atomic_files import replacing_files
 from .training.on_states import fit_on_states, train_on_states
 from .tuning.plan import Plan, make_plan
 from .tuning.probe import probe_layers, rows_to_probe
@@ -93,8 +95,10 @@ class _GlotEstimator(BaseEstimator):
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write the fitted head to a folder, as `GlotForSequenceClassification` and `glot-hf predict` load it."""
         check_is_fitted(self)
-        self.model_.save_pretrained(folder)
-        self._backbone()[1].save_pretrained(folder)
+        os.makedirs(folder, exist_ok=True)
+        with replacing_files(Path(folder)) as part:
+            self.model_.save_pretrained(part)
+            self._backbone()[1].save_pretrained(part)
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike, **params: Any):

@@ -4,12 +4,15 @@
 import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from ..loading.head import new_head
 from ..options.arguments import BackboneArguments, parse_load_kwargs, require_backbone
 from ..options.parser import CommandParser
+from ..system.atomic_files import replacing_files
 from ..system.errors import InputError, user_errors
+from ..system.lock import locked
 from ..system.options import REQUIRED, option
 
 
@@ -68,9 +71,9 @@ def convert(backbone: BackboneArguments, arguments: ConversionArguments) -> None
         weights = convert_official_state_dict(state_dict, options.get("gnn_type"))
         model, tokenizer = new_head(GlotModel, *backbone.source(load_kwargs), **options)
         model.head.load_state_dict(weights)
-        os.makedirs(arguments.output_dir, exist_ok=True)
-        model.save_pretrained(arguments.output_dir)
-        tokenizer.save_pretrained(arguments.output_dir)
+        with locked(arguments.output_dir), replacing_files(Path(arguments.output_dir)) as part:
+            model.save_pretrained(part)
+            tokenizer.save_pretrained(part)
     print(*(f"{name}: {value}" for name, value in options.items()), sep="\n")
     print(
         f"\nThe head is in {arguments.output_dir}. In Python:\n\n"

@@ -11,6 +11,7 @@ from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
 from ..system.atomic_files import write_text
 from ..system.errors import InputError, require_extra, require_folder, require_positive, require_writable, user_errors
+from ..system.lock import locked
 from ..system.options import option
 
 
@@ -68,8 +69,7 @@ def run(argv: list[str]) -> None:
         from ..reports.report import print_report, write_report
 
         folder = Path(data.output_dir)
-        with user_errors():
-            folder.mkdir(parents=True, exist_ok=True)
+        with user_errors(), locked(folder):
             write_report(report, folder)
         print_report(report, folder)
 

@@ -13,6 +13,7 @@ from ..options.arguments import LabelledTextArguments, TrustArguments
 from ..options.parser import CommandParser
 from ..system.disk import format_bytes, require_room
 from ..system.errors import InputError, require_extra, require_positive, user_errors
+from ..system.lock import locked_file
 from ..system.options import REQUIRED, option
 
 
@@ -58,7 +59,8 @@ def run(argv: list[str]) -> None:
         raise InputError("--validation_file and --task judge what --quantize costs: leave them out")
     with user_errors():
         output_dir.parent.mkdir(parents=True, exist_ok=True)  # before the work
-    export(rest.model, output_dir, arguments, data)
+    with locked_file(output_dir):
+        export(rest.model, output_dir, arguments, data)
 
 
 def export(name: str, output_dir: Path, arguments: ExportArguments, data: LabelledTextArguments) -> None:

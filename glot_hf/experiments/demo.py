@@ -12,6 +12,7 @@ from ..model.modeling_glot import GlotForSequenceClassification
 from ..publishing.backbone_card import short_name
 from ..states.key import hash_backbone
 from ..states.running import state_rows
+from ..system.atomic_files import replacing_files
 from ..training.on_states import Budget, train_on_states
 from .stress import TEST_TEXTS, TRAIN_TEXTS, run_stress_test
 from .stress_options import StressTestArguments
@@ -73,8 +74,10 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
 
 
 def _save_and_reload(model: GlotForSequenceClassification, tokenizer, folder: Path, texts: list[str]) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing_files(folder) as part:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
     reloaded = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():

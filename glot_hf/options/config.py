@@ -23,6 +23,7 @@ _NOT_OF_THE_RUN = {
     "resume_from_checkpoint",
     "push_to_hub",
     "run_name",
+    "project",
     "trust_remote_code",
 }
 
