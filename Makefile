@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow coverage check format docs
+.PHONY: demo test test-slow campaigns coverage check format docs
 
 demo: $(VENV)/.installed-demo
 	HF_HUB_OFFLINE=1 $(BIN)/glot-hf demo
@@ -13,6 +13,10 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m pytest -m slow
+
+# Commands that are killed, interrupted and out of room, tens of times each: about an hour.
+campaigns: $(VENV)/.installed-slow
+	$(BIN)/python -m pytest -q -s -m slow tests/campaigns
 
 # Lines and branches of glot_hf that the tests reach in the processes of pytest itself.
 coverage: $(VENV)/.installed-test

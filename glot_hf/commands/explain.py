@@ -70,7 +70,9 @@ def run(argv: list[str]) -> None:
         rows = head.texts_of(arguments.test_file, arguments)
         pairs = ((each["text"], each.get("text_pair")) for _, each in rows)
     with user_errors():
-        every = (explain(head.model, text, head.tokenizer, pair, arguments.method) for text, pair in pairs)
+        every = (
+            explain(head.model, text, head.tokenizer, pair, arguments.method, head.max_length) for text, pair in pairs
+        )
         explanations = heapq.nlargest(arguments.top, every, key=_confidence)
     _write(explanations, arguments, Path(rest.model).resolve().name)
 

@@ -39,11 +39,10 @@ def _shown(explanation: Explanation) -> dict[str, Any]:
 
 
 def _text(explanation: Explanation, part: TextExplanation) -> dict[str, Any]:
-    strengths = shades(explanation, part)
     weights = [None] * len(part.tokens) if part.readout_weights is None else part.readout_weights.tolist()
     contributions = [[]] * len(part.tokens) if part.contributions is None else part.contributions.tolist()
     return {
-        "pieces": _pieces(part, strengths),
+        "pieces": pieces(explanation, part),
         "rows": list(zip(part.tokens, weights, contributions)),
         "graph": _graph(part),
         "cosines": part.cosines.tolist(),
@@ -51,18 +50,21 @@ def _text(explanation: Explanation, part: TextExplanation) -> dict[str, Any]:
     }
 
 
-def _pieces(part: TextExplanation, strengths: list[float]) -> list[tuple[str, float | None]]:
-    """Return the text in pieces, in its own order and spacing: words with their strength, and what is between them."""
-    pieces: list[tuple[str, float | None]] = []
+def pieces(explanation: Explanation, part: TextExplanation) -> list[tuple[str, float | None]]:
+    """
+    Return a text in pieces, in its own order and spacing, for the macro `words` of shaded.html: words with their
+    strength, and what is between them.
+    """
+    found: list[tuple[str, float | None]] = []
     at = 0
-    for word, place, strength in zip(part.tokens, part.offsets, strengths):
+    for word, place, strength in zip(part.tokens, part.offsets, shades(explanation, part)):
         if place is None:
-            pieces += [(" ", None), (word, strength), (" ", None)]
+            found += [(" ", None), (word, strength), (" ", None)]
             continue
         start, stop = place
-        pieces += [(part.text[at:start], None), (part.text[start:stop], strength)]
+        found += [(part.text[at:start], None), (part.text[start:stop], strength)]
         at = stop
-    return [*pieces, (part.text[at:], None)]
+    return [*found, (part.text[at:], None)]
 
 
 def _graph(part: TextExplanation) -> dict[str, Any] | None:

@@ -5,11 +5,14 @@ import base64
 import csv
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, TemplateError
 
+from ..explanations.explanation import Explanation
+from ..explanations.page import pieces
 from ..system.errors import InputError
 from .pictures import draw_pictures
 from .report import summary
@@ -24,27 +27,27 @@ _ALT = {
 }
 
 
-def render_page(folder: Path) -> str:
+def render_page(folder: Path, explanations: Sequence[Explanation] = ()) -> str:
     """
     Render the report in a folder as HTML.
 
     Args:
         folder: holds report.json; what training_record.json and leaderboard.csv beside it say of the choice of the
             head is shown too.
+        explanations: of the first ones of the worst answers.
 
     Raises:
         InputError: there is no report.json, or a file is damaged.
     """
-    report = _read(folder / "report.json")
-    if report is None:
-        raise InputError(
-            f"{str(folder)!r} holds no report.json: glot-hf train writes one, and glot-hf evaluate with --output_dir"
-        )
+    report = read_report(folder)
     record = _read(folder / "training_record.json") or {}
     choice = (record.get("recipe") or {}).get("found") or {}
     try:
         environment = Environment(
-            loader=PackageLoader("glot_hf.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=ChoiceLoader([PackageLoader("glot_hf.reports"), PackageLoader("glot_hf.explanations")]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
         )
         return environment.get_template("page.html").render(
             name=folder.resolve().name,
@@ -54,6 +57,10 @@ def render_page(folder: Path) -> str:
             pictures=_pictures(report),
             classes=_classes(report),
             mistakes=_rows(report.get("mistakes")),
+            explained=[
+                (mistake, [pieces(explanation, part) for part in explanation.texts], explanation)
+                for mistake, explanation in zip(report.get("mistakes") or [], explanations)
+            ],
             choice=choice,
             candidates=_rows(choice.get("candidates"), "name", "score", "better_by", "standard_error", "seconds"),
             leaderboard=_leaderboard(folder / "leaderboard.csv"),
@@ -61,6 +68,21 @@ def render_page(folder: Path) -> str:
         )
     except (AttributeError, LookupError, TypeError, ValueError, TemplateError) as error:
         raise InputError(f"the report in {str(folder)!r} is damaged ({error!r}): train or evaluate again") from error
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """
+    Return the report in a folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    report = _read(folder / "report.json")
+    if report is None:
+        raise InputError(
+            f"{str(folder)!r} holds no report.json: glot-hf train writes one, and glot-hf evaluate with --output_dir"
+        )
+    return report
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -27,7 +27,8 @@ def draw_pictures(report: dict[str, Any], folder: Path) -> list[str]:
     }
     names = []
     for name, (key, draw) in drawn.items():
-        if report.get(key):
+        is_point = key == "curve" and len(report.get(key) or []) == 1  # of a head that was fitted at once
+        if report.get(key) and not is_point:
             figure = draw(report)
             write_atomically(folder / name, lambda part, figure=figure: figure.savefig(part, dpi=130))
             names.append(name)

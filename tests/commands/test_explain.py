@@ -48,3 +48,20 @@ def test_rows_of_a_file(trained_head, capsys):
 )
 def test_mistakes(trained_head, error_line, options, message):
     assert message in error_line(main(["explain", "head", *options]))
+
+
+def test_a_report_takes_the_worst_answers_apart(trained_head, error_line, capsys):
+    def page(*options):
+        assert main(["report", *options]) == 0
+        return Path(options[0], "report.html").read_text(encoding="utf-8")
+
+    mistakes = json.loads(Path("head/report.json").read_text())["mistakes"]
+    assert mistakes and page("head").count("<h3>Row ") == min(10, len(mistakes))
+    assert page("head", "--explain", "1").count("<h3>Row ") == 1
+    assert "<h3>Row " not in page("head", "--explain", "0")
+    assert main(["evaluate", "head", "--validation_file", "films.csv", "--output_dir", "judged"]) == 0
+    if json.loads(Path("judged/report.json").read_text())["mistakes"]:
+        assert "<h3>Row " not in page("judged") and "<h3>Row " in page("judged", "--model", "head")
+    capsys.readouterr()
+    assert "--explain 0 makes the page without" in error_line(main(["report", "head", "--model", "nowhere"]))
+    assert "--explain -1 is negative" in error_line(main(["report", "head", "--explain", "-1"]))

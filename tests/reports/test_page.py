@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 from glot_hf.commands.main import main
 from glot_hf.data.labels import Labels
+from glot_hf.explanations.explanation import Explanation, TextExplanation
 from glot_hf.reports.answers import count_classes, report_answers
 from glot_hf.reports.page import render_page
 from glot_hf.reports.report import write_report
@@ -68,6 +70,28 @@ def test_all_of_a_report_is_on_the_page(judged):
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 1  # the page's own
 
 
+def explained(text, is_exact):
+    """An explanation of a text whose first word speaks for the answer, and whose last one speaks against it."""
+    words = [(found.group(), found.span()) for found in re.finditer(r"\S+", text)]
+    contributions = torch.zeros(len(words), 2)
+    contributions[0, 0], contributions[-1, 0] = 2.0, -1.0
+    names, spans = zip(*words)
+    cosines = torch.eye(len(words))
+    part = TextExplanation(text, names, spans, None, contributions, names, [*range(len(words))], cosines)
+    logits = contributions.sum(dim=0)
+    return Explanation(part, None, ["a", "b"], logits, logits * 0, 0, is_exact, "because & so", "contributions")
+
+
+def test_the_words_that_the_worst_answers_rest_on(judged):
+    page = render_page(judged, [explained(HARD, True), explained(HARD, True)])
+    words = re.findall(r'<mark class="(for|against)" style="--share: ([\d.]+)" title[^>]*>([^<]*)</mark>', page)
+    assert words[:2] == [("for", "1.000", "&lt;script&gt;alert(1)&lt;/script&gt;"), ("against", "0.500", "long" * 40)]
+    assert len(words) == 4 and page.count("<h3>Row ") == 2
+    assert "Exact: because &amp; so." in page
+    assert "Not exact: " in render_page(judged, [explained(HARD, False)])
+    assert len([tag for tag, _ in Elements(page).tags if tag == "script"]) == 1
+
+
 def test_it_asks_for_nothing(judged):
     page = Elements(render_page(judged))
     sources = [attrs[name] for _, attrs in page.tags for name in ("src", "href") if name in attrs]
@@ -95,6 +119,7 @@ def test_mistakes(judged, tmp_path, capsys):
 def test_the_command_writes_it(judged, capsys):
     assert main(["report", str(judged)]) == 0
     assert capsys.readouterr().out == f"{judged / 'report.html'}: open it in a browser\n"
+    assert "What the worst answers rest on" not in (judged / "report.html").read_text(encoding="utf-8")
     assert (judged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
