@@ -142,6 +142,7 @@ def _explain(
         exact=exact,
         why=why,
         method=method,
+        has_several_labels=config.problem_type == "multi_label_classification",
         alignment=alignment,
         alignment_back=alignment_back,
     )

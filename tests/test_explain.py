@@ -173,3 +173,12 @@ def test_mistakes(tiny_bert, tokenizer):
         explain(classifier(tiny_bert, pair_mode="late"), A, tokenizer)
     with pytest.raises(ValueError, match="this model gives vectors: use contributions"):
         explain(model.glot, A, tokenizer, method="integrated_gradients")
+
+
+def test_each_of_several_labels_is_explained_for_itself(tiny_bert, tokenizer):
+    model = classifier(tiny_bert, problem_type="multi_label_classification")
+    explanation = explain(model, A, tokenizer)
+    for_itself = explanation.contributions[:, explanation.answer]
+    torch.testing.assert_close(explanation.towards_answer(explanation.first), for_itself)
+    instead = explain(classifier(tiny_bert), A, tokenizer)
+    assert not torch.allclose(instead.towards_answer(instead.first), for_itself)

@@ -70,6 +70,7 @@ class Explanation:
         exact (`bool`): contributions and bias sum to the logits, because the logits are linear in the tokens.
         why (`str`): what the contributions are, and where they are not exact, the reason.
         method (`str`): "contributions" or "integrated_gradients".
+        has_several_labels (`bool`): each label is answered for itself, and not instead of the others.
         alignment, alignment_back ([`Alignment`], *optional*): of a late head, from the first text to the second, and
             from the second to the first.
     """
@@ -83,6 +84,7 @@ class Explanation:
     exact: bool
     why: str
     method: str
+    has_several_labels: bool = False
     alignment: Alignment | None = None
     alignment_back: Alignment | None = None
 
@@ -121,12 +123,14 @@ class Explanation:
     def towards_answer(self, part: TextExplanation) -> Tensor | None:
         """
         Return how much each word of one of the texts speaks for the answer, `(n,)`: its contribution to the logit of
-        the answer, less its mean contribution to all logits; of a score or a single logit, the contribution itself.
+        the answer, less its mean contribution to all logits; of a score, a single logit or one of several labels, the
+        contribution itself.
         """
         if part.contributions is None or self.answer is None:
             return None
         chosen = part.contributions[:, self.answer]
-        return chosen if len(self.labels) < 2 else chosen - part.contributions.mean(dim=1)
+        is_alone = len(self.labels) < 2 or self.has_several_labels
+        return chosen if is_alone else chosen - part.contributions.mean(dim=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as numbers, texts and lists, for JSON."""
