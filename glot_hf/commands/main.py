@@ -41,6 +41,9 @@ COMMANDS = {
 }
 
 
+_LONGEST_LINE, _LONGEST_END = 2000, 500  # characters of a message, and of its end where it is cut
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0, 2 for a mistake in what was asked, 130 when interrupted."""
     argv = sys.argv[1:] if argv is None else argv
@@ -84,10 +87,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Return a message without the names of classes and validators that a strict dataclass puts before it."""
+    """
+    Return a message without the names of classes and validators that a strict dataclass puts before it; of one that
+    holds a whole document, as a cell or a damaged file may, the beginning and the end, where the hint is.
+    """
     message = re.sub(r"^Validation error for field '(\w+)':\s+\w+: ", r"\1: ", str(error))
     message = re.sub(r"^Class validation error for validator '\w+':\s+\w+: ", "", message)
-    return " ".join(message.split())
+    line = " ".join(message.split())
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[: _LONGEST_LINE - _LONGEST_END]} [...] {line[-_LONGEST_END:]}"
 
 
 @contextlib.contextmanager

@@ -17,6 +17,14 @@ from .text_hash import TextHash
 _ENCODER = ("model", "backbone", "backbone_revision", "backbone_load_kwargs", "pooling", "max_length")
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 @dataclass(frozen=True)
 class EmbeddingRecord:
     """
@@ -53,16 +61,36 @@ class EmbeddingRecord:
             record = cls(**json.loads(path.read_text(encoding="utf-8")))
             record._require_safe()
             return record
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, RecursionError, TypeError, ValueError) as error:
             raise InputError(
                 f"{str(path)!r} is damaged ({error}): delete it and the vectors, and embed again"
             ) from error
 
     def _require_safe(self) -> None:
+        """
+        Raises:
+            ValueError: a field is missing or of another kind, or names more than a record may.
+        """
+        if not all(isinstance(part, dict) for part in (self.key, self.encoder, self.files)):
+            raise ValueError("key, encoder and files are not all mappings")
         for part, known in ((self.encoder, _ENCODER), (self.files, [each.name for each in fields(TextFiles)])):
             if unknown := sorted(set(part) - set(known)):
                 raise ValueError(f"it has unknown fields, {unknown}")
-        require_recordable(json.loads(self.encoder.get("backbone_load_kwargs", "{}")))
+        for part, name, is_right in (
+            (self.key, "texts", _is_text),
+            (self.key, "truncate_dim", _is_number),
+            *((self.encoder, name, _is_number if name == "max_length" else _is_text) for name in _ENCODER),
+            (self.files, "paths", lambda value: isinstance(value, list) and all(map(_is_text, value))),
+            *((self.files, name, _is_text) for name in ("text_column", "text_template", "id_column")),
+        ):
+            if name in part and part[name] is not None and not is_right(part[name]):
+                raise ValueError(f"{name} is {part[name]!r:.60}")
+        if None in (self.key.get("texts"), self.key.get("weights"), self.files.get("paths")):
+            raise ValueError("it does not say of which texts and weights it is")
+        sizes = self.file_sizes
+        if not isinstance(sizes, list) or len(sizes) != len(self.files["paths"]) or not all(map(_is_number, sizes)):
+            raise ValueError(f"file_sizes is {sizes!r:.60}")
+        require_recordable(json.loads(self.encoder.get("backbone_load_kwargs") or "{}"))
 
     def write(self, vectors: Path) -> None:
         stored = json.dumps(asdict(self), indent=2) + "\n"

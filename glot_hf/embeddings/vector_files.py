@@ -79,6 +79,8 @@ def read_blocks(path: Path) -> Iterator[np.ndarray]:
     """
     try:
         for block in _READERS[path.suffix](path):
+            if block.ndim != 2:
+                raise ValueError(f"holds an array of shape {block.shape}, and not a vector in each row")
             yield np.array(block, dtype=np.float32)  # a copy: what is mapped cannot be written to, as torch warns
     except (OSError, SafetensorError, ValueError) as error:  # those of pyarrow are ValueErrors
         raise InputError(f"{str(path)!r} cannot be read: {error}") from error
@@ -102,7 +104,12 @@ def read_rows(path: Path, numbers: Iterable[int]) -> dict[int, TextRow]:
 
 
 def _read_npy(path: Path) -> Iterator[np.ndarray]:
-    vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        vectors = np.atleast_1d(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # of many kinds: NumPy reads the header as Python
+        raise ValueError(f"it is no .npy file ({error})") from error
     for start in range(0, len(vectors), _ROWS_A_BLOCK):
         yield vectors[start : start + _ROWS_A_BLOCK]
 

@@ -34,13 +34,19 @@ _NAMES_OF_PATHS = ("_file", "_dir", "backbone", "fsdp_config", "deepspeed", "acc
 class _Loader(yaml.SafeLoader):
     """
     Reads YAML as people mean it: of words, true and false alone are no strings (a class may be called "no"), dates are
-    strings, and a key that stands in a file twice is refused.
+    strings, and a key that stands in a file twice is refused. So are aliases: a few lines of them make a value that
+    takes all memory once it is written out.
     """
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise InputError(f"*{self.peek_event().anchor} names another value: write it out")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -128,7 +134,7 @@ def _read(name: str) -> dict[str, Any]:
         found = yaml.load(Path(name).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"--config {name!r} cannot be read: {error}") from error
-    except (InputError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (InputError, RecursionError, ValueError, yaml.YAMLError) as error:  # nested deep, or a number of any length
         raise InputError(f"--config {name!r} is not YAML: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise InputError(f"--config {name!r} holds no options by their names: write lines such as seed: 1")
