@@ -4,7 +4,8 @@ Token graphs, step 1 of GLOT (arXiv 2603.03389), and what graph layers do over t
 
 [`Edges`] says which tokens are joined, for any block of rows. A [`TokenGraph`] sums and attends over those edges:
 [`DenseGraph`] on the whole adjacency `(B, L, L)`, [`BlockedGraph`] on a block of its rows at a time, which long texts
-need, and [`GroupedGraph`] on groups of sentences of like length, each of which has a graph of its own.
+need and whose cosines are computed once and kept as bits, and [`GroupedGraph`] on groups of sentences of like length,
+each of which has a graph of its own.
 """
 
 from abc import ABC, abstractmethod
@@ -16,11 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bits_glot import pack_bits, unpack_bits
 from .packing_glot import TokenLayout
 
 
 # The product of two norms between these bounds does not overflow or vanish in float32.
 _SMALLEST_NORM, _LARGEST_NORM = 1e-15, 1e15
+_BLOCK = 2**22  # entries of a block of rows (B*R*L), where nobody says how many rows
 
 
 class Edges(ABC):
@@ -29,6 +32,10 @@ class Edges(ABC):
     @abstractmethod
     def rows(self, start: int, stop: int) -> Tensor:
         """Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool, False at padding."""
+
+    def kept(self, block_size: int) -> "Edges":
+        """Return the same edges in a form whose rows are cheap to read many times; at most `block_size` at a time."""
+        return self
 
 
 class SimilarTokens(Edges):
@@ -58,12 +65,27 @@ class SimilarTokens(Edges):
         self.states, self.has_own_edge = states, norms > 0
         self.norms = norms.masked_fill(norms == 0, 1.0)
 
-    def rows(self, start: int, stop: int) -> Tensor:
+    def rows(self, start: int, stop: int, first: int = 0) -> Tensor:
+        """Return rows `start` to `stop`, from column `first` on: `(B, stop - start, L - first)` bool."""
         with torch.autocast(device_type=self.states.device.type, enabled=False):
-            products = self.states[:, start:stop] @ self.states.transpose(1, 2)  # (B, R, L): cosines, times both norms
-        least = self.threshold * self.norms[:, start:stop, None] * self.norms[:, None, :]
-        joined = (products > least) & self.mask[:, start:stop, None] & self.mask[:, None, :]
-        return joined | (diagonal_rows(start, stop, self.mask) & self.has_own_edge[:, None, :])
+            # (B, R, L - first): cosines, times both norms
+            products = self.states[:, start:stop] @ self.states[:, first:].transpose(1, 2)
+        least = self.threshold * self.norms[:, start:stop, None] * self.norms[:, None, first:]
+        joined = (products > least) & self.mask[:, start:stop, None] & self.mask[:, None, first:]
+        own = diagonal_rows(start, stop, self.mask)[:, first:] & self.has_own_edge[:, None, first:]
+        return joined | own
+
+    def kept(self, block_size: int) -> "PackedEdges":
+        """Compute all rows once. The graph is symmetric: half of its cosines are enough, the rest is mirrored."""
+        batch, length = self.mask.shape
+        bits = torch.zeros(batch, length, -(-length // 8), dtype=torch.uint8, device=self.mask.device)
+        for start, stop in _bounds(length, -(-block_size // 8) * 8):  # blocks begin at whole bytes
+            joined = self.rows(start, stop, start)  # (B, R, L - start)
+            square, right = joined[:, :, : stop - start], joined[:, :, stop - start :]
+            square |= square.mT.clone()  # a matrix product may round (i, j) and (j, i) differently
+            bits[:, start:stop, start // 8 :] = pack_bits(joined)
+            bits[:, stop:, start // 8 : -(-stop // 8)] = pack_bits(right.mT)
+        return PackedEdges(bits, self.mask)
 
 
 class NoOtherTokens(Edges):
@@ -86,7 +108,18 @@ class GivenEdges(Edges):
         return self.adjacency[:, start:stop] & self.mask[:, start:stop, None] & self.mask[:, None, :]
 
 
-def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
+class PackedEdges(Edges):
+    """The same in an eighth of the memory: `(B, L, ceil(L / 8))` uint8, as [`~glot_hf.model.bits_glot.pack_bits`]."""
+
+    def __init__(self, bits: Tensor, mask: Tensor):
+        self.bits, self.mask, self.valid = bits, mask, pack_bits(mask)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        bits = self.bits[:, start:stop] & self.valid[:, None] * self.mask[:, start:stop, None]
+        return unpack_bits(bits, self.mask.shape[1])
+
+
+def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float, packed: bool = False) -> Tensor:
     """
     Return the whole graph of [`SimilarTokens`], symmetric.
 
@@ -94,12 +127,22 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
         hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
         mask (`Tensor` of shape `(B, L)`, bool): True where a token is valid.
         threshold (`float`): tau, in [-1, 1).
+        packed (`bool`): return one bit a pair of tokens, to keep graphs in an eighth of the memory. Heads take either.
 
     Returns:
-        `Tensor` of shape `(B, L, L)`, bool: False wherever padding is involved.
+        `Tensor` of shape `(B, L, L)`, bool: False wherever padding is involved. If `packed`, `(B, L, ceil(L / 8))`
+        uint8, where bit `k` of byte `j` is column `8 j + k`.
     """
     layout = TokenLayout(mask)
-    return _whole(SimilarTokens(layout.pack(hidden_states), layout, threshold), mask.shape[1])
+    edges = SimilarTokens(layout.pack(hidden_states), layout, threshold)
+    if packed:
+        return edges.kept(rows_of_block(*mask.shape)).bits
+    return _whole(edges, mask.shape[1])
+
+
+def rows_of_block(batch: int, length: int) -> int:
+    """Return how many rows of the graphs of a batch are computed at a time, where nobody says otherwise."""
+    return max(1, _BLOCK // max(1, batch * length))
 
 
 def _whole(edges: Edges, length: int) -> Tensor:
@@ -216,8 +259,9 @@ class DenseGraph(TokenGraph):
 
 class BlockedGraph(TokenGraph):
     """
-    The graphs of a batch, never more than a block of their rows in memory: each block is computed when a layer needs
-    it, and again in the backward pass, so memory grows with L and not with L^2.
+    The graphs of a batch, of which layers see a block of rows at a time, forwards and again backwards. Edges are
+    computed once, when a layer first needs them, and kept with one bit a pair: 128 MiB for a text of 32,768 tokens.
+    All else grows with L and not with L^2.
 
     The result is exact, because a softmax over a whole row needs no other row. Only an edge whose cosine is within
     rounding of tau may differ from the dense graph's.
@@ -230,6 +274,13 @@ class BlockedGraph(TokenGraph):
 
     def __init__(self, edges: Edges, layout: TokenLayout, block_size: int):
         self.edges, self.layout, self.block_size = edges, layout, block_size
+        self.is_kept = False
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool."""
+        if not self.is_kept:
+            self.edges, self.is_kept = self.edges.kept(self.block_size), True
+        return self.edges.rows(start, stop)
 
     def over_rows(
         self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
@@ -237,7 +288,7 @@ class BlockedGraph(TokenGraph):
         def block(start: int, stop: int, *tensors: Tensor) -> Tensor:
             parts = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
             with torch.no_grad():
-                neighbours = self.edges.rows(start, stop)
+                neighbours = self.rows(start, stop)
                 if self_loops:
                     neighbours = neighbours | diagonal_rows(start, stop, self.layout.mask)
             return function(neighbours, *parts)
@@ -247,7 +298,7 @@ class BlockedGraph(TokenGraph):
 
     def adjacency(self) -> Tensor:
         bounds = _bounds(self.layout.mask.shape[1], self.block_size)
-        return torch.cat([self.edges.rows(start, stop) for start, stop in bounds], dim=1)
+        return torch.cat([self.rows(start, stop) for start, stop in bounds], dim=1)
 
 
 def over_blocks(function: Callable[..., Tensor], length: int, block_size: int, *tensors: Tensor) -> Tensor:
