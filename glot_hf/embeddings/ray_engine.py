@@ -3,7 +3,7 @@
 Embeds or answers texts on a Ray cluster: Ray Data reads, runs actors of one model each, tries again what a lost worker
 did, and writes a folder of files. Only what happens to a block of rows is said here.
 
-Files are read by our own readers in Ray's tasks. Those of Ray cut lines of text at other characters too, guess the types
+Files are read by our own readers, in tasks of Ray: its own cut lines of text at other characters too, guess the types
 of JSON anew for each file, and hold a whole file of either in memory.
 """
 
@@ -17,21 +17,22 @@ from dataclasses import replace
 from functools import cached_property, partial
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow
 import torch
 
 from ..data.answer_files import tabulate
-from ..data.tables import first_line
-from ..data.text_rows import TextRows
 from ..options.engine import EngineArguments
-from ..system.errors import InputError, require_extra
-from .answer_job import AnswerJob
+from ..system.errors import InputError
 from .job import EmbeddingJob
 from .text_files import TextFiles, TextRow
 from .vector_files import vector_table
 
+
+if TYPE_CHECKING:  # these need the extra `train`, which vectors do not
+    from ..data.text_rows import TextRows
+    from .answer_job import AnswerJob
 
 KINDS = (".parquet", ".jsonl")
 _ROWS_AT_ONCE = 1024
@@ -58,8 +59,8 @@ def embed(texts: TextFiles, output: Path, load: Callable[[], EmbeddingJob], argu
         The number of rows.
 
     Raises:
-        InputError: Ray is not installed or cannot be reached, there is something at `output`, a text cannot be read, or
-            a vector cannot be stored.
+        InputError: Ray cannot be reached, there is something at `output`, a text cannot be read, or a vector cannot be
+            stored.
     """
     texts = replace(texts, paths=[os.path.abspath(path) for path in texts.paths])
     files = [replace(texts, paths=[path]) for path in texts.paths]
@@ -73,10 +74,10 @@ def embed(texts: TextFiles, output: Path, load: Callable[[], EmbeddingJob], argu
 
 
 def answer(
-    texts: TextRows,
+    texts: "TextRows",
     output: Path,
     schema: pyarrow.Schema,
-    load: Callable[[], tuple[AnswerJob, Callable[[Any], dict[str, Any]]]],
+    load: Callable[[], tuple["AnswerJob", Callable[[Any], dict[str, Any]]]],
     arguments: EngineArguments,
 ) -> int:
     """
@@ -139,10 +140,8 @@ class _Actor:
 @contextmanager
 def _cluster(arguments: EngineArguments, output: Path) -> Iterator[Any]:
     """
-    Give the module ray, connected to a cluster: one that is there, or of this machine and only for this run. A mistake
-    of the user that a worker met is raised as the one line that it is.
+    Give the module ray, connected to a cluster: one that is there, or of this machine and only for this run.
     """
-    require_extra("ray", "ray.data")
     if output.suffix not in KINDS:
         raise InputError(
             f"{str(output)!r} cannot be written by --engine ray, which writes a folder: end its name with "
@@ -153,36 +152,31 @@ def _cluster(arguments: EngineArguments, output: Path) -> Iterator[Any]:
     import ray
     import ray.data
 
-    is_ours = not ray.is_initialized()
+    is_ours, address = not ray.is_initialized(), arguments.ray_address or "local"
     if is_ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of each run
         try:
-            options = {"log_to_driver": False, "logging_level": logging.ERROR}
-            ray.init(arguments.ray_address or "local", **options)
+            quiet = {"include_dashboard": False} if address == "local" else {}
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"--ray_address {arguments.ray_address!r} cannot be reached ({first_line(error)}): `ray start --head` "
-                "starts a cluster, and no address one for this run"
+                f"there is no Ray cluster at {address!r} ({reason}): `ray start --head` starts one; without "
+                "--ray_address, one is started for this run"
             ) from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised; all is in Ray's own log files
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = sys.stderr.isatty()
     context.target_max_block_size = _BYTES_A_BLOCK
     context.execution_options.preserve_order = arguments.keep_order
+    context.raise_original_map_exception = True
     try:
         yield ray
-    except Exception as error:
-        raise _mistake_in(error) or error from None
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error  # what a worker met: a mistake of the user is one line, a full disk has its hint
     finally:
         if is_ours:
             ray.shutdown()
-
-
-def _mistake_in(error: BaseException | None) -> InputError | None:
-    """Return the mistake of the user that a worker met, from what Ray wraps it in."""
-    while error is not None and type(error) is not InputError:
-        error = getattr(error, "cause", None) or error.__cause__
-    return error
 
 
 def _run(ray: Any, sources: list[Callable], make: Callable, output: Path, arguments: EngineArguments) -> None:
@@ -231,7 +225,7 @@ def _read_texts(file: TextFiles, start: int) -> Iterator[Table]:
         start += len(rows)
 
 
-def _read_rows(texts: TextRows) -> Iterator[Table]:
+def _read_rows(texts: "TextRows") -> Iterator[Table]:
     rows = iter(texts)
     while piece := list(islice(rows, _ROWS_AT_ONCE)):
         cells = pyarrow.Table.from_pylist([cells for cells, _ in piece], texts.rows.schema)
