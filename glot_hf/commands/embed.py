@@ -9,6 +9,7 @@ import json
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from ..loading.encoder import load_encoder
 from ..model.options_glot import RECORDED_BACKBONE_KWARGS
 from ..options.arguments import parse_load_kwargs
 from ..options.encoder import EncoderArguments
+from ..options.engine import EngineArguments
 from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, user_errors
 from ..system.lock import locked_file
@@ -53,6 +55,7 @@ def parser() -> CommandParser:
     return CommandParser(
         EncoderArguments,
         EmbeddingArguments,
+        EngineArguments,
         prog="glot-hf embed",
         description=__doc__,
         common=["model", "backbone", "input", "output", "text_column"],
@@ -64,7 +67,7 @@ def parser() -> CommandParser:
 
 
 def run(argv: list[str]) -> None:
-    encoder, arguments = parser().parse(argv)
+    encoder, arguments, engine = parser().parse(argv)
     if arguments.batch_size is not None:
         require_positive(arguments.batch_size, "--batch_size")
     if arguments.truncate_dim is not None:
@@ -75,25 +78,36 @@ def run(argv: list[str]) -> None:
     from ..system.disk import format_bytes
 
     output = Path(arguments.output)
-    if output.suffix not in WRITERS:
+    if engine.engine is None and output.suffix not in WRITERS:
         raise InputError(f"--output {arguments.output!r} is of an unknown kind: valid are {', '.join(WRITERS)}")
     if output.suffix == ".parquet":
         require_extra("train", "pyarrow")
     with user_errors():
         texts = TextFiles(arguments.input, *_columns(encoder.model, arguments), arguments.id_column)
         output.parent.mkdir(parents=True, exist_ok=True)
-        job = EmbeddingJob(
+        recorded = _portable(encoder)
+        places = {"head": recorded.get("model"), "backbone": recorded.get("backbone")}
+        make_job = partial(
+            EmbeddingJob,
             texts,
             output,
-            lambda: load_encoder(**encoder.source),
-            encoder=_portable(encoder),
+            partial(load_encoder, **encoder.source | places),
+            encoder=recorded,
             prompt=arguments.prompt,
             batch_size=arguments.batch_size,
             truncate_dim=arguments.truncate_dim,
             normalize=arguments.normalize,
             dtype=arguments.dtype,
-            show_progress=True,
         )
+        if engine.engine == "ray":
+            require_extra("ray", "ray", "pyarrow")
+            from ..embeddings import ray_engine
+
+            with locked_file(output):
+                count = ray_engine.embed(texts, output, make_job, engine)
+            print(f"{count:,} vectors in {arguments.dtype}: {output}, {len(list(output.iterdir()))} files")
+            return
+        job = make_job(show_progress=True)
         already = "already there: " if output.exists() else ""
         with locked_file(output) if job.processes.is_main_process else nullcontext():
             count = job.run()

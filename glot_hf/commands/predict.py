@@ -4,13 +4,16 @@
 with what was interrupted.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..options.arguments import TrustArguments
+from ..options.engine import EngineArguments
 from ..options.parser import CommandParser
 from ..system.errors import InputError, require_extra, require_positive, require_writable
 from ..system.lock import locked_file
@@ -42,6 +45,7 @@ def parser() -> CommandParser:
     """Return the parser of the command line."""
     parser = CommandParser(
         PredictionArguments,
+        EngineArguments,
         prog="glot-hf predict",
         description=__doc__,
         common=["text", "text_pair", "test_file", "text_column", "output_file"],
@@ -55,12 +59,18 @@ def parser() -> CommandParser:
 
 
 def run(argv: list[str]) -> None:
-    arguments, rest = parser().parse(argv)
+    arguments, engine, rest = parser().parse(argv)
     require_extra("train", "datasets", "sklearn", "scipy")
     require_positive(arguments.batch_size, "--batch_size")
     if arguments.top_k is not None:
         require_positive(arguments.top_k, "--top_k")
-    require_writable(arguments.output_file, "--output_file")
+    if engine.engine == "ray":
+        require_extra("ray", "ray", "pyarrow")
+        if arguments.test_file is None or arguments.output_file is None:
+            raise InputError("--engine ray reads a file and writes a folder: give --test_file and --output_file")
+        arguments.test_file, rest.model = map(_placed, (arguments.test_file, rest.model))
+    else:
+        require_writable(arguments.output_file, "--output_file")
     from ..training.trained import load_trained
 
     head = load_trained(rest.model, arguments.trust)
@@ -74,6 +84,9 @@ def run(argv: list[str]) -> None:
     from ..embeddings.answer_job import AnswerJob
 
     texts = _texts(arguments, head)
+    if engine.engine == "ray":
+        _write_by_ray(texts, head, rest.model, arguments, engine)
+        return
     model: Any = head.model
     job = AnswerJob(
         texts,
@@ -112,6 +125,35 @@ def _write(job: Any, path: Path, head: Any, top_k: int | None) -> None:
         count = job.run(path, write)
     if job.processes.is_main_process:
         print(f"{count:,} answers: {path}")
+
+
+def _write_by_ray(texts: Any, head: Any, model: str, arguments: PredictionArguments, engine: EngineArguments) -> None:
+    from ..data.answer_files import answer_schema, require_free_columns
+    from ..embeddings import ray_engine
+
+    output = Path(arguments.output_file or "")
+    require_free_columns(output.with_suffix(".parquet"), texts.rows.columns, head.labels)
+    schema = answer_schema(texts.rows.schema, head.labels)
+    load = partial(_load_for_ray, model, arguments.trust, texts, arguments.batch_size, arguments.top_k)
+    with locked_file(output):
+        count = ray_engine.answer(texts, output, schema, load, engine)
+    print(f"{count:,} answers: {output}, {len(list(output.iterdir()))} files")
+
+
+def _load_for_ray(
+    name: str, trust: dict[str, bool], texts: Any, batch_size: int, top_k: int | None
+) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
+    from ..embeddings.answer_job import AnswerJob
+    from ..training.trained import load_trained
+
+    head = load_trained(name, trust)
+    model: Any = head.model
+    return AnswerJob(texts, model, head.tokenizer, head.max_length, batch_size), _answerer(head, top_k)
+
+
+def _placed(path: str) -> str:
+    """Return the absolute path of what is on the disk, and other names as they are."""
+    return os.path.abspath(path) if os.path.exists(path) else path
 
 
 def _texts(arguments: PredictionArguments, head: Any) -> Any:

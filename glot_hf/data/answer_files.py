@@ -35,7 +35,17 @@ def write_answers(path: Path, pieces: Pieces, schema: pyarrow.Schema | None, lab
                 file.writelines(to_json(row | answer) + "\n" for row, answer in piece)
         return
     tables = ([row | _columns_of(answer) for row, answer in piece] for piece in pieces)
-    _TABLE_WRITERS[kind](path, tables, pyarrow.schema([*(schema or ()), *_fields(labels)]))
+    _TABLE_WRITERS[kind](path, tables, answer_schema(schema or pyarrow.schema([]), labels))
+
+
+def answer_schema(schema: pyarrow.Schema, labels: Labels) -> pyarrow.Schema:
+    """Return the columns of a table of answers, beside those of its input."""
+    return pyarrow.schema([*schema, *_fields(labels)])
+
+
+def tabulate(rows: Iterable[tuple[dict[str, Any], dict[str, Any]]], schema: pyarrow.Schema) -> pyarrow.Table:
+    """Return rows of the input and their answers as a table of the columns of [`answer_schema`]."""
+    return pyarrow.Table.from_pylist([row | _columns_of(answer) for row, answer in rows], schema)
 
 
 def require_free_columns(path: Path, columns: Sequence[str], labels: Labels) -> None:

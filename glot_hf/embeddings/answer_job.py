@@ -85,7 +85,7 @@ class AnswerJob:
         count, _ = self._counted
         with self._progress("Answering", count) as progress:
             for number, rows in enumerate(self._chunks()):
-                yield self._join_rows(rows, self._logits(rows, number))
+                yield self._join_rows(rows, self.logits(rows, number))
                 progress.update(len(rows))
         self._say_cut()
 
@@ -175,13 +175,21 @@ class AnswerJob:
         with self._progress("Answering", count // self.processes.num_processes, done) as progress:
             for number, rows in enumerate(self._chunks()):
                 if number in missing:
-                    parts.write(number, self._logits(rows, number))
+                    parts.write(number, self.logits(rows, number))
                     progress.update(len(rows))
         self._say_cut()
 
     @torch.no_grad()
-    def _logits(self, rows: list[tuple[dict[str, Any], dict[str, str]]], number: int) -> np.ndarray:
-        """Return the logits `(n, num_labels)` of a chunk, in float32."""
+    def logits(self, rows: list[tuple[dict[str, Any], dict[str, str]]], number: int = 0) -> np.ndarray:
+        """
+        Return the logits `(n, num_labels)` of a chunk, in float32.
+
+        Args:
+            number (`int`): of the chunk, for messages.
+
+        Raises:
+            InputError: an answer is not finite.
+        """
         options = {"truncation": self.max_length is not None, "max_length": self.max_length}
         tokens = self.tokenizer([texts["text"] for _, texts in rows], **options)
         columns = {name: tokens[name] for name in tokens}

@@ -92,9 +92,7 @@ class EmbeddingJob:
         """
         if self.processes.is_main_process:
             self._require_same(self._key_of_texts)  # before the model is loaded, which may take long
-        width = self.model.config.hidden_size
-        if not 1 <= self.width <= width:
-            raise InputError(f"--truncate_dim {self.truncate_dim} is not between 1 and {width}, the vectors' width")
+        self._require_width()
         if self.processes.is_main_process:
             self._begin()
         self.processes.wait_for_everyone()
@@ -125,6 +123,11 @@ class EmbeddingJob:
     def width(self) -> int:
         """The width of the vectors as they are stored."""
         return self.truncate_dim or self.model.config.hidden_size
+
+    def _require_width(self) -> None:
+        width = self.model.config.hidden_size
+        if not 1 <= self.width <= width:
+            raise InputError(f"--truncate_dim {self.truncate_dim} is not between 1 and {width}, the vectors' width")
 
     @property
     def _device(self) -> str:
@@ -226,16 +229,27 @@ class EmbeddingJob:
         with self._progress(desc="Embedding", total=sum(missing.values())) as progress:
             for number, chunk in enumerate(self.texts.chunks(self._chunk_size)):
                 if number in missing:
-                    vectors = self._vectors(chunk, number * self._chunk_size)
+                    vectors = self.vectors(chunk, number * self._chunk_size)
                     write_atomically(self._part(number), lambda path: np.save(path, vectors, allow_pickle=False))
                     progress.update(len(chunk))
 
-    def _vectors(self, rows: list[TextRow], start: int) -> np.ndarray:
+    def vectors(self, rows: list[TextRow], start: int | None = None) -> np.ndarray:
+        """
+        Return the vectors `(n, D)` of some rows, as they are stored.
+
+        Args:
+            start (`int`, *optional*): the number of the first row, for messages.
+
+        Raises:
+            InputError: a vector is not finite, or not one of the dtype.
+        """
+        self._require_width()
         texts = [self.prompt + row.text for row in rows]
         try:
             vectors = self.model.encode(texts, self.tokenizer, batch_size=self.batch_size)[:, : self.width]  # (n, D)
         except ValueError as error:  # which counts from the first of them
-            raise InputError(f"of the texts from {start + 1:,} on, {error}") from error
+            where = "" if start is None else f"of the texts from {start + 1:,} on, "
+            raise InputError(f"{where}{error}") from error
         vectors[[row.is_blank for row in rows]] = 0
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -12,6 +13,9 @@ from safetensors import SafetensorError, safe_open
 from ..system.errors import InputError
 from .text_files import TextRow
 
+
+if TYPE_CHECKING:
+    import pyarrow
 
 TENSOR_NAME = "embeddings"  # in a safetensors file
 _ROWS_A_BLOCK = 65_536
@@ -44,20 +48,26 @@ def write_safetensors(
 def write_parquet(
     path: Path, shape: tuple[int, int], dtype: np.dtype, parts: Iterable[np.ndarray], chunks: Iterable[list[TextRow]]
 ) -> None:
-    import pyarrow
     from pyarrow.parquet import ParquetWriter
 
     writer = None
     try:
         for part, chunk in zip(parts, chunks, strict=True):
-            vectors = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(part.reshape(-1)), shape[1])
-            ids, texts = (pyarrow.array(column) for column in zip(*chunk))
-            table = pyarrow.table({"id": ids, "text": texts, "embedding": vectors})
+            table = vector_table(chunk, part)
             writer = writer or ParquetWriter(path, table.schema, use_dictionary=False)
             writer.write_table(table)  # a row group
     finally:
         if writer is not None:
             writer.close()
+
+
+def vector_table(rows: list[TextRow], vectors: np.ndarray) -> "pyarrow.Table":
+    """Return rows and their vectors `(n, D)` as columns `id`, `text` and `embedding`."""
+    import pyarrow
+
+    ids, texts = (pyarrow.array(column) for column in zip(*rows))
+    embeddings = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.reshape(-1)), vectors.shape[1])
+    return pyarrow.table({"id": ids, "text": texts, "embedding": embeddings})
 
 
 # Each takes the path, the shape (N, D) and dtype of all vectors, the vectors and their rows in pieces of equal number.
