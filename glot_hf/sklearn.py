@@ -95,7 +95,6 @@ class _GlotEstimator(BaseEstimator):
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write the fitted head to a folder, as `GlotForSequenceClassification` and `glot-hf predict` load it."""
         check_is_fitted(self)
-        os.makedirs(folder, exist_ok=True)
         with replacing_files(Path(folder)) as part:
             self.model_.save_pretrained(part)
             self._backbone()[1].save_pretrained(part)

@@ -59,10 +59,12 @@ def test_the_quickstart_publishes_where_there_is_a_hub(hub_here, tmp_path, minil
     assert hub_here.commits(backbone)[-1] in hub_here.files("tester/desk-head")["config.json"].decode()
 
 
+@pytest.mark.slow
 def test_the_stress_test_runs(tmp_path):
     run(STRESS, tmp_path, QUICK[STRESS])
 
 
+@pytest.mark.slow
 def test_the_embeddings_find_more_than_the_mean_does(tmp_path):
     """By MTEB's own numbers, on packages that were not trained on; and every one of them is in the file of vectors."""
     run(EMBEDDINGS, tmp_path, QUICK[EMBEDDINGS])

@@ -44,8 +44,6 @@ _CPUS_OF_FILES = 0.1
 _CPUS_OF_ACTORS = 0.75
 _TEXTS = "glot_hf.texts"  # a column between reading and answering, of a name that no file has
 
-Table = pyarrow.Table
-
 
 def embed(texts: TextFiles, output: Path, load: Callable[[], EmbeddingJob], arguments: EngineArguments) -> int:
     """
@@ -105,7 +103,7 @@ class _Embedding:
     def __init__(self, load: Callable[[], EmbeddingJob]):
         self._job = load()
 
-    def __call__(self, table: Table) -> Table:
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         rows = [TextRow(*row) for row in zip(table["id"].to_pylist(), table["text"].to_pylist())]
         return vector_table(rows, self._job.vectors(rows))
 
@@ -115,7 +113,7 @@ class _Answering:
         self._job, self._answer = load()
         self._schema = schema
 
-    def __call__(self, table: Table) -> Table:
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         texts, cells = table[_TEXTS].to_pylist(), table.drop_columns(_TEXTS).to_pylist()
         rows = list(zip(cells, ({"text": first} | {"text_pair": each for each in rest} for first, *rest in texts)))
         answers = map(self._answer, self._job.logits(rows))
@@ -125,15 +123,15 @@ class _Answering:
 class _Actor:
     """Makes its model when the first block comes: an error of an actor's constructor would not be told as it is."""
 
-    def __init__(self, make: Callable[[], Callable[[Table], Table]], threads: int):
+    def __init__(self, make: Callable[[], Callable[[pyarrow.Table], pyarrow.Table]], threads: int):
         self._make, self._threads = make, threads
 
     @cached_property
-    def _work(self) -> Callable[[Table], Table]:
+    def _work(self) -> Callable[[pyarrow.Table], pyarrow.Table]:
         torch.set_num_threads(self._threads)
         return self._make()
 
-    def __call__(self, table: Table) -> Table:
+    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         return self._work(table)
 
 
@@ -149,8 +147,8 @@ def _cluster(arguments: EngineArguments, output: Path) -> Iterator[Any]:
         )
     if output.exists():
         raise InputError(f"{str(output)!r} is there already: delete it, or name another place")
-    import ray
-    import ray.data
+    import ray  # pyright: ignore[reportMissingImports]
+    import ray.data  # pyright: ignore[reportMissingImports]
 
     is_ours, address = not ray.is_initialized(), arguments.ray_address or "local"
     if is_ours:
@@ -213,19 +211,19 @@ def _count(rows: Any) -> int:
     return sum(1 for _ in rows)
 
 
-def _read(batch: dict[str, Any], sources: list[Callable[[], Iterator[Table]]]) -> Iterator[Table]:
+def _read(batch: dict[str, Any], sources: list[Callable[[], Iterator[pyarrow.Table]]]) -> Iterator[pyarrow.Table]:
     for number in batch["source"]:
         yield from sources[number]()
 
 
-def _read_texts(file: TextFiles, start: int) -> Iterator[Table]:
+def _read_texts(file: TextFiles, start: int) -> Iterator[pyarrow.Table]:
     for rows in file.chunks(_ROWS_AT_ONCE):
         ids = [row.id if file.id_column else start + number for number, row in enumerate(rows)]
         yield pyarrow.table({"id": ids, "text": [row.text for row in rows]})
         start += len(rows)
 
 
-def _read_rows(texts: "TextRows") -> Iterator[Table]:
+def _read_rows(texts: "TextRows") -> Iterator[pyarrow.Table]:
     rows = iter(texts)
     while piece := list(islice(rows, _ROWS_AT_ONCE)):
         cells = pyarrow.Table.from_pylist([cells for cells, _ in piece], texts.rows.schema)

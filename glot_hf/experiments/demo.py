@@ -74,7 +74,6 @@ def run_demo(backbone_path: str, output_dir: str, num_seeds: int = 3) -> dict[st
 
 
 def _save_and_reload(model: GlotForSequenceClassification, tokenizer, folder: Path, texts: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with replacing_files(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)

@@ -2,8 +2,8 @@
 """
 Eight booleans a byte: what token graphs are kept in.
 
-Bit `k` of byte `j` is column `8 j + k`, as in `numpy.packbits(..., bitorder="little")`, so that a row of a graph that is
-padded on the right is padded with zero bytes.
+Bit `k` of byte `j` is column `8 j + k`, as in `numpy.packbits(..., bitorder="little")`, so that a row of a graph that
+is padded on the right is padded with zero bytes.
 """
 
 import torch

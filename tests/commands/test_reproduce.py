@@ -223,6 +223,7 @@ def test_options_of_all_with_dashes(reproduce, trained):
     assert trained[0]["head"]["num_gnn_layers"] == 1
 
 
+@pytest.mark.slow
 def test_a_head_that_diverges_counts_as_zero_and_does_not_stop_the_rest(reproduce, glue, capsys):
     options = ["--tasks", "stsb", "cola", "--poolings", "adapool", "--seeds", "0", "--learning_rates", "1e-3", "1e38"]
     assert reproduce(*options, "--pair_mode", "concat") == 0

@@ -52,6 +52,7 @@ def test_from_training_to_answers(train, capsys):
     np.testing.assert_allclose(np.load("vectors.npy"), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tune_tries_heads_with_and_without(train, monkeypatch):
     only = {name: search._POOLINGS[name] for name in ("residual block", search.LATE)}  # late is for pairs
     monkeypatch.setattr(search, "_POOLINGS", only)

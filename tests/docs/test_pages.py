@@ -43,7 +43,12 @@ def page_text(request, minilm_path):
 WITH_CODE = [name for name, text in PAGES.items() if RUN & {language for language, *_ in blocks_of(text)}]
 
 
-@pytest.mark.parametrize("page_text", WITH_CODE, indirect=True)
+# Comparisons and exports take long; commands that they show are tested beside the commands.
+SLOW = ("docs/how-to/compare.md", "docs/how-to/export.md")
+RUNNING = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in WITH_CODE]
+
+
+@pytest.mark.parametrize("page_text", RUNNING, indirect=True)
 def test_its_blocks_run(page_text, reader):
     run_page(page_text, *reader)
 

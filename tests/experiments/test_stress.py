@@ -118,6 +118,7 @@ def test_other_settings_are_refused(run, trainings):
     assert trainings == []
 
 
+@pytest.mark.slow
 def test_rate_and_steps_are_chosen_on_thirds_of_the_training_texts(run, trainings, tmp_path, monkeypatch):
     judged, evaluate = [], Trainer.evaluate
     monkeypatch.setattr(Trainer, "evaluate", lambda self, rows: judged.append(rows) or evaluate(self, rows))

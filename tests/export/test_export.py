@@ -122,7 +122,7 @@ def test_in_torch(name, tmp_path):
         assert_same(run, model, *shape)
 
 
-@pytest.mark.parametrize("name", ["sage", "latent_attention"])
+@pytest.mark.parametrize("name", [pytest.param("sage", marks=pytest.mark.slow), "latent_attention"])
 def test_in_int8(name, tmp_path):
     """A pair, whose texts share the parts of the readout's weight; and a stack of learned matrices."""
     model = make_head(HEADS[name])

@@ -1,4 +1,4 @@
-"""What is fuzzed: for each kind of file, good ones, how they are changed, and the code of the package that reads them."""
+"""What is fuzzed: of each kind of file, good ones, how they are changed, and the code that reads them."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

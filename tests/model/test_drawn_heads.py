@@ -207,7 +207,7 @@ def test_pairs(data, pair_mode):
         torch.nn.init.normal_(parameter, std=0.3)
     pooler = model.glot.head
     first = data.draw(texts(pooler.token_shape))
-    second = [text for text in data.draw(texts(pooler.token_shape, least=len(first)))][: len(first)]
+    second = list(data.draw(texts(pooler.token_shape, least=len(first))))[: len(first)]
     if getattr(pooler.pooling, "has_graph", False) and options["graph_type"] == "similarity":
         assume(margin(pooler, [*first, *second], options["tau"]) > 1e-9)
 
@@ -239,5 +239,3 @@ def test_what_is_drawn_is_of_every_kind():
     wanted += [f"jumping_knowledge={name}" for name in ("cat", "max", "mean", "last")]
     wanted += ["block=residual", "layer_mix=concat", "token_features=['surprisal']", "num_attention_heads=2"]
     assert not set(wanted) - seen
-
-

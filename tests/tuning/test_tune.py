@@ -58,6 +58,7 @@ def leaderboard(tmp_path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_it_tries_every_kind_and_takes_the_small_one_of_equals(search, tmp_path, capsys):
     plan = search(films(), trials=5)
     rows = leaderboard(tmp_path)
