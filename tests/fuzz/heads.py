@@ -5,11 +5,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-from fuzz.mutations import HOSTILE, change_json, change_safetensors, to_json
-from fuzz.targets import Target
 from single_words import make_tokenizer
 from transformers import BertConfig, BertModel
 
+from fuzz.mutations import HOSTILE, change_json, change_safetensors, to_json
+from fuzz.targets import Target
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands import predict
 from glot_hf.loading.encoder import load_encoder
@@ -28,8 +28,23 @@ _CLASSIFIERS = [
 ]
 _KEYS = (
     *sorted(GlotConfig(input_size=8).to_dict()),
-    *("tau", "num_labels", "torch_dtype", "hidden_size", "quantization_config", "custom_pipelines", "_attn_implementation"),
-    *("peft_type", "base_model_name_or_path", "auto_mapping", "target_modules", "modules_to_save", "trainable_token_indices"),
+    *(
+        "tau",
+        "num_labels",
+        "torch_dtype",
+        "hidden_size",
+        "quantization_config",
+        "custom_pipelines",
+        "_attn_implementation",
+    ),
+    *(
+        "peft_type",
+        "base_model_name_or_path",
+        "auto_mapping",
+        "target_modules",
+        "modules_to_save",
+        "trainable_token_indices",
+    ),
 )
 
 
@@ -56,7 +71,9 @@ class Heads(Target):
     def _save(self, model, folder: Path) -> None:
         model.save_pretrained(folder)
         make_tokenizer().save_pretrained(folder)
-        TrainingRecord(["glot-hf", "train"], seed=0, max_length=8, text_column="text", label_column="label").save(folder)
+        TrainingRecord(["glot-hf", "train"], seed=0, max_length=8, text_column="text", label_column="label").save(
+            folder
+        )
         forget_code(folder)
 
     def good(self) -> list[dict[str, bytes]]:
@@ -96,7 +113,9 @@ class TrainingRecords(Heads):
 
     def use(self, folder: Path) -> None:
         (folder / "texts.csv").write_text("text,label,other\nw1 w2,w3,w4\nw5,w6,w7\n")
-        predict.run([str(folder), "--test_file", str(folder / "texts.csv"), "--output_file", str(folder / "out.jsonl")])
+        predict.run(
+            [str(folder), "--test_file", str(folder / "texts.csv"), "--output_file", str(folder / "out.jsonl")]
+        )
 
 
 class Adapters(Heads):

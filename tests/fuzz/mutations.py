@@ -68,7 +68,7 @@ def _change_one(value: Any, place: Any, generator: Random, names: tuple[str, ...
         case 5 if isinstance(place[key], str):
             place[key] = place[key] * generator.choice((0, 2, 300)) + generator.choice(("", "\x00", "/..", "é"))
         case 6:
-            for _ in range(generator.choice((1, 5, 900))):
+            for _ in range(generator.choice((1, 5, 60))):  # what is deeper is written by `change_bytes`
                 place[key] = [place[key]] if generator.random() < 0.5 else {"x": place[key]}
         case _:
             place[key] = copy.deepcopy(generator.choice(HOSTILE))
@@ -119,7 +119,9 @@ def change_safetensors(data: bytes, generator: Random) -> bytes:
     if kind == 0:
         return change_bytes(data, generator)
     if kind == 1:
-        lie = generator.choice((0, 1, length - 1, length + 1, len(data), 2**31, 2**63, 2**64 - 1, generator.getrandbits(20)))
+        lie = generator.choice(
+            (0, 1, length - 1, length + 1, len(data), 2**31, 2**63, 2**64 - 1, generator.getrandbits(20))
+        )
         return (lie % 2**64).to_bytes(8, "little") + header + body
     if kind == 2:
         header = change_bytes(header, generator)
@@ -143,14 +145,26 @@ def _lie_of_tensors(described: dict[str, Any], generator: Random) -> dict[str, A
             continue
         match generator.randrange(4):
             case 0:
-                tensor["dtype"] = generator.choice(("F64", "F32", "F16", "BF16", "F8_E4M3", "I64", "U8", "BOOL", "C64", "F4"))
+                tensor["dtype"] = generator.choice(
+                    ("F64", "F32", "F16", "BF16", "F8_E4M3", "I64", "U8", "BOOL", "C64", "F4")
+                )
             case 1:
                 tensor["shape"] = generator.choice(
-                    ([], [0], [1, *tensor["shape"]], tensor["shape"][::-1], [2**32, 2**32], [2**40, 0], tensor["shape"][:-1])
+                    (
+                        [],
+                        [0],
+                        [1, *tensor["shape"]],
+                        tensor["shape"][::-1],
+                        [2**32, 2**32],
+                        [2**40, 0],
+                        tensor["shape"][:-1],
+                    )
                 )
             case 2:
                 start, stop = tensor["data_offsets"]
-                tensor["data_offsets"] = generator.choice(([stop, start], [start + 4, stop + 4], [0, stop], [start, 2**60]))
+                tensor["data_offsets"] = generator.choice(
+                    ([stop, start], [start + 4, stop + 4], [0, stop], [start, 2**60])
+                )
             case _:
                 described[generator.choice((f"{name}x", "", "backbone.x", "head.x"))] = described.pop(name)
     return described

@@ -6,11 +6,11 @@ from random import Random
 
 import numpy as np
 import yaml
+from transformers import AutoTokenizer, BertModel
+
 from fuzz.heads import Heads
 from fuzz.mutations import HOSTILE, change_bytes, change_json, change_safetensors, to_json
 from fuzz.targets import Target
-from transformers import AutoTokenizer, BertModel
-
 from glot_hf.commands import cache, embed, report, search, train
 from glot_hf.data.labels import Labels
 from glot_hf.options.config import with_config
@@ -115,9 +115,13 @@ class Vectors(VectorRecords):
         stored = json.loads(files[f"{name}.json"]) | {"vectors": None}
         if name.endswith(".npy") and generator.random() < 0.6:
             header = {
-                "descr": generator.choice(("<f4", "<f8", "|O", ">f4", "<i8", "|V4", "|S3", "<M8[ns]", [("a", "<f4")], "x", 3)),
+                "descr": generator.choice(
+                    ("<f4", "<f8", "|O", ">f4", "<i8", "|V4", "|S3", "<M8[ns]", [("a", "<f4")], "x", 3)
+                ),
                 "fortran_order": generator.choice((True, False, 1, "x")),
-                "shape": generator.choice(((12, 16), (16, 12), (12,), (), (2**40, 16), (0, 16), (-1, 16), (12, 0), "x")),
+                "shape": generator.choice(
+                    ((12, 16), (16, 12), (12,), (), (2**40, 16), (0, 16), (-1, 16), (12, 0), "x")
+                ),
             }
             body = files[name][128:]
             described = repr(header).encode() + b"\n"
@@ -150,7 +154,19 @@ class RunFiles(Target):
         return [{"run.yaml": yaml.safe_dump(self._OPTIONS).encode()}]
 
     def draw(self, generator: Random) -> dict[str, bytes]:
-        names = ("config", "help", "task", "fsdp", "deepspeed", "lora_r", "optim", "report_to", "hub_token", "tau", "block")
+        names = (
+            "config",
+            "help",
+            "task",
+            "fsdp",
+            "deepspeed",
+            "lora_r",
+            "optim",
+            "report_to",
+            "hub_token",
+            "tau",
+            "block",
+        )
         value = change_json(self._OPTIONS, generator, (*names, "accelerator_config", "debug", "cache_dir", "recipe"))
         if generator.random() < 0.3:
             value = self._OPTIONS | {generator.choice([*self._OPTIONS, *names]): generator.choice(HOSTILE)}
@@ -194,4 +210,3 @@ class Reports(Target):
 
     def use(self, folder: Path) -> None:
         report.run([str(folder), "--output", str(folder / "page.html")])
-

@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 
 import pyarrow
+
 from fuzz.mutations import HOSTILE, change_bytes, change_json, to_json
 from fuzz.targets import Target
-
 from glot_hf.data.table_rows import TableRows
 from glot_hf.data.tables import load_table
 from glot_hf.embeddings.text_files import TextFiles
@@ -18,11 +18,65 @@ from glot_hf.system.errors import InputError
 
 
 _CELLS = [
-    *("a fine film", "good", "bad", "0", "1", "2.5", "-1", "", " ", "NA", "nan", "inf", "1e400", "12345678901234567890"),
-    *("a|b", "a;b", "['a', 'b']", '["a"]', "[1, 2", "{}", "{'a': 1}", "(1,)", "[" * 300, "=1+1", "2020-01-01", "é\u0301"),
-    *('quoted "word"', "two\nlines", "a\rb", "a\tb", "comma, comma", "\x00", "\u2028", "\ufeff", "x" * 3000, "True", "None"),
+    *(
+        "a fine film",
+        "good",
+        "bad",
+        "0",
+        "1",
+        "2.5",
+        "-1",
+        "",
+        " ",
+        "NA",
+        "nan",
+        "inf",
+        "1e400",
+        "12345678901234567890",
+    ),
+    *(
+        "a|b",
+        "a;b",
+        "['a', 'b']",
+        '["a"]',
+        "[1, 2",
+        "{}",
+        "{'a': 1}",
+        "(1,)",
+        "[" * 300,
+        "=1+1",
+        "2020-01-01",
+        "é\u0301",
+    ),
+    *(
+        'quoted "word"',
+        "two\nlines",
+        "a\rb",
+        "a\tb",
+        "comma, comma",
+        "\x00",
+        "\u2028",
+        "\ufeff",
+        "x" * 3000,
+        "True",
+        "None",
+    ),
 ]
-_NAMES = ["text", "label", "sentence1", "sentence2", "id", "a", "Text", "labels", "score", "", "text ", "question", "é"]
+_NAMES = [
+    "text",
+    "label",
+    "sentence1",
+    "sentence2",
+    "id",
+    "a",
+    "Text",
+    "labels",
+    "score",
+    "",
+    "text ",
+    "question",
+    "é",
+]
 
 
 def _draw_rows(generator: Random) -> tuple[list[str], list[list[str]]]:
@@ -130,7 +184,9 @@ class JsonTables(Tables):
             for row in rows:
                 for name in row:
                     if generator.random() < (0.05, 0.3, 0.9)[kind - 1]:
-                        row[name] = generator.choice((*HOSTILE[:18], *HOSTILE[-12:], 3, 4.0, ["a", "b"], ["a"], [1], "a|b"))
+                        row[name] = generator.choice(
+                            (*HOSTILE[:18], *HOSTILE[-12:], 3, 4.0, ["a", "b"], ["a"], [1], "a|b")
+                        )
         if generator.random() < 0.3:
             rows = change_json(rows, generator, tuple(names))
         if generator.random() < 0.25 or not isinstance(rows, list):

@@ -80,7 +80,11 @@ class Watch:
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode, flags = arguments
-            writes = any(letter in mode for letter in "wax+") if mode else bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+            writes = (
+                any(letter in mode for letter in "wax+")
+                if mode
+                else bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+            )
             if writes and not isinstance(path, int) and not self._is_own(path):
                 self.seen.append(f"opens {path!r} for writing")
         elif _WRITES.match(event):
