@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow campaigns coverage check format docs
+.PHONY: demo test test-slow campaigns fuzz coverage check format docs
 
 demo: $(VENV)/.installed-demo
 	HF_HUB_OFFLINE=1 $(BIN)/glot-hf demo
@@ -22,10 +22,19 @@ campaigns: $(VENV)/.installed-slow
 coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term --cov-report=html
 
+# Changed files of every kind for FUZZ_MINUTES, and DRAWN_CASES heads with options by chance: docs/reliability.md.
+FUZZ_MINUTES ?= 10
+DRAWN_CASES ?= 5000
+fuzz: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --minutes $(FUZZ_MINUTES) --output build/fuzz.json
+	GLOT_DRAWN_CASES=$(DRAWN_CASES) $(BIN)/python -m pytest -n auto tests/model/test_drawn_heads.py
+
+# bandit: random numbers here are no secrets (B311), tokens are words (B105, B106), and revisions are the user's (B615).
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit -q -r glot_hf --skip B105,B106,B311,B615
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-dev

@@ -3,7 +3,7 @@
 
 import sys
 import zipfile
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import ParseError  # nosec B405 # the error alone
 
 from ..system.errors import InputError, require_extra
 

@@ -123,7 +123,7 @@ def _portable(name: str, value: Any) -> Any:
     if name.endswith(_NAMES_OF_PATHS) and os.path.exists(value):  # a column may be called as a file is
         return os.path.abspath(value)
     try:
-        number = yaml.load(value, _Loader) if value else value
+        number = yaml.load(value, _Loader) if value else value  # nosec B506 # a SafeLoader
     except (InputError, yaml.YAMLError):  # a text may be anything, such as "{title}: {body}"
         return value
     return number if isinstance(number, bool | int | float) and _text(number) == value else value
@@ -131,7 +131,8 @@ def _portable(name: str, value: Any) -> Any:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        found = yaml.load(Path(name).read_text(encoding="utf-8"), _Loader)
+        text = Path(name).read_text(encoding="utf-8")
+        found = yaml.load(text, _Loader)  # nosec B506 # a SafeLoader
     except OSError as error:
         raise InputError(f"--config {name!r} cannot be read: {error}") from error
     except (InputError, RecursionError, ValueError, yaml.YAMLError) as error:  # nested deep, or a number of any length

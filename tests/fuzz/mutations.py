@@ -68,7 +68,7 @@ def _change_one(value: Any, place: Any, generator: Random, names: tuple[str, ...
         case 5 if isinstance(place[key], str):
             place[key] = place[key] * generator.choice((0, 2, 300)) + generator.choice(("", "\x00", "/..", "é"))
         case 6:
-            for _ in range(generator.choice((1, 5, 900))):
+            for _ in range(generator.choice((1, 5, 60))):  # what is deeper is written by `change_bytes`
                 place[key] = [place[key]] if generator.random() < 0.5 else {"x": place[key]}
         case _:
             place[key] = copy.deepcopy(generator.choice(HOSTILE))

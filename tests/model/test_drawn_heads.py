@@ -112,9 +112,10 @@ def gradients(pooler, states, mask, **given):
     states = states.clone().requires_grad_()
     vectors = pooler(states, mask, **given)
     vectors.square().sum().backward()
-    found = {name: p.grad for name, p in pooler.named_parameters() if p.grad is not None}
+    parts = {"states": states, **dict(pooler.named_parameters())}
+    found = {name: torch.zeros_like(part) if part.grad is None else part.grad for name, part in parts.items()}
     pooler.zero_grad()
-    return vectors.detach(), {"states": states.grad, **found}
+    return vectors.detach(), found
 
 
 @drawn
@@ -147,7 +148,6 @@ def test_one_vector_by_every_way(data):
         is_grouped = has_graph and "grouped" in name and len(set(map(len, sentences))) > 1
         assert isinstance(graph, GroupedGraph) or not is_grouped, name
         assert relative_error(found, vectors) < TOLERANCE[torch.float64], name
-        assert actual.keys() == expected.keys()
         for part, gradient in expected.items():
             scale = gradient.abs().max().clamp(min=1e-3) if gradient.numel() else 1
             assert gradient.isfinite().all() and actual[part].isfinite().all(), (name, part)
