@@ -124,7 +124,6 @@ class _GlotEstimator(BaseEstimator):
             raise ValueError(f"head={self.head!r}: valid are 'auto' and 'linear'")
         backbone, tokenizer, states = self._backbone()
         examples = Dataset.from_dict(columns | {"labels": targets})
-        is_pair = "text_pair" in columns
 
         def rows_of(layers: int | list[int]) -> list[dict[str, Any]]:
             rows = states.rows(columns, _from_zero(layers, backbone))
@@ -133,7 +132,7 @@ class _GlotEstimator(BaseEstimator):
         with _quiet(not self.verbose):
             layers = self._layers(states, columns, targets, labels) if self.layers == "auto" else self.layers
             if self.head == "linear":
-                self.plan_ = Plan("linear head", linear_candidate(layers, is_pair).head_options, {})
+                self.plan_ = Plan("linear head", linear_candidate(layers, "text_pair" in columns).head_options, {})
             else:
                 metric = METRICS[labels.problem_type]
                 self.plan_ = make_plan(

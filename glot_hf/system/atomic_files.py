@@ -42,8 +42,8 @@ def write_text(path: Path, text: str) -> None:
 def replacing_files(folder: Path, stale: tuple[str, ...] = ()) -> Iterator[Path]:
     """
     Give a folder to write new files to. When all are written and on the disk, they are moved into `folder`, which is
-    made if there is none, and files there are deleted that match a pattern of `stale` and are not among the new ones. If the writing fails, `folder`
-    stays as it was.
+    made if there is none, and files there are deleted that match a pattern of `stale` and are not among the new ones.
+    If the writing fails, what `folder` holds stays as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     discard_leftovers(folder)

@@ -59,7 +59,7 @@ def publish(
     has_tokenizer = os.path.isfile(os.path.join(folder, "tokenizer_config.json"))
     tokenizer = None
     if has_tokenizer:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)  # nosec B615 # a folder
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     training = training_of(folder, options.get("backbone_id") or config.backbone_name_or_path)
     return model.push_to_hub(repo_id, tokenizer=tokenizer, license=license, training=training, **options)
 
