@@ -130,7 +130,7 @@ def test_memory_does_not_grow_with_the_file(answer, texts, tmp_path, monkeypatch
     texts.write_text("".join(json.dumps({"id": n, "text": f"{'x' * 300} {n}"}) + "\n" for n in range(64_000)))
     process, resident = psutil.Process(), []
 
-    def logits(job, rows, number):
+    def logits(job, rows, number=None):
         resident.append(process.memory_info().rss)
         return np.zeros((len(rows), 3), np.float32)
 
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_the_file(answer, texts, tmp_path, monkeypatch
 
         path.write_text("")
 
-    monkeypatch.setattr(AnswerJob, "_logits", logits)
+    monkeypatch.setattr(AnswerJob, "logits", logits)
     assert answer(write=write, rows_per_chunk=640) == 64_000
     assert len(resident) == 200 and max(resident) - resident[10] < 5e6
 
