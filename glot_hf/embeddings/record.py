@@ -87,6 +87,8 @@ class EmbeddingRecord:
                 raise ValueError(f"{name} is {part[name]!r:.60}")
         if None in (self.key.get("texts"), self.key.get("weights"), self.files.get("paths")):
             raise ValueError("it does not say of which texts and weights it is")
+        if not isinstance(self.vectors, str | None):
+            raise ValueError(f"vectors is {self.vectors!r:.60}")
         sizes = self.file_sizes
         if not isinstance(sizes, list) or len(sizes) != len(self.files["paths"]) or not all(map(_is_number, sizes)):
             raise ValueError(f"file_sizes is {sizes!r:.60}")

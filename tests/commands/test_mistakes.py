@@ -210,6 +210,12 @@ def test_a_head_whose_backbone_is_gone(files, train, error_line, minilm_path, tm
     assert "cannot be loaded" in error_line(main(["predict", "head", "--text", "a film"]))
 
 
+def test_a_line_stays_one_that_can_be_read(error_line):
+    """A cell or a name may be a whole document: the beginning and the hint are shown."""
+    line = error_line(main(["predict", "x" * 100_000, "--text", "a"]))
+    assert len(line) < 2100 and "xxx [...] xxx" in line
+
+
 def test_of_the_command_itself(error_line):
     assert "there is no command 'trian': did you mean train?" in error_line(main(["trian"]))
     assert "there is no command 'learn': the commands are demo, train" in error_line(main(["learn"]))

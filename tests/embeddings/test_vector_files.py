@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 
 from glot_hf.embeddings.text_files import TextRow
 from glot_hf.embeddings.vector_files import TENSOR_NAME, WRITERS, read_blocks, read_rows
+from glot_hf.system.errors import InputError
 
 
 @pytest.fixture(params=["float32", "float16"])
@@ -54,3 +55,21 @@ def test_blocks(vectors, write, suffix, monkeypatch):
     blocks = list(read_blocks(write(suffix)))
     assert len(blocks) >= 4 and all(block.dtype == np.float32 for block in blocks)
     assert np.array_equal(np.concatenate(blocks), vectors.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': ()}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 4)}",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1, 4)}",
+    ],
+)
+def test_a_damaged_header_is_said(header, tmp_path):
+    described = header.encode() + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(described).to_bytes(2, "little") + described + bytes(16)
+    (tmp_path / "vectors.npy").write_bytes(data)
+    with pytest.raises(InputError, match="vectors.npy' cannot be read: "):
+        list(read_blocks(tmp_path / "vectors.npy"))

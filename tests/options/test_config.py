@@ -52,6 +52,9 @@ def test_what_is_typed_goes_before_the_file(config):
         ("", "holds no options by their names"),
         ("config: other.yaml\n", "names another config"),
         ("!!python/object/apply:os.system [ls]\n", "is not YAML"),
+        ("a: &a [1, 1]\nb: [*a, *a]\n", r"\*a names another value: write it out"),
+        ("a: " + "[" * 3000, "is not YAML: maximum recursion"),
+        ("a: " + "9" * 5000, "is not YAML: Exceeds the limit"),
     ],
 )
 def test_a_file_that_holds_no_options_is_refused(config, text, message):
