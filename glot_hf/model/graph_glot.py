@@ -11,7 +11,7 @@ each of which has a graph of its own.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -145,6 +145,22 @@ def diagonal_rows(start: int, stop: int, mask: Tensor) -> Tensor:
     return positions[start:stop, None] == positions
 
 
+class Mixture(NamedTuple):
+    """Rows `(B, R, heads * C)` as weighted sums: `weights` `(B, heads, R, L)` times `values` `(B, heads, L, C)`."""
+
+    weights: Tensor
+    values: Tensor
+
+    def rows(self) -> Tensor:
+        return (self.weights @ self.values).transpose(1, 2).flatten(2)
+
+    def gradients(self, gradient: Tensor) -> dict[Tensor, Tensor]:
+        """Return the gradients of weights and of values, those that are needed, from that of the rows."""
+        gradient = gradient.unflatten(2, (self.weights.shape[1], -1)).transpose(1, 2)  # (B, heads, R, C)
+        factors = {self.weights: lambda: gradient @ self.values.mT, self.values: lambda: self.weights.mT @ gradient}
+        return {factor: of().to(factor.dtype) for factor, of in factors.items() if factor.requires_grad}
+
+
 class TokenGraph(ABC):
     """The token graphs of a batch, and what graph layers do over them, from packed tokens to packed tokens."""
 
@@ -152,14 +168,18 @@ class TokenGraph(ABC):
 
     @abstractmethod
     def over_rows(
-        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+        self,
+        function: Callable[..., Tensor | Mixture],
+        rows: list[Tensor],
+        columns: list[Tensor],
+        self_loops: bool = False,
     ) -> Tensor:
         """
         Apply a function to all rows of all graphs, R rows at a time.
 
         Args:
             function: `function(neighbours, *rows, *columns)` of shapes `(B, R, L)` bool, `(B, R, ...)` and
-                `(B, L, ...)`; returns `(B, R, ...)`.
+                `(B, L, ...)`; returns `(B, R, ...)`, or a [`Mixture`].
             rows, columns (`list[Tensor]`): packed, `(N, ...)` each: what the function reads of a row's own
                 token, and of all tokens.
             self_loops (`bool`): let every token, also padding, be its own neighbour.
@@ -175,8 +195,8 @@ class TokenGraph(ABC):
     def sum(self, tokens: Tensor, self_loops: bool = False) -> Tensor:
         """Sum each token's neighbours, with itself if `self_loops`. `(N, C)` -> `(N, C)`."""
 
-        def rows(neighbours: Tensor, tokens: Tensor) -> Tensor:
-            return neighbours.to(tokens.dtype) @ tokens  # (B, R, C)
+        def rows(neighbours: Tensor, tokens: Tensor) -> Mixture:
+            return Mixture(neighbours.to(tokens.dtype)[:, None], tokens[:, None])
 
         return self.over_rows(rows, [], [tokens], self_loops)
 
@@ -204,15 +224,14 @@ class TokenGraph(ABC):
             `Tensor` of shape `(N, heads * C)`.
         """
 
-        def rows(neighbours: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Tensor:
+        def rows(neighbours: Tensor, target: Tensor, source: Tensor, values: Tensor) -> Mixture:
             # Adding the lowest number where there is no edge is many times faster than masked_fill, forwards and
             # backwards. No softmax is over nothing, thanks to the self loops.
             is_edge = neighbours.to(source.dtype)[:, None]
             no_edge = is_edge.sub_(1).mul_(torch.finfo(source.dtype).max)  # (B, 1, R, L): 0 or the lowest number
             target, source = target.transpose(1, 2)[:, :, :, None], source.transpose(1, 2)[:, :, None]
-            logits = F.leaky_relu(target + source, negative_slope)  # (B, heads, R, L)
-            weights = logits.add_(no_edge).softmax(dim=-1)
-            return (weights.to(values.dtype) @ values.transpose(1, 2)).transpose(1, 2).flatten(2)  # (B, R, heads * C)
+            logits = F.leaky_relu((target + source).add_(no_edge), negative_slope, inplace=True)  # (B, heads, R, L)
+            return Mixture(logits.softmax(dim=-1).to(values.dtype), values.transpose(1, 2))
 
         return self.over_rows(rows, [target], [source, values], self_loops=True)
 
@@ -231,14 +250,18 @@ class DenseGraph(TokenGraph):
         self._adjacency = self._with_self_loops = None
 
     def over_rows(
-        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+        self,
+        function: Callable[..., Tensor | Mixture],
+        rows: list[Tensor],
+        columns: list[Tensor],
+        self_loops: bool = False,
     ) -> Tensor:
         neighbours = self.adjacency()
         if self_loops:
             if self._with_self_loops is None:
                 self._with_self_loops = neighbours | diagonal_rows(0, neighbours.shape[1], self.layout.mask)
             neighbours = self._with_self_loops
-        return self.layout.pack(function(neighbours, *map(self.layout.pad, [*rows, *columns])))
+        return self.layout.pack(_computed(function(neighbours, *map(self.layout.pad, [*rows, *columns]))))
 
     def adjacency(self) -> Tensor:
         if self._adjacency is None:
@@ -272,14 +295,18 @@ class BlockedGraph(TokenGraph):
         return self.edges.rows(start, stop)
 
     def over_rows(
-        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+        self,
+        function: Callable[..., Tensor | Mixture],
+        rows: list[Tensor],
+        columns: list[Tensor],
+        self_loops: bool = False,
     ) -> Tensor:
-        def block(start: int, stop: int, *tensors: Tensor) -> Tensor:
+        def block(start: int, stop: int, *tensors: Tensor) -> Tensor | Mixture:
             parts = [tensor[:, start:stop] if i < len(rows) else tensor for i, tensor in enumerate(tensors)]
             with torch.no_grad():
                 neighbours = self.rows(start, stop)
                 if self_loops:
-                    neighbours = neighbours | diagonal_rows(start, stop, self.layout.mask)
+                    neighbours.diagonal(start, 1, 2).fill_(True)
             return function(neighbours, *parts)
 
         padded = [self.layout.pad(tokens) for tokens in (*rows, *columns)]
@@ -290,12 +317,13 @@ class BlockedGraph(TokenGraph):
         return torch.cat([self.rows(start, stop) for start, stop in bounds], dim=1)
 
 
-def over_blocks(function: Callable[..., Tensor], length: int, block_size: int, *tensors: Tensor) -> Tensor:
+def over_blocks(function: Callable[..., Tensor | Mixture], length: int, block_size: int, *tensors: Tensor) -> Tensor:
     """
     Apply a function to all rows, at most `block_size` at a time. The backward pass computes each block again.
 
     Args:
-        function: `function(start, stop, *tensors)` returns rows `start` to `stop`, `(B, stop - start, ...)`.
+        function: `function(start, stop, *tensors)` returns rows `start` to `stop`, `(B, stop - start, ...)`, or a
+            [`Mixture`], whose product the backward pass does not compute again.
         length (`int`): the number of all rows, L.
         tensors (`Tensor`): what gradients are computed for.
 
@@ -305,6 +333,10 @@ def over_blocks(function: Callable[..., Tensor], length: int, block_size: int, *
     return _OverBlocks.apply(_Blocks(function, _bounds(length, block_size)), *tensors)
 
 
+def _computed(block: Tensor | Mixture) -> Tensor:
+    return block if isinstance(block, Tensor) else block.rows()
+
+
 def _bounds(length: int, block_size: int) -> list[tuple[int, int]]:
     starts = range(0, max(1, length), block_size)  # one empty block where there is no token at all
     return [(start, min(start + block_size, length)) for start in starts]
@@ -312,9 +344,9 @@ def _bounds(length: int, block_size: int) -> list[tuple[int, int]]:
 
 @dataclass
 class _Blocks:
-    """Return a `function(start, stop, *tensors) -> (B, stop - start, ...)`, and the bounds of all blocks."""
+    """The `function` of [`over_blocks`], and the bounds of all blocks."""
 
-    function: Callable[..., Tensor]
+    function: Callable[..., Tensor | Mixture]
     bounds: list[tuple[int, int]]
 
 
@@ -338,7 +370,7 @@ class _OverBlocks(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
         result: Any = None
         for start, stop in blocks.bounds:
-            block = blocks.function(start, stop, *tensors)
+            block = _computed(blocks.function(start, stop, *tensors))
             if result is None:
                 result = block.new_empty(block.shape[0], blocks.bounds[-1][1], *block.shape[2:])
             result[:, start:stop] = block
@@ -355,8 +387,10 @@ class _OverBlocks(torch.autograd.Function):
         sums = [torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)) for tensor in wanted]
         for start, stop in ctx.blocks.bounds:
             with torch.enable_grad(), torch.autocast(**ctx.autocast):
-                block = ctx.blocks.function(start, stop, *tensors)
-            for total, term in zip(sums, torch.autograd.grad(block, wanted, gradient[:, start:stop])):
+                block, of_block = ctx.blocks.function(start, stop, *tensors), gradient[:, start:stop]
+            with torch.autocast(**ctx.autocast):
+                known = {block: of_block} if isinstance(block, Tensor) else block.gradients(of_block)
+            for total, term in zip(sums, torch.autograd.grad(list(known), wanted, list(known.values()))):
                 total += term
         gradients = iter([total.to(tensor.dtype) for total, tensor in zip(sums, wanted)])
         return None, *(next(gradients) if tensor.requires_grad else None for tensor in tensors)
@@ -375,7 +409,11 @@ class GroupedGraph(TokenGraph):
         self.graphs, self.layout = graphs, layout
 
     def over_rows(
-        self, function: Callable[..., Tensor], rows: list[Tensor], columns: list[Tensor], self_loops: bool = False
+        self,
+        function: Callable[..., Tensor | Mixture],
+        rows: list[Tensor],
+        columns: list[Tensor],
+        self_loops: bool = False,
     ) -> Tensor:
         tokens = [self.layout.split(each) for each in (*rows, *columns)]
         split = [[each[group] for each in tokens] for group in range(len(self.graphs))]

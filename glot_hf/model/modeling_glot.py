@@ -141,7 +141,8 @@ class GlotModel(GlotPreTrainedModel):
                 states, computed earlier, with the numbers of `token_features` behind them; the backbone is not run.
             token_type_ids, position_ids (`Tensor` of shape `(B, L)`, int): the backbone's. With `position_ids`,
                 padding is left where it is.
-            adjacency (`Tensor` of shape `(B, L, L)`, bool): the token graph, computed earlier.
+            adjacency (`Tensor` of shape `(B, L, L)`, bool, or packed): the token graph, computed earlier by
+                [`~glot_hf.model.graph_glot.token_graph`].
             output_attentions, output_hidden_states (`bool`, *optional*): the backbone's; default as configured.
                 With a list of layers, `output_hidden_states` gives those alone, and None in place of the others.
             output_token_embeddings, output_readout_weights, output_adjacency (`bool`): see [`GlotModelOutput`].

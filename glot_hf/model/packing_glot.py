@@ -18,9 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .bits_glot import pack_bits, unpack_bits
+
 
 # Pairs of positions that a further group must save. On an accelerator, another launch costs more than their products.
 _WORTH_A_GROUP = {"cpu": 2**15, "accelerator": 2**24}
+_ROWS = 128  # of graphs in bits that are unpacked at a time
 
 
 class TokenLayout:
@@ -107,12 +110,24 @@ class TokenLayout:
         return torch.cat(results).index_select(0, self._order.argsort())
 
     def split_pairs(self, pairs: Tensor) -> list[Tensor]:
-        """Split pairs of tokens by `groups`. `(B, L, L)` -> `(B_g, L_g, L_g)` each; padding may hold anything."""
+        """
+        Split pairs of tokens by `groups`. `(B, L, L)` bool -> `(B_g, L_g, L_g)` each; in bits, `(B, L, ceil(L / 8))`
+        uint8 -> `(B_g, L_g, ceil(L_g / 8))` each; padding may hold anything.
+        """
         if self._order is None:
             return [pairs]
         length = self.mask.shape[1]
-        places = (group.pad(some) for group, some in zip(self.groups, self.split(self._index)))
-        return [pairs.flatten(0, 1)[place[:, :, None], place[:, None, :] % length] for place in places]
+        places = [group.pad(some) for group, some in zip(self.groups, self.split(self._index))]  # (B_g, L_g) each
+        if pairs.dtype == torch.bool:
+            return [pairs.flatten(0, 1)[place[:, :, None], place[:, None, :] % length] for place in places]
+
+        def columns_of(rows: Tensor, place: Tensor) -> Tensor:
+            return pack_bits(unpack_bits(rows, length).take_along_dim(place[:, None] % length, dim=2))
+
+        return [
+            torch.cat([columns_of(pairs.flatten(0, 1)[rows], place) for rows in place.split(_ROWS, dim=1)], dim=1)
+            for place in places
+        ]
 
     def join_pairs(self, pairs: list[Tensor]) -> Tensor:
         """Join what `split_pairs` splits. `(B_g, L_g, L_g)` bool each -> `(B, L, L)`, False at padding."""

@@ -27,7 +27,17 @@ from .baselines_glot import (
 )
 from .block_glot import ResidualBlock
 from .configuration_glot import GlotConfig
-from .graph_glot import BlockedGraph, DenseGraph, GivenEdges, GroupedGraph, NoOtherTokens, SimilarTokens, TokenGraph
+from .graph_glot import (
+    BlockedGraph,
+    DenseGraph,
+    GivenEdges,
+    GroupedGraph,
+    NoOtherTokens,
+    PackedEdges,
+    SimilarTokens,
+    TokenGraph,
+    rows_of_block,
+)
 from .late_glot import NO_VECTORS, TokenStates
 from .layers_glot import GNN_LAYERS
 from .normalization_glot import INPUT_NORMS
@@ -35,8 +45,7 @@ from .packing_glot import TokenLayout
 from .readout_glot import PooledTokens, Readout, read_out, uniform_weights, weighted_sum
 
 
-# A graph with more entries (B*L*L) than the first number is computed in blocks of rows of at most the second.
-_LARGEST_DENSE_GRAPH, _BLOCK = 2**25, 2**22
+_LARGEST_DENSE_GRAPH = 2**25  # with more entries (B*L*L), a graph is computed in blocks of rows
 
 
 class GraphPooling(nn.Module):
@@ -75,9 +84,11 @@ class GraphPooling(nn.Module):
 
     def _graph_of_group(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
         """Build the graph of one group: in blocks of rows where the configuration says so, or where it is large."""
-        if adjacency is not None:
+        if adjacency is not None and adjacency.dtype == torch.bool:
             return DenseGraph(GivenEdges(adjacency, layout.mask), layout)
-        if self.graph_type == "self":
+        if adjacency is not None:
+            edges = PackedEdges(adjacency, layout.mask)
+        elif self.graph_type == "self":
             edges = NoOtherTokens(layout.mask)
         else:
             edges = SimilarTokens(tokens, layout, self.threshold)
@@ -86,7 +97,7 @@ class GraphPooling(nn.Module):
         batch, length = layout.mask.shape
         # A traced program has no blocks: a branch on the length would fix the length.
         if not torch.compiler.is_compiling() and batch * length * length > _LARGEST_DENSE_GRAPH:
-            return BlockedGraph(edges, layout, max(1, _BLOCK // (batch * length)))
+            return BlockedGraph(edges, layout, rows_of_block(batch, length))
         return DenseGraph(edges, layout)
 
     def embed_tokens(self, tokens: Tensor, graph: TokenGraph | None) -> list[Tensor]:
@@ -204,8 +215,9 @@ class GlotPooler(nn.Module):
             attention_mask (`Tensor` of shape `(B, L)`, bool, int or float): nonzero where a token is valid; all
                 are by default.
             return_details (`bool`): return [`PooledTokens`] instead of the vector alone.
-            adjacency (`Tensor` of shape `(B, L, L)`, bool, *optional*): the token graph, computed earlier by
-                [`~glot_hf.model.graph_glot.token_graph`]; pooling "glot" alone takes it.
+            adjacency (`Tensor` of shape `(B, L, L)`, bool, or `(B, L, ceil(L / 8))`, uint8, *optional*): the token
+                graph, computed earlier by [`~glot_hf.model.graph_glot.token_graph`], whole or `packed`; pooling "glot"
+                alone takes it.
 
         Returns:
             `Tensor` of shape `(B, D)`, or [`PooledTokens`]. A sentence without valid tokens gives zeros before the
@@ -258,11 +270,13 @@ class GlotPooler(nn.Module):
     def _check_graph(self, adjacency: Tensor, attention_mask: Tensor) -> None:
         if not getattr(self.pooling, "has_graph", False):
             raise ValueError("adjacency is for pooling='glot' with a graph: this head has no graph, leave it out")
-        expected = (*attention_mask.shape, attention_mask.shape[1])
-        if adjacency.shape != expected or adjacency.dtype != torch.bool:
+        batch, length = attention_mask.shape
+        shapes = {torch.bool: (batch, length, length), torch.uint8: (batch, length, -(-length // 8))}
+        if adjacency.shape != shapes.get(adjacency.dtype):
             raise ValueError(
                 f"adjacency of shape {tuple(adjacency.shape)} and {adjacency.dtype} does not fit: it must be bool and "
-                f"(B, L, L), here {tuple(expected)}, as glot_hf.model.graph_glot.token_graph gives it"
+                f"(B, L, L), here {shapes[torch.bool]}, or packed, uint8 and (B, L, ceil(L / 8)), here "
+                f"{shapes[torch.uint8]}, as glot_hf.model.graph_glot.token_graph gives it"
             )
 
 

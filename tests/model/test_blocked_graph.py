@@ -7,8 +7,8 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from glot_hf import GlotConfig, GlotPooler
-from glot_hf.model import pooling_glot
-from glot_hf.model.graph_glot import BlockedGraph
+from glot_hf.model import graph_glot, pooling_glot
+from glot_hf.model.graph_glot import BlockedGraph, Edges, SimilarTokens
 from glot_hf.model.layers_glot import GNN_LAYERS
 
 
@@ -57,7 +57,7 @@ def test_is_chosen_where_the_graph_is_large(monkeypatch):
     monkeypatch.setattr(pooling_glot, "_LARGEST_DENSE_GRAPH", len(MASK) * LENGTH * LENGTH)
     assert not isinstance(head()(states(), MASK, return_details=True).graph, BlockedGraph)
     monkeypatch.setattr(pooling_glot, "_LARGEST_DENSE_GRAPH", len(MASK) * LENGTH * LENGTH - 1)
-    monkeypatch.setattr(pooling_glot, "_BLOCK", 2 * len(MASK) * LENGTH)
+    monkeypatch.setattr(graph_glot, "_BLOCK", 2 * len(MASK) * LENGTH)
     graph = head()(states(), MASK, return_details=True).graph
     assert isinstance(graph, BlockedGraph) and graph.block_size == 2
 
@@ -74,6 +74,37 @@ def test_no_number_of_l_by_l_is_kept_for_the_backward_pass(gnn_type):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         head(gnn_type=gnn_type, graph_block_size=50, readout_hidden_size=8)(hidden)
     assert sizes and max(sizes) <= 20 * length
+
+
+def test_cosines_are_computed_once(monkeypatch):
+    """Each of them at most once, in all layers, forwards and backwards; bits are all that is kept of them."""
+    rows, computed = SimilarTokens.rows, []
+
+    def count(self, start, stop, first=0):
+        computed.append((stop - start) * (100 - first))
+        return rows(self, start, stop, first)
+
+    monkeypatch.setattr(SimilarTokens, "rows", count)
+    pooler = head(graph_block_size=20)  # 24 rows, whole bytes, where edges are computed
+    details = pooler(torch.randn(1, 100, SIZE), return_details=True)
+    details.vector.sum().backward()
+    assert sum(computed) == 24 * (100 + 76 + 52 + 28) + 4 * 4
+    assert details.graph.edges.bits.nbytes == 100 * 13
+
+
+@pytest.mark.parametrize("gnn_type", GNN_LAYERS)
+def test_equals_the_head_that_computes_cosines_in_every_layer(gnn_type, monkeypatch):
+    """To the last digit: the same edges, and the same sums in the same order."""
+    hidden = torch.randn(1, 40, SIZE, generator=torch.Generator().manual_seed(2)) + 0.4
+    pooler = head(gnn_type=gnn_type, graph_block_size=16)
+    results = []
+    for kept in (SimilarTokens.kept, Edges.kept):
+        monkeypatch.setattr(SimilarTokens, "kept", kept)
+        pooler.zero_grad()
+        vector = pooler(hidden)
+        vector.square().sum().backward()
+        results.append([vector, *(parameter.grad for parameter in pooler.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*results))
 
 
 @pytest.mark.parametrize("block_size", [0, -1])

@@ -1,11 +1,13 @@
 """The token graph: cosines above tau between valid tokens, whatever the padding, the scale or the dtype."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from glot_hf.model import graph_glot
 from glot_hf.model.graph_glot import token_graph
 
 
@@ -160,6 +162,18 @@ def test_autocast_does_not_matter(dtype):
     expected = token_graph(states, all_valid(states), 0.3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(token_graph(states, all_valid(states), 0.3), expected)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 37, 64])
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_in_bits_it_is_the_same(length, threshold, monkeypatch):
+    """Half of it is computed, in blocks, and mirrored."""
+    monkeypatch.setattr(graph_glot, "_BLOCK", 3 * 16 * length)
+    states = random_states(6, 3, length, 12)
+    states[:, length // 2] = 0
+    mask = torch.rand(3, length, generator=torch.Generator().manual_seed(7)) < torch.tensor([[1.0], [0.7], [0.0]])
+    expected = np.packbits(token_graph(states, mask, threshold).numpy(), axis=-1, bitorder="little")
+    assert np.array_equal(token_graph(states, mask, threshold, packed=True).numpy(), expected)
 
 
 def test_records_no_gradient():

@@ -28,14 +28,14 @@ HEADS = {
 @pytest.mark.parametrize(
     "options, given_graph",
     [
-        pytest.param(options, given, id=f"{name}{'-given' * given}")
+        pytest.param(options, given, id=f"{name}{given and '-'}{given}")
         for name, options in HEADS.items()
-        for given in ([False, True] if "pooling" not in options else [False])
+        for given in (["", "whole", "packed"] if "pooling" not in options else [""])
     ],
 )
 def test_equals_the_head_without_groups(options, given_graph, monkeypatch):
     hidden = torch.randn(*MASK.shape, SIZE, generator=torch.Generator().manual_seed(1)) + 0.4
-    adjacency = token_graph(hidden, MASK.bool(), 0.3) if given_graph else None
+    adjacency = token_graph(hidden, MASK.bool(), 0.3, packed=given_graph == "packed") if given_graph else None
     results = []
     for worth in (2**60, 1):
         monkeypatch.setitem(packing_glot._WORTH_A_GROUP, "cpu", worth)

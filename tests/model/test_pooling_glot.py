@@ -361,10 +361,17 @@ class TestGivenGraph:
         nothing = torch.eye(5, dtype=torch.bool).expand(3, 5, 5)
         torch.testing.assert_close(pooler(hidden, LEFT, adjacency=nothing), head(graph_type="self")(hidden, LEFT))
 
+    @pytest.mark.parametrize("block_size", [None, 2])
+    def test_in_bits(self, block_size):
+        hidden, pooler = torch.randn(3, 5, SIZE) + 0.5, head(graph_block_size=block_size)
+        packed = token_graph(hidden, LEFT.bool(), TAU, packed=True)
+        assert packed.shape == (3, 5, 1) and packed.dtype == torch.uint8
+        assert torch.equal(pooler(hidden, LEFT, adjacency=packed), pooler(hidden, LEFT))
+
     def test_padding_is_never_joined(self):
         hidden, pooler = torch.randn(3, 5, SIZE) + 0.5, head()
-        everything = torch.ones(3, 5, 5, dtype=torch.bool)
-        torch.testing.assert_close(pooler(hidden, LEFT, adjacency=everything), head(tau=-1)(hidden, LEFT))
+        for everything in (torch.ones(3, 5, 5, dtype=torch.bool), torch.full((3, 5, 1), 255, dtype=torch.uint8)):
+            torch.testing.assert_close(pooler(hidden, LEFT, adjacency=everything), head(tau=-1)(hidden, LEFT))
 
     @pytest.mark.parametrize(
         "options, adjacency, message",
@@ -372,6 +379,7 @@ class TestGivenGraph:
             ({"pooling": "mean"}, torch.ones(3, 5, 5, dtype=torch.bool), "no graph"),
             ({}, torch.ones(3, 5, 5), r"float32 does not fit.*bool.*\(3, 5, 5\)"),
             ({}, torch.ones(3, 4, 4, dtype=torch.bool), r"\(3, 4, 4\).*\(3, 5, 5\)"),
+            ({}, torch.ones(3, 5, 5, dtype=torch.uint8), r"uint8 does not fit.*packed.*\(3, 5, 1\)"),
         ],
     )
     def test_that_does_not_fit(self, options, adjacency, message):
