@@ -23,6 +23,7 @@ from .packing_glot import TokenLayout
 
 # The product of two norms between these bounds does not overflow or vanish in float32.
 _SMALLEST_NORM, _LARGEST_NORM = 1e-15, 1e15
+_BLOCK = 2**22  # entries of a block of rows (B*R*L), where nobody says how many rows
 
 
 class Edges(ABC):
@@ -118,7 +119,7 @@ class PackedEdges(Edges):
         return unpack_bits(bits, self.mask.shape[1])
 
 
-def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor:
+def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float, packed: bool = False) -> Tensor:
     """
     Return the whole graph of [`SimilarTokens`], symmetric.
 
@@ -126,12 +127,22 @@ def token_graph(hidden_states: Tensor, mask: Tensor, threshold: float) -> Tensor
         hidden_states (`Tensor` of shape `(B, L, d)`, floating point): token states; padding may hold anything.
         mask (`Tensor` of shape `(B, L)`, bool): True where a token is valid.
         threshold (`float`): tau, in [-1, 1).
+        packed (`bool`): return one bit a pair of tokens, to keep graphs in an eighth of the memory. Heads take either.
 
     Returns:
-        `Tensor` of shape `(B, L, L)`, bool: False wherever padding is involved.
+        `Tensor` of shape `(B, L, L)`, bool: False wherever padding is involved. If `packed`, `(B, L, ceil(L / 8))`
+        uint8, where bit `k` of byte `j` is column `8 j + k`.
     """
     layout = TokenLayout(mask)
-    return _whole(SimilarTokens(layout.pack(hidden_states), layout, threshold), mask.shape[1])
+    edges = SimilarTokens(layout.pack(hidden_states), layout, threshold)
+    if packed:
+        return edges.kept(rows_of_block(*mask.shape)).bits
+    return _whole(edges, mask.shape[1])
+
+
+def rows_of_block(batch: int, length: int) -> int:
+    """Return how many rows of the graphs of a batch are computed at a time, where nobody says otherwise."""
+    return max(1, _BLOCK // max(1, batch * length))
 
 
 def _whole(edges: Edges, length: int) -> Tensor:
