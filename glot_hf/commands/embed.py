@@ -86,12 +86,10 @@ def run(argv: list[str]) -> None:
         texts = TextFiles(arguments.input, *_columns(encoder.model, arguments), arguments.id_column)
         output.parent.mkdir(parents=True, exist_ok=True)
         recorded = _portable(encoder)
-        places = {"head": recorded.get("model"), "backbone": recorded.get("backbone")}
         make_job = partial(
             EmbeddingJob,
             texts,
             output,
-            partial(load_encoder, **encoder.source | places),
             encoder=recorded,
             prompt=arguments.prompt,
             batch_size=arguments.batch_size,
@@ -103,11 +101,13 @@ def run(argv: list[str]) -> None:
             require_extra("ray", "ray", "pyarrow")
             from ..embeddings import ray_engine
 
+            places = {"head": recorded.get("model"), "backbone": recorded.get("backbone")}  # from any working folder
+            load = partial(load_encoder, **encoder.source | places)
             with locked_file(output):
-                count = ray_engine.embed(texts, output, make_job, engine)
+                count = ray_engine.embed(texts, output, partial(make_job, load=load), engine)
             print(f"{count:,} vectors in {arguments.dtype}: {output}, {len(list(output.iterdir()))} files")
             return
-        job = make_job(show_progress=True)
+        job = make_job(load=lambda: load_encoder(**encoder.source), show_progress=True)
         already = "already there: " if output.exists() else ""
         with locked_file(output) if job.processes.is_main_process else nullcontext():
             count = job.run()
