@@ -59,7 +59,7 @@ def load_table(
         raise InputError(f"{source!r} names a column twice: {table.column_names}")
     try:
         return Dataset(table)
-    except pyarrow.ArrowException as error:  # a cell is nested too deep
+    except (pyarrow.ArrowException, RecursionError) as error:  # a cell is nested too deep
         raise InputError(f"{source!r} cannot be read as a table: {first_line(error)}") from error
 
 

@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers.utils import find_adapter_config_file
 
 from ..system.errors import InputError
-from .saved_head import BASE_FOLDER
+from .saved_head import ADAPTER_CONFIG, BASE_FOLDER
 
 
 def base_of_adapter(name: str) -> str | None:
@@ -54,7 +54,8 @@ def load_adapter(model: Any, name: str) -> Any:
     Return the head with the adapters of a folder or repository.
 
     Raises:
-        InputError: weights of the adapters, or of the head that was trained with them, are missing.
+        InputError: weights of the adapters, or of the head that was trained with them, are missing, or their
+            configuration is damaged.
     """
     try:
         with warnings.catch_warnings():
@@ -63,3 +64,7 @@ def load_adapter(model: Any, name: str) -> Any:
             return PeftModel.from_pretrained(model, name).get_base_model().eval()
     except (KeyError, UserWarning) as error:  # of the head's weights, of the adapters'
         raise InputError(f"{name!r} lacks weights ({str(error)[:300]}): get the whole folder again") from error
+    except (AttributeError, TypeError) as error:  # peft checks few of the values in adapter_config.json
+        raise InputError(
+            f"{ADAPTER_CONFIG} of {name!r} holds what peft cannot read ({error}): get the whole folder again"
+        ) from error

@@ -52,13 +52,11 @@ def load_head(name: str, backbone_kwargs: dict[str, Any] | None = None) -> tuple
 
 
 def _load_model(name: str, backbone_kwargs: dict[str, Any]) -> Any:
-    from transformers import PreTrainedConfig
-
     from ..model.configuration_glot import GlotConfig
     from .saved_head import saved_class
 
     try:
-        described = PreTrainedConfig.get_config_dict(name)[0]
+        described = GlotConfig.get_config_dict(name)[0]
         if not described:
             raise OSError("it has no config.json")
         model_type = described.get("model_type", GlotConfig.model_type)

@@ -15,6 +15,7 @@ from .version_glot import __version__
 require_version("transformers>=5.4", "This GLOT head needs a newer transformers: pip install -U transformers")
 
 from huggingface_hub.dataclasses import strict  # noqa: E402
+from huggingface_hub.errors import StrictDataclassError  # noqa: E402
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedConfig  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
@@ -364,9 +365,19 @@ def config_from_dict(config_dict: dict[str, Any]) -> PreTrainedConfig:
     Make a backbone's configuration of what `to_dict` gave. No code of a repository is run, and no kernel is named.
 
     Raises:
-        ValueError: there is no `model_type` in it.
+        ValueError: there is no `model_type` in it, or transformers cannot make a configuration of what it holds.
     """
-    config_dict = _without_kernels(copy.deepcopy(config_dict))
+    try:
+        config = _make_config(_without_kernels(copy.deepcopy(config_dict)))
+        config.to_dict()  # which a dtype that is none would break later on
+        return config
+    except (StrictDataclassError, ValueError):
+        raise
+    except Exception as error:  # of many kinds: transformers checks few of the values
+        raise ValueError(f"backbone_config cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _make_config(config_dict: dict[str, Any]) -> PreTrainedConfig:
     model_type = config_dict.pop("model_type", None)
     if model_type is None:
         raise ValueError("backbone_config needs a `model_type`, such as 'bert', to know which configuration it is")

@@ -17,6 +17,11 @@ from ..system.errors import InputError
 FORMAT_VERSION = 1
 # Of a configuration, what is said by other fields of the key.
 _SAID_ELSEWHERE = ("_name_or_path", "dtype", "transformers_version")
+# The fields of every key; `token_features` is one where there are any.
+KEYS = (
+    *("format_version", "backbone", "revision", "weights", "config", "attention", "transformers_version"),
+    *("backbone_dtype", "stored_dtype", "layers", "tokenizer", "max_length", "texts", "tokens_per_shard"),
+)
 _HASHES = ("weights", "config", "backbone_config", "tokenizer", "texts")
 
 

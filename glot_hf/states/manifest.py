@@ -10,7 +10,7 @@ from typing import Any
 
 from ..system.atomic_files import write_atomically
 from ..system.errors import InputError
-from .key import FORMAT_VERSION, digest
+from .key import FORMAT_VERSION, KEYS, digest
 
 
 FILE_NAME = "manifest.json"
@@ -73,12 +73,14 @@ class Manifest:
             raise InputError(f"{str(folder)!r} holds no hidden states: it has no {FILE_NAME}") from error
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be read: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise InputError(f"{str(path)!r} is damaged ({error}): {hint}") from error
         if manifest is None:
             raise InputError(
                 f"{str(folder)!r} is of format {version}, but this glot_hf reads {FORMAT_VERSION}: {hint}"
             )
+        if missing := [name for name in KEYS if name not in manifest.key]:
+            raise InputError(f"{str(path)!r} is damaged (its key has no {missing[0]}): {hint}")
         if manifest._stored != stored:
             raise InputError(f"{str(path)!r} is damaged (its numbers contradict each other): {hint}")
         return manifest

@@ -72,6 +72,20 @@ class TrainingRecord:
                 elif position + 1 < len(self.command):
                     self.command[position + 1] = "<secret>"
 
+    def _require_kinds(self) -> None:
+        """
+        Raises:
+            ValueError: a field is of another kind than it is written in.
+        """
+        kinds = dict.fromkeys(("seed", "max_length"), int) | dict.fromkeys(("recipe", "class_weight", "versions"), dict)
+        kinds |= dict.fromkeys(("command", "label_columns"), list)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not isinstance(value, kinds.get(field.name, str)):
+                raise ValueError(f"{field.name} is {value!r:.60}")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length is {self.max_length}")
+
     def save(self, folder: str | os.PathLike) -> None:
         Path(folder, FILE_NAME).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
@@ -89,6 +103,8 @@ class TrainingRecord:
         known = {field.name for field in dataclasses.fields(cls)}
         try:
             stored = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(**{name: value for name, value in stored.items() if name in known})
+            record = cls(**{name: value for name, value in stored.items() if name in known})
+            record._require_kinds()
+            return record
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{path!r} is damaged ({error}): restore the file, or delete it to go without") from error

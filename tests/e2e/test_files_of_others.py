@@ -5,13 +5,15 @@ import json
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from peft import get_peft_model
 from transformers import BertConfig, BertModel
 
 from glot_hf import GlotConfig, GlotForSequenceClassification, GlotModel
 from glot_hf.commands.main import main
-from glot_hf.loading.adapter import base_of_adapter
+from glot_hf.loading.adapter import base_of_adapter, load_adapter
 from glot_hf.sentence_transformer import to_sentence_transformer
 from glot_hf.system.errors import InputError
+from glot_hf.training.finetuning import lora_config
 from glot_hf.training.record import TrainingRecord
 
 
@@ -152,6 +154,17 @@ def test_the_configuration_of_adapters(folder, key):
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", key: "SHADOW"}))
     with pytest.raises(InputError, match=f"adapter_config.json' names {key} 'SHADOW'"):
         base_of_adapter(str(folder))
+
+
+@pytest.mark.parametrize("change", [{"r": "8"}, {"target_modules": 3}, {"lora_alpha": {}}])
+def test_a_configuration_of_adapters_that_peft_cannot_read(folder, backbone_path, change):
+    model = GlotForSequenceClassification.from_backbone(backbone_path, gnn_hidden_size=8)
+    get_peft_model(model, lora_config(2)).save_pretrained("adapters")
+    values = json.loads((folder / "adapters/adapter_config.json").read_text()) | change
+    (folder / "adapters/adapter_config.json").write_text(json.dumps(values))
+    fresh = GlotForSequenceClassification.from_backbone(backbone_path, gnn_hidden_size=8)
+    with pytest.raises(InputError, match="adapter_config.json of 'adapters' holds what peft cannot read"):
+        load_adapter(fresh, "adapters")
 
 
 def test_the_code_of_a_tokenizer_is_run_for_nobody_who_does_not_ask_for_it(head_path, folder, asked, capsys):

@@ -20,7 +20,7 @@ from glot_hf.system.errors import InputError
 SECONDS, BYTES = 10, 2 * 1024**3  # of the processor: other work on the machine does not count
 _LONGEST_LINE = 4000
 _FORBIDDEN = re.compile(
-    r"socket\.|subprocess\.|os\.(system|exec|fork|forkpty|posix_spawn|spawn|startfile|kill|setxattr)|pty\.|"
+    r"socket\.(?!gethostname)|subprocess\.|os\.(system|exec|fork|forkpty|posix_spawn|spawn|startfile|kill|setxattr)|pty\.|"
     r"ftplib\.|http\.client|urllib\.|smtplib\.|telnetlib\.|webbrowser\.|pickle\.find_class|ctypes\.dlopen"
 )
 _WRITES = re.compile(r"os\.(chmod|chown|link|mkdir|remove|rename|rmdir|symlink|truncate|utime)|shutil\.")
@@ -89,6 +89,8 @@ class Watch:
                 self.seen.append(f"opens {path!r} for writing")
         elif _WRITES.match(event):
             for path in arguments[:2]:
+                if isinstance(path, str) and not os.path.isabs(path) and isinstance(arguments[-1], int):
+                    path = _beside(path, arguments[-1])
                 if isinstance(path, (str, bytes, os.PathLike)) and not self._is_own(path):
                     self.seen.append(f"{event} {path!r}")
         elif _FORBIDDEN.match(event):
@@ -97,6 +99,11 @@ class Watch:
     def _is_own(self, path: Any) -> bool:
         text = os.fsdecode(path)
         return text == os.devnull or (os.path.realpath(text) + os.sep).startswith(self.folders)
+
+
+def _beside(path: str, descriptor: int) -> str:
+    """Return a path that is relative to an open folder, as shutil.rmtree names what it deletes."""
+    return os.path.join(os.readlink(f"/proc/self/fd/{descriptor}"), path) if descriptor >= 0 else path
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:

@@ -76,3 +76,10 @@ def test_layers_that_are_one_by_two_names():
     for layers in ([1001], -1001, list(range(10**5))):
         with pytest.raises(StrictDataclassError, match="layers from -1,000 to 1,000, got"):
             GlotConfig(backbone_layers=layers)
+
+
+@pytest.mark.parametrize("change", [{"dtype": "`x`"}, {"dtype": []}, {"hidden_size": "x"}, {"id2label": 3}])
+def test_a_backbone_that_transformers_cannot_describe(change):
+    backbone = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2}
+    with pytest.raises((ValueError, StrictDataclassError), match=r"backbone_config cannot be read|hidden_size"):
+        GlotConfig.from_dict({"backbone_config": backbone | change})

@@ -17,7 +17,7 @@ from glot_hf.data import HiddenStateCache
 from glot_hf.model.backbone_forward_glot import run_backbone
 from glot_hf.states.cache import cache_splits
 from glot_hf.states.folder import damages
-from glot_hf.states.key import hash_weights
+from glot_hf.states.key import digest, hash_weights
 from glot_hf.states.manifest import Manifest
 from glot_hf.states.running import HiddenStateCollator
 from glot_hf.states.shard import verify_shard, write_shard
@@ -340,7 +340,7 @@ class TestDamage:
         with pytest.raises(InputError, match="it is of another cache"):
             build(tiny_bert, tokenizer, shard.parent)
 
-    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key", "a shard less"])
+    @pytest.mark.parametrize("kind", ["cut off", "empty", "another length", "another key", "a shard less", "no field"])
     def test_a_damaged_manifest(self, shard, tiny_bert, tokenizer, kind):
         manifest = shard.parent / "manifest.json"
         stored = json.loads(manifest.read_text())
@@ -350,6 +350,9 @@ class TestDamage:
             stored["key"]["layers"] = 1
         if kind == "a shard less":
             del stored["shards"][-1]
+        if kind == "no field":  # by somebody who knows how the digest is made
+            del stored["key"]["revision"]
+            stored["digest"] = digest(stored["key"])
         text = {"cut off": json.dumps(stored)[:-9], "empty": ""}.get(kind, json.dumps(stored))
         manifest.write_text(text)
         with pytest.raises(InputError, match="is damaged"):
