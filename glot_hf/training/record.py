@@ -77,8 +77,12 @@ class TrainingRecord:
         Raises:
             ValueError: a field is of another kind than it is written in.
         """
-        kinds = dict.fromkeys(("seed", "max_length"), int) | dict.fromkeys(("recipe", "class_weight", "versions"), dict)
-        kinds |= dict.fromkeys(("command", "label_columns"), list)
+        of_kind = {
+            int: ("seed", "max_length"),
+            dict: ("recipe", "class_weight", "versions"),
+            list: ("command", "label_columns"),
+        }
+        kinds: dict[str, type] = {name: kind for kind, names in of_kind.items() for name in names}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is not None and not isinstance(value, kinds.get(field.name, str)):

@@ -35,7 +35,7 @@ def test_without_one_nothing_is_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("max_length", [8]), ("max_length", 0), ("text_template", 3), ("text_column", []), ("versions", "x"), ("seed", "1")],
+    [("max_length", [8]), ("max_length", 0), ("text_template", 3), ("text_column", []), ("versions", "x")],
 )
 def test_what_is_of_another_kind_is_refused(tmp_path, field, value):
     (tmp_path / FILE_NAME).write_text(json.dumps({"command": [], field: value}))
