@@ -32,11 +32,8 @@ def locked_file(path: str | os.PathLike) -> Iterator[None]:
     Raises:
         InputError: another run writes to it (says which, and since when), or nothing can be written there.
     """
-    try:
-        with _held(Path(path).with_name(f".{Path(path).name}{_NAME}"), os.fspath(path)):
-            yield
-    except _LockError as error:
-        raise InputError(f"{os.fspath(path)!r} cannot be written: {error}") from error
+    with _held(Path(path).with_name(f".{Path(path).name}{_NAME}"), os.fspath(path)):
+        yield
 
 
 @contextmanager
@@ -53,19 +50,13 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise InputError(f"the folder {os.fspath(folder)!r} cannot be written: {error}") from error
+        raise InputError(f"{os.fspath(folder)!r} cannot be written: {error}") from error
     try:
         with _held(Path(folder, _NAME), os.fspath(folder)):
             yield
-    except _LockError as error:
-        raise InputError(f"the folder {os.fspath(folder)!r} cannot be written: {error}") from error
     finally:
         if is_new and not os.listdir(folder):
             os.rmdir(folder)
-
-
-class _LockError(Exception):
-    """Says that a lock cannot be made; no error of what is done under a lock is one."""
 
 
 @contextmanager
@@ -74,7 +65,7 @@ def _held(path: Path, target: str) -> Iterator[None]:
     try:
         descriptor = _take(path, target)
     except OSError as error:
-        raise _LockError(error) from error
+        raise InputError(f"{target!r} cannot be written: {error}") from error
     try:
         yield
     finally:
