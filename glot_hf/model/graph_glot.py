@@ -31,7 +31,10 @@ class Edges(ABC):
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool, False at padding."""
+        """
+        Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool, False at padding. They are the
+        caller's own, to be changed.
+        """
 
     def kept(self, block_size: int) -> "Edges":
         """Return the same edges in a form whose rows are cheap to read many times; at most `block_size` at a time."""
@@ -297,12 +300,10 @@ class BlockedGraph(TokenGraph):
 
     def __init__(self, edges: Edges, layout: TokenLayout, block_size: int):
         self.edges, self.layout, self.block_size = edges, layout, block_size
-        self.is_kept = False
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Return rows `start` to `stop` of the adjacency: `(B, stop - start, L)` bool."""
-        if not self.is_kept:
-            self.edges, self.is_kept = self.edges.kept(self.block_size), True
+        self.edges = self.edges.kept(self.block_size)  # what is kept already stays as it is
         return self.edges.rows(start, stop)
 
     def over_rows(

@@ -84,14 +84,13 @@ class GraphPooling(nn.Module):
 
     def _graph_of_group(self, tokens: Tensor, layout: TokenLayout, adjacency: Tensor | None) -> TokenGraph:
         """Build the graph of one group: in blocks of rows where the configuration says so, or where it is large."""
-        if adjacency is not None and adjacency.dtype == torch.bool:
+        if adjacency is None:
+            is_alone = self.graph_type == "self"
+            edges = NoOtherTokens(layout.mask) if is_alone else SimilarTokens(tokens, layout, self.threshold)
+        elif adjacency.dtype == torch.bool:
             return DenseGraph(GivenEdges(adjacency, layout.mask), layout)
-        if adjacency is not None:
-            edges = PackedEdges(adjacency, layout.mask)
-        elif self.graph_type == "self":
-            edges = NoOtherTokens(layout.mask)
         else:
-            edges = SimilarTokens(tokens, layout, self.threshold)
+            edges = PackedEdges(adjacency, layout.mask)
         if self.block_size is not None:
             return BlockedGraph(edges, layout, self.block_size)
         batch, length = layout.mask.shape
