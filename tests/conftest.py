@@ -16,9 +16,10 @@ import huggingface_hub
 import pytest
 import torch
 import transformers
-from hub_server import Hub
+from hub_server import Hub, constants_of
 from single_words import make_tokenizer
-from transformers import AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaModel
+from small_encoders import make_bert
+from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
 from glot_hf.model.graph_glot import DenseGraph, GivenEdges
 from glot_hf.model.packing_glot import TokenLayout
@@ -61,13 +62,7 @@ def hub_here(hub, tmp_path, monkeypatch):
     huggingface_hub reads its environment at import, but looks its constants up at each call; transformers asks it. So
     the constants are what is changed here, and the two clients that were made with the old ones.
     """
-    constants = {
-        "ENDPOINT": hub.url,
-        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_OFFLINE": False,
-        "HF_HUB_DISABLE_XET": True,
-        "HF_HUB_CACHE": str(tmp_path / "hf_cache"),
-    }
+    constants = constants_of(hub.url) | {"HF_HUB_CACHE": str(tmp_path / "hf_cache")}
     for name, value in constants.items():
         monkeypatch.setattr(huggingface_hub.constants, name, value)
     for name, value in hub.environment.items():
@@ -80,11 +75,7 @@ def hub_here(hub, tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_bert():
     """A random encoder with absolute positions, d = 32."""
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
-    )
-    return BertModel(config).eval()
+    return make_bert()
 
 
 @pytest.fixture

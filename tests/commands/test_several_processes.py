@@ -8,7 +8,7 @@ import pytest
 import torch
 from forked_processes import run_together
 from single_words import make_texts, make_tokenizer
-from transformers import BertConfig, BertModel
+from small_encoders import make_bert
 
 from glot_hf.commands.main import main
 
@@ -29,11 +29,7 @@ def glot_hf(world_size, log, *argv):
 def folder(tmp_path_factory):
     """A tiny backbone, 64 labelled texts to train on and 19, which two processes cannot share evenly, to judge by."""
     folder = tmp_path_factory.mktemp("processes")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
-    )
-    BertModel(config).save_pretrained(folder / "backbone")
+    make_bert().save_pretrained(folder / "backbone")
     make_tokenizer().save_pretrained(folder / "backbone")
     generator, texts = random.Random(0), make_texts(83, longest=20)
     rows = [{"text": text, "label": generator.choice(["bad", "good"])} for text in texts]

@@ -1,8 +1,8 @@
 """A head on a tiny random BERT in a folder, with a tokenizer of single words."""
 
 import pytest
-import torch
 from single_words import make_tokenizer
+from small_encoders import make_bert
 
 from glot_hf import GlotModel
 
@@ -13,13 +13,7 @@ def head_path(tmp_path_factory):
 
 
 def save_head(folder):
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
-    )
-    BertModel(config).save_pretrained(folder / "backbone")
+    make_bert().save_pretrained(folder / "backbone")
     model = GlotModel.from_backbone(folder / "backbone", gnn_hidden_size=8, readout_hidden_size=8)
     model.save_pretrained(folder / "head")
     make_tokenizer().save_pretrained(folder / "head")

@@ -11,9 +11,20 @@ from functools import partial
 from http.server import ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hub_server.endpoints import TOKEN, Endpoints
 from hub_server.http_messages import Fault, Handler, Request, Response
+
+
+def constants_of(url: str) -> dict[str, Any]:
+    """Return what points huggingface_hub at a Hub in a process that has imported it already: its own constants."""
+    return {
+        "ENDPOINT": url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+    }
 
 
 class Hub:

@@ -11,7 +11,7 @@ import torch
 from accelerate import PartialState
 from forked_processes import processes, run_together
 from single_words import make_texts, make_tokenizer
-from transformers import BertConfig, BertModel
+from small_encoders import make_bert
 
 from glot_hf.data import HiddenStateCache
 from glot_hf.states import builder
@@ -25,11 +25,7 @@ OPTIONS = {"tokens_per_batch": 60, "tokens_per_shard": 150}  # about 40 shards
 
 def build(folder):
     torch.set_num_threads(1)  # the same sums in the same order
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
-    )
-    HiddenStateCache.build(BertModel(config).eval(), make_tokenizer(), {"text": TEXTS}, folder=folder, **OPTIONS)
+    HiddenStateCache.build(make_bert(), make_tokenizer(), {"text": TEXTS}, folder=folder, **OPTIONS)
 
 
 def start(folder):
